@@ -1,0 +1,245 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <waggle/wire/limits.hpp>
+#include <waggle/wire/reader.hpp>
+#include <waggle/wire/status.hpp>
+#include <waggle/wire/writer.hpp>
+
+/// The command frames of WGL/1; broker/PROTOCOL.md says the same for peers in other languages.
+namespace waggle::wire {
+
+enum class frame_type : std::uint8_t {
+  hello = 0,
+  call = 1,
+  cancel = 2,
+  part = 3,
+  reply = 4,
+  emit = 5,
+  event = 6,
+  join = 7,
+  leave = 8,
+  pulse = 9,
+};
+
+/// One decoded command frame. Views point into the bundle. Which members mean something depends on the type; the others are
+/// empty.
+struct frame {
+  frame_type type = frame_type::pulse;
+  std::uint64_t id = 0;         ///< all but pulse
+  std::string_view name;        ///< call: command; emit, event: topic
+  std::string_view payload;     ///< call, part, reply, emit, event: one msgpack value; empty when it was nil
+  std::string_view headers;     ///< call, reply, emit, event: one msgpack map; empty when it was nil
+  std::string_view manifest;    ///< join: the manifest; hello: about. One msgpack map, or empty
+  std::uint64_t budget_ms = 0;  ///< call: time left, at most `budget_ms_max`
+  waggle::status status{};      ///< reply
+  std::uint64_t seats = 0;      ///< pulse from a broker: commands for which it counts on this peer; 0: not joined
+};
+
+enum class decoded : std::uint8_t {
+  frame,    ///< one frame was read
+  unknown,  ///< a well-formed frame of a type that this version does not know was stepped over
+  end,      ///< nothing was left
+  broken,   ///< the bytes are not a frame; `bundle_reader::why` and `offset` say what and where
+};
+
+/// Takes a bundle apart, frame by frame. Total over any bytes.
+class bundle_reader {
+ public:
+  explicit bundle_reader(std::string_view bundle) : reader_{bundle} {}
+
+  decoded next(frame& out) {
+    if (reader_.at_end()) return decoded::end;
+    std::uint32_t count = 0;
+    std::uint64_t type = 0;
+    if (!reader_.array(count)) return decoded::broken;
+    if (count == 0) return broken("a frame begins with its type");
+    if (!reader_.unsigned_integer(type)) return decoded::broken;
+    out = frame{};
+    std::uint32_t read = 1;
+    if (type > static_cast<std::uint64_t>(frame_type::pulse)) return rest(count, read) ? decoded::unknown : decoded::broken;
+    out.type = static_cast<frame_type>(type);
+    if (count < fields(out.type)) return broken("the frame has too few fields");
+    return body(out, count, read) && rest(count, read) ? decoded::frame : decoded::broken;
+  }
+
+  [[nodiscard]] const char* why() const { return reader_.why(); }
+  [[nodiscard]] std::size_t offset() const { return reader_.offset(); }
+
+ private:
+  /// The fewest fields each type has; a newer peer may send more, which are stepped over.
+  static constexpr std::uint32_t fields(frame_type type) {
+    constexpr std::uint32_t table[] = {3, 6, 2, 3, 5, 5, 5, 3, 2, 1};
+    return table[static_cast<std::size_t>(type)];
+  }
+
+  bool body(frame& out, std::uint32_t count, std::uint32_t& read) {
+    std::uint64_t number = 0;
+    if (out.type != frame_type::pulse && !field(read, reader_.unsigned_integer(out.id))) return false;
+    switch (out.type) {
+      case frame_type::hello:
+      case frame_type::join: return field(read, map(out.manifest, manifest_bytes_max, "the manifest is too large"));
+      case frame_type::call:
+        if (!field(read, name(out.name)) || !field(read, payload(out.payload))) return false;
+        if (!field(read, reader_.unsigned_integer(out.budget_ms))) return false;
+        if (out.budget_ms > budget_ms_max) out.budget_ms = budget_ms_max;
+        return field(read, headers(out.headers));
+      case frame_type::part: return field(read, payload(out.payload));
+      case frame_type::reply:
+        if (!field(read, reader_.unsigned_integer(number))) return false;
+        out.status = status_from(number);
+        return field(read, payload(out.payload)) && field(read, headers(out.headers));
+      case frame_type::emit:
+      case frame_type::event:
+        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers));
+      case frame_type::cancel:
+      case frame_type::leave: return true;
+      case frame_type::pulse: return count < 2 || field(read, reader_.unsigned_integer(out.seats));
+    }
+    return false;
+  }
+
+  static bool field(std::uint32_t& read, bool ok) { return ++read, ok; }
+
+  bool name(std::string_view& out) {
+    if (!reader_.string(out)) return false;
+    return is_name(out) || reader_.fail("a name is 1 to 128 bytes of UTF-8 without spaces or control characters");
+  }
+
+  bool payload(std::string_view& out) {
+    if (reader_.peek() == kind::nil) return reader_.nil();
+    if (!reader_.binary(out)) return false;
+    return out.size() <= payload_bytes_max || reader_.fail("the payload is too large");
+  }
+
+  bool map(std::string_view& out, std::size_t bytes_max, const char* too_large) {
+    if (reader_.peek() == kind::nil) return reader_.nil();
+    if (reader_.peek() != kind::map) return reader_.fail("expected a map");
+    if (!reader_.raw(out)) return false;
+    return out.size() <= bytes_max || reader_.fail(too_large);
+  }
+
+  bool headers(std::string_view& out) {
+    if (!map(out, headers_bytes_max, "the headers are too large")) return false;
+    if (out.empty()) return true;
+    reader inside{out};
+    std::uint32_t count = 0;
+    std::string_view key, value;
+    inside.map(count);
+    if (count > headers_count_max) return reader_.fail("there are too many headers");
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!inside.string(key) || !is_name(key)) return reader_.fail("a header's name is a string that is a name");
+      inside.raw(value);
+    }
+    return true;
+  }
+
+  bool rest(std::uint32_t count, std::uint32_t& read) {
+    for (; read < count; ++read) {
+      if (!reader_.skip()) return false;
+    }
+    return true;
+  }
+
+  decoded broken(const char* why) { return reader_.fail(why), decoded::broken; }
+
+  reader reader_;
+};
+
+// Each of these appends one frame to a bundle. An empty payload, headers or manifest is written as nil. What goes in is
+// trusted to be within the limits: it was checked when it was taken in.
+
+namespace detail {
+inline void payload_or_nil(writer& out, std::string_view payload) { payload.empty() ? out.nil() : out.binary(payload); }
+inline void map_or_nil(writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
+inline void open(writer& out, std::size_t fields, frame_type type) {
+  out.array(fields);
+  out.unsigned_integer(static_cast<std::uint64_t>(type));
+}
+inline void open(writer& out, std::size_t fields, frame_type type, std::uint64_t id) {
+  open(out, fields, type);
+  out.unsigned_integer(id);
+}
+}  // namespace detail
+
+inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view about) {
+  writer out{bundle};
+  detail::open(out, 3, frame_type::hello, id);
+  detail::map_or_nil(out, about);
+}
+
+inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, std::string_view payload,
+                        std::uint64_t budget_ms, std::string_view headers) {
+  writer out{bundle};
+  detail::open(out, 6, frame_type::call, id);
+  out.string(command);
+  detail::payload_or_nil(out, payload);
+  out.unsigned_integer(budget_ms);
+  detail::map_or_nil(out, headers);
+}
+
+inline void append_cancel(std::string& bundle, std::uint64_t id) {
+  writer out{bundle};
+  detail::open(out, 2, frame_type::cancel, id);
+}
+
+inline void append_part(std::string& bundle, std::uint64_t id, std::string_view payload) {
+  writer out{bundle};
+  detail::open(out, 3, frame_type::part, id);
+  detail::payload_or_nil(out, payload);
+}
+
+inline void append_reply(std::string& bundle, std::uint64_t id, status code, std::string_view payload, std::string_view headers) {
+  writer out{bundle};
+  detail::open(out, 5, frame_type::reply, id);
+  out.unsigned_integer(static_cast<std::uint64_t>(code));
+  detail::payload_or_nil(out, payload);
+  detail::map_or_nil(out, headers);
+}
+
+inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
+                        std::string_view headers) {
+  writer out{bundle};
+  detail::open(out, 5, frame_type::emit, id);
+  out.string(topic);
+  detail::payload_or_nil(out, payload);
+  detail::map_or_nil(out, headers);
+}
+
+/// Also the second part of a PUB/SUB message, whose first part is the topic alone.
+inline void append_event(std::string& bundle, std::uint64_t sequence, std::string_view topic, std::string_view payload,
+                         std::string_view headers) {
+  writer out{bundle};
+  detail::open(out, 5, frame_type::event, sequence);
+  out.string(topic);
+  detail::payload_or_nil(out, payload);
+  detail::map_or_nil(out, headers);
+}
+
+inline void append_join(std::string& bundle, std::uint64_t id, std::string_view manifest) {
+  writer out{bundle};
+  detail::open(out, 3, frame_type::join, id);
+  detail::map_or_nil(out, manifest);
+}
+
+inline void append_leave(std::string& bundle, std::uint64_t id) {
+  writer out{bundle};
+  detail::open(out, 2, frame_type::leave, id);
+}
+
+inline void append_pulse(std::string& bundle) {
+  writer out{bundle};
+  detail::open(out, 1, frame_type::pulse);
+}
+
+/// A broker's pulse, which says on how many commands it counts on the peer.
+inline void append_pulse(std::string& bundle, std::uint64_t seats) {
+  writer out{bundle};
+  detail::open(out, 2, frame_type::pulse);
+  out.unsigned_integer(seats);
+}
+
+}  // namespace waggle::wire

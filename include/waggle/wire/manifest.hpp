@@ -1,0 +1,243 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/limits.hpp>
+#include <waggle/wire/reader.hpp>
+#include <waggle/wire/writer.hpp>
+
+namespace waggle {
+
+/// Whether a command may run more than once for one call; says what the broker does when a worker dies with it.
+enum class retry_class : std::uint8_t {
+  once,        ///< never handed to a second worker (the default)
+  idempotent,  ///< running it twice leaves the same state as once
+  safe,        ///< changes nothing
+};
+
+[[nodiscard]] constexpr std::string_view name(retry_class value) {
+  return value == retry_class::safe ? "safe" : value == retry_class::idempotent ? "idempotent" : "once";
+}
+
+/// What a worker says of one command.
+struct command_manifest {
+  std::string name;
+  std::string doc;
+  retry_class retry = retry_class::once;
+  bool streams = false;           ///< sends PARTs before its REPLY
+  std::vector<std::string> http;  ///< routes, as in "GET /things/{id}"
+  std::string request;            ///< JSON Schema as one msgpack map; empty: anything
+  std::string reply;              ///< likewise
+};
+
+/// What a worker says of itself when it joins.
+struct manifest {
+  std::string service;
+  std::string version;
+  std::string instance;      ///< names this process among those of its service; empty: the broker makes one up
+  std::uint32_t slots = 1;   ///< calls it takes at the same time
+  std::uint32_t bundle = 1;  ///< frames it takes in one message
+  std::vector<command_manifest> commands;
+};
+
+namespace wire {
+
+inline void append_manifest(std::string& bytes, const manifest& from) {
+  writer out{bytes};
+  out.map(from.instance.empty() ? 5 : 6);
+  out.string("service");
+  out.string(from.service);
+  out.string("version");
+  out.string(from.version);
+  if (!from.instance.empty()) {
+    out.string("instance");
+    out.string(from.instance);
+  }
+  out.string("slots");
+  out.unsigned_integer(from.slots);
+  out.string("bundle");
+  out.unsigned_integer(from.bundle);
+  out.string("commands");
+  out.array(from.commands.size());
+  for (const auto& each : from.commands) {
+    out.map(2 + (each.doc.empty() ? 0 : 1) + (each.streams ? 1 : 0) + (each.http.empty() ? 0 : 1) +
+            (each.request.empty() ? 0 : 1) + (each.reply.empty() ? 0 : 1));
+    out.string("name");
+    out.string(each.name);
+    out.string("retry");
+    out.string(name(each.retry));
+    if (!each.doc.empty()) {
+      out.string("doc");
+      out.string(each.doc);
+    }
+    if (each.streams) {
+      out.string("streams");
+      out.boolean(true);
+    }
+    if (!each.http.empty()) {
+      out.string("http");
+      out.array(each.http.size());
+      for (const auto& route : each.http) out.string(route);
+    }
+    if (!each.request.empty()) {
+      out.string("request");
+      out.raw(each.request);
+    }
+    if (!each.reply.empty()) {
+      out.string("reply");
+      out.raw(each.reply);
+    }
+  }
+}
+
+namespace detail {
+
+/// Reads a manifest and remembers the path of the first thing wrong with it.
+class manifest_reader {
+ public:
+  explicit manifest_reader(std::string_view bytes) : in_{bytes} {}
+
+  result<manifest> read() {
+    manifest out;
+    std::uint64_t slots = 1, bundle = 1;
+    const bool whole = entries("", [&](std::string_view key) {
+      if (key == "service") return text(key, out.service, name_bytes_max);
+      if (key == "version") return text(key, out.version, name_bytes_max);
+      if (key == "instance") return text(key, out.instance, name_bytes_max);
+      if (key == "slots") return number(key, slots, 1, slots_max);
+      if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
+      if (key == "commands") return commands(out.commands);
+      return in_.skip();
+    });
+    if (whole && !is_name(out.service)) wrong("service", "a service needs a name of 1 to 128 bytes without spaces");
+    if (whole && !out.instance.empty() && !is_name(out.instance)) wrong("instance", "a name has no spaces or control characters");
+    if (whole && problem_.message.empty()) {
+      if (out.commands.empty()) wrong("commands", "a worker that joins serves at least one command");
+      for (std::size_t i = 0; i < out.commands.size(); ++i) check(out.commands[i], i);
+    }
+    if (!in_.ok() || !problem_.message.empty()) {
+      if (problem_.message.empty()) problem_.message = in_.why();
+      error refused{status::invalid_argument, "the manifest is refused", false};
+      refused.message += problem_.path.empty() ? ": " + problem_.message : " at " + problem_.path + ": " + problem_.message;
+      refused.problems.push_back(std::move(problem_));
+      return tl::unexpected{std::move(refused)};
+    }
+    out.slots = static_cast<std::uint32_t>(slots);
+    out.bundle = static_cast<std::uint32_t>(bundle < bundle_frames_max ? bundle : bundle_frames_max);
+    return out;
+  }
+
+ private:
+  template <class OnEntry>
+  bool entries(const std::string& at, OnEntry&& on_entry) {
+    std::uint32_t count = 0;
+    if (in_.peek() != kind::map) return wrong(at, "expected a map");
+    if (!in_.map(count)) return false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      std::string_view key;
+      if (in_.peek() != kind::string) return wrong(at, "expected a string as key");
+      if (!in_.string(key) || !on_entry(key)) return false;
+    }
+    return true;
+  }
+
+  bool commands(std::vector<command_manifest>& out) {
+    std::uint32_t count = 0;
+    if (in_.peek() != kind::array) return wrong("commands", "expected an array");
+    if (!in_.array(count)) return false;
+    if (count > manifest_commands_max) return wrong("commands", "a worker serves at most 4096 commands");
+    out.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto at = "commands[" + std::to_string(i) + "]";
+      command_manifest each;
+      std::string retry = "once";
+      const bool whole = entries(at, [&](std::string_view key) {
+        const auto path = at + "." + std::string{is_utf8(key) ? key : "?"};
+        if (key == "name") return text(path, each.name, name_bytes_max);
+        if (key == "doc") return text(path, each.doc, 4096);
+        if (key == "retry") return text(path, retry, 16);
+        if (key == "streams") return in_.peek() == kind::boolean ? in_.boolean(each.streams) : wrong(path, "expected a boolean");
+        if (key == "http") return routes(path, each.http);
+        if (key == "request") return schema(path, each.request);
+        if (key == "reply") return schema(path, each.reply);
+        return in_.skip();
+      });
+      if (!whole) return false;
+      if (retry == "idempotent") {
+        each.retry = retry_class::idempotent;
+      } else if (retry == "safe") {
+        each.retry = retry_class::safe;
+      } else if (retry != "once") {
+        return wrong(at + ".retry", "expected \"once\", \"idempotent\" or \"safe\"");
+      }
+      out.push_back(std::move(each));
+    }
+    return true;
+  }
+
+  void check(const command_manifest& each, std::size_t i) {
+    const auto at = "commands[" + std::to_string(i) + "].name";
+    if (!is_name(each.name)) {
+      wrong(at, "a command needs a name of 1 to 128 bytes without spaces");
+    } else if (each.name.starts_with("waggle.")) {
+      wrong(at, "names that begin with \"waggle.\" are the broker's own");
+    }
+  }
+
+  bool routes(const std::string& path, std::vector<std::string>& out) {
+    std::uint32_t count = 0;
+    if (in_.peek() != kind::array) return wrong(path, "expected an array of strings");
+    if (!in_.array(count)) return false;
+    if (count > manifest_routes_max) return wrong(path, "a command has at most 16 routes");
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!text(path, out.emplace_back(), 1024)) return false;
+    }
+    return true;
+  }
+
+  bool schema(const std::string& path, std::string& out) {
+    std::string_view bytes;
+    if (in_.peek() == kind::nil) return in_.nil();
+    if (in_.peek() != kind::map) return wrong(path, "expected a JSON Schema as a map");
+    if (!in_.raw(bytes)) return false;
+    out = bytes;
+    return true;
+  }
+
+  bool text(std::string_view path, std::string& out, std::size_t bytes_max) {
+    std::string_view view;
+    if (in_.peek() != kind::string) return wrong(path, "expected a string");
+    if (!in_.string(view)) return false;
+    if (view.size() > bytes_max) return wrong(path, "the string is too long");
+    if (!is_utf8(view)) return wrong(path, "the string is not UTF-8");
+    out = view;
+    return true;
+  }
+
+  bool number(std::string_view path, std::uint64_t& out, std::uint64_t low, std::uint64_t high) {
+    if (in_.peek() != kind::unsigned_integer) return wrong(path, "expected an integer that is not negative");
+    if (!in_.unsigned_integer(out)) return false;
+    return (out >= low && out <= high) || wrong(path, "expected " + std::to_string(low) + " to " + std::to_string(high));
+  }
+
+  bool wrong(std::string_view path, std::string message) {
+    if (problem_.message.empty()) problem_ = {std::string{path}, std::move(message)};
+    return false;
+  }
+
+  reader in_;
+  problem problem_;
+};
+
+}  // namespace detail
+
+/// A worker's manifest from bytes that may be anything, or an INVALID_ARGUMENT error that names the offending entry.
+[[nodiscard]] inline result<manifest> read_manifest(std::string_view bytes) { return detail::manifest_reader{bytes}.read(); }
+
+}  // namespace wire
+}  // namespace waggle
