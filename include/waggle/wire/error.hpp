@@ -82,52 +82,32 @@ inline void append_error(std::string& payload, const error& from) {
     return true;
   };
   reader in{payload};
-  std::uint32_t entries = 0;
-  if (in.peek() != kind::map || !in.map(entries)) return out;
-  for (std::uint32_t i = 0; i < entries && in.ok(); ++i) {
-    std::string_view key;
+  if (in.peek() != kind::map) return out;
+  const auto one_problem = [&] {
+    problem each;
+    const bool whole = in.peek() != kind::map ? in.skip() : read_entries(in, [&](std::string_view key) {
+      return key == "path" ? text(in, each.path) : key == "message" ? text(in, each.message) : in.skip();
+    });
+    if (out.problems.size() < error_problems_max) out.problems.push_back(std::move(each));
+    return whole;
+  };
+  read_entries(in, [&](std::string_view key) {
     std::uint64_t number = 0;
     std::uint32_t count = 0;
-    if (in.peek() != kind::string) {
-      in.skip();
-      in.skip();
-      continue;
+    if (key == "message") return text(in, out.message);
+    if (key == "may_have_run" && in.peek() == kind::boolean) return in.boolean(out.may_have_run);
+    if (key == "retry_after_ms" && in.peek() == kind::unsigned_integer) {
+      if (!in.unsigned_integer(number)) return false;
+      out.retry_after = std::chrono::milliseconds{number > budget_ms_max ? budget_ms_max : number};
+      return true;
     }
-    if (!in.string(key)) break;
-    if (key == "message") {
-      text(in, out.message);
-    } else if (key == "may_have_run" && in.peek() == kind::boolean) {
-      in.boolean(out.may_have_run);
-    } else if (key == "retry_after_ms" && in.peek() == kind::unsigned_integer) {
-      if (in.unsigned_integer(number)) out.retry_after = std::chrono::milliseconds{number > budget_ms_max ? budget_ms_max : number};
-    } else if (key == "problems" && in.peek() == kind::array) {
-      in.array(count);
-      for (std::uint32_t j = 0; j < count && in.ok(); ++j) {
-        std::uint32_t members = 0;
-        if (in.peek() != kind::map || !in.map(members)) {
-          in.skip();
-          continue;
-        }
-        problem each;
-        for (std::uint32_t k = 0; k < members && in.ok(); ++k) {
-          std::string_view member;
-          if (in.peek() != kind::string || !in.string(member)) {
-            in.skip();
-            in.skip();
-          } else if (member == "path") {
-            text(in, each.path);
-          } else if (member == "message") {
-            text(in, each.message);
-          } else {
-            in.skip();
-          }
-        }
-        if (out.problems.size() < error_problems_max) out.problems.push_back(std::move(each));
-      }
-    } else {
-      in.skip();
+    if (key != "problems" || in.peek() != kind::array) return in.skip();
+    if (!in.array(count)) return false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!one_problem()) return false;
     }
-  }
+    return true;
+  });
   return out;
 }
 

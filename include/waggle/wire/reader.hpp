@@ -278,4 +278,21 @@ class reader {
   const char* why_ = nullptr;
 };
 
+/// Reads a map entry by entry: `on_entry(key)` takes the value from the same reader and says whether all is well. Entries whose
+/// key is no string are stepped over.
+template <class OnEntry>
+bool read_entries(reader& in, OnEntry&& on_entry) {
+  std::uint32_t count = 0;
+  if (!in.map(count)) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::string_view key;
+    if (in.peek() != kind::string) {
+      if (!in.skip() || !in.skip()) return false;
+    } else if (!in.string(key) || !on_entry(key)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace waggle::wire

@@ -1,0 +1,301 @@
+#include "broker/core/broker_core.hpp"
+
+#include <algorithm>
+
+namespace waggle::broker {
+
+broker_core::broker_core(settings from) : settings_{std::move(from)}, directory_{settings_.commands_max} {
+  settings_.calls_max = std::min(settings_.calls_max, call_table::size_max);
+}
+
+/// Time does not run backwards here. And when it has jumped, the broker itself stood still (suspended, starved): what peers
+/// sent meanwhile may not have been read yet, so their silence proves nothing until a pulse has had time to be read.
+instant broker_core::observe(instant now) {
+  if (now <= now_) return now_;
+  if (now_ != instant{} && now - now_ > 2 * settings_.pulse) verdicts_from_ = now + settings_.pulse;
+  return now_ = now;
+}
+
+void broker_core::receive(instant now, peer_id from, std::string_view bundle, outbox& out) {
+  now = observe(now);
+  ++counts_.bundles;
+  if (!admit(now, from, out)) return;
+  heard(now, from);
+  wire::bundle_reader frames{bundle};
+  wire::frame in;
+  for (;;) {
+    switch (frames.next(in)) {
+      case wire::decoded::frame:
+        ++counts_.frames;
+        on_frame(now, from, in, out);
+        break;
+      case wire::decoded::unknown:
+        ++counts_.unknown_frames;
+        break;
+      case wire::decoded::end: return;
+      case wire::decoded::broken:
+        ++counts_.broken_bundles;
+        refuse(from, 0,
+               {status::invalid_argument,
+                "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why() +
+                    "; the peer loses its seat and may join again (see PROTOCOL.md)"},
+               out);
+        drop(now, from, out);
+        return;
+    }
+  }
+}
+
+bool broker_core::admit(instant now, peer_id from, outbox& out) {
+  const auto index = static_cast<std::size_t>(from);
+  if (index >= peers_.size()) peers_.resize(index + 1);
+  if (peers_[index].known) return true;
+  if (peer_count() >= settings_.peers_max) {
+    refuse(from, 0, overload("the broker has as many peers as it may (peers_max)"), out);
+    peers_[index] = peer{};
+    out.forget(from);
+    return false;
+  }
+  peers_[index].known = true;
+  peers_[index].heard = now;
+  silent_.push_back(peers_, static_cast<std::uint32_t>(from));
+  return true;
+}
+
+void broker_core::heard(instant now, peer_id from) {
+  auto& who = at(from);
+  who.heard = now;
+  (who.worker == none ? silent_ : pulsing_).move_to_back(peers_, static_cast<std::uint32_t>(from));
+}
+
+/// Ends everything that concerns the peer and forgets it.
+void broker_core::drop(instant now, peer_id gone, outbox& out) {
+  if (at(gone).worker != none) remove_worker(now, gone, "the worker that had the call is gone", out);
+  while (!at(gone).calls.empty()) abandon(at(gone).calls.front(), out);
+  silent_.erase(peers_, static_cast<std::uint32_t>(gone));
+  at(gone) = peer{};
+  out.forget(gone);
+}
+
+void broker_core::unreachable(instant now, peer_id peer_gone, outbox& out) {
+  now = observe(now);
+  if (static_cast<std::size_t>(peer_gone) >= peers_.size() || !at(peer_gone).known) return;
+  if (at(peer_gone).worker != none) ++counts_.dead_workers;
+  drop(now, peer_gone, out);
+}
+
+/// Where the next frame to this peer goes: into the message that is open for it, while that has room.
+std::string& broker_core::frame_for(peer_id to, outbox& out) {
+  auto& who = at(to);
+  if (who.round == out.round() && who.frames < who.bundle &&
+      out.bytes_at(who.message).size() < wire::bundle_bytes_soft_max) {
+    ++who.frames;
+    return out.bytes_at(who.message);
+  }
+  who.round = out.round();
+  who.message = out.open(to);
+  who.frames = 1;
+  return out.bytes_at(who.message);
+}
+
+void broker_core::refuse(peer_id to, std::uint64_t id, const error& why, outbox& out) {
+  std::string payload;
+  wire::append_error(payload, why);
+  wire::append_reply(frame_for(to, out), id, why.code, payload, {});
+}
+
+error broker_core::overload(std::string message) const {
+  return {status::resource_exhausted, std::move(message), false, settings_.retry_after};
+}
+
+void broker_core::on_frame(instant now, peer_id from, const wire::frame& in, outbox& out) {
+  // Answers to id 0 belong to no call: they tell a peer what it did wrong.
+  const auto misplaced = [&](const char* why) {
+    ++counts_.misplaced_frames;
+    refuse(from, 0, {status::failed_precondition, why}, out);
+  };
+  switch (in.type) {
+    case wire::frame_type::call:
+      if (in.id == 0) return misplaced("a CALL needs an id of 1 or more");
+      if (calls_.find(from, in.id) != none) return misplaced("a CALL came with the id of one that is still open; it was not run");
+      return on_call(now, from, in, out);
+    case wire::frame_type::reply: return on_reply(now, from, in, out);
+    case wire::frame_type::part: return on_part(from, in, out);
+    case wire::frame_type::cancel: return on_cancel(from, in, out);
+    case wire::frame_type::pulse: return on_pulse(from, out);
+    case wire::frame_type::emit: return on_emit(from, in, out);
+    case wire::frame_type::hello: return on_hello(from, in, out);
+    case wire::frame_type::join: return on_join(now, from, in, out);
+    case wire::frame_type::leave: return on_leave(now, from, in, out);
+    case wire::frame_type::event: return misplaced("only the broker sends EVENT on this socket; use EMIT");
+  }
+}
+
+void broker_core::on_hello(peer_id from, const wire::frame& in, outbox& out) {
+  std::uint64_t bundle = 1;
+  wire::reader about{in.manifest};
+  if (!in.manifest.empty()) {
+    wire::read_entries(about, [&](std::string_view key) {
+      return key == "bundle" && about.peek() == wire::kind::unsigned_integer ? about.unsigned_integer(bundle) : about.skip();
+    });
+  }
+  at(from).bundle = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bundle, 1, wire::bundle_frames_max));
+  welcome(from, in.id, out);
+}
+
+/// The answer to HELLO and JOIN: what a peer needs to know of this broker.
+void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
+  const auto worker_index = at(to).worker;
+  std::string payload;
+  wire::writer writer{payload};
+  const auto number = [&](std::string_view key, std::uint64_t value) {
+    writer.string(key);
+    writer.unsigned_integer(value);
+  };
+  const auto text = [&](std::string_view key, std::string_view value) {
+    writer.string(key);
+    writer.string(value);
+  };
+  writer.map(10);
+  number("protocol", wire::protocol_version);
+  text("broker", settings_.instance);
+  text("version", settings_.version);
+  number("pulse_ms", static_cast<std::uint64_t>(settings_.pulse.count()));
+  number("missed_pulses_max", settings_.missed_pulses_max);
+  number("bundle", wire::bundle_frames_max);
+  number("message_bytes_max", wire::message_bytes_max);
+  text("events_in", settings_.events_in);
+  text("events_out", settings_.events_out);
+  number("seats", worker_index == none ? 0 : directory_.seats(worker_index));
+  wire::append_reply(frame_for(to, out), id, status::ok, payload, {});
+}
+
+void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outbox& out) {
+  const auto wanted = wire::read_manifest(in.manifest);
+  if (!wanted) return refuse(from, in.id, wanted.error(), out);
+  const auto again = at(from).worker;
+  if (again != none && directory_.worker_at(again).draining) {
+    refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
+  }
+  unserved_.clear();
+  const auto joined = directory_.join(from, *wanted, again, unserved_);
+  if (!joined) return refuse(from, in.id, joined.error(), out);
+  auto& who = at(from);
+  who.bundle = wanted->bundle;
+  if (again == none) {
+    who.worker = *joined;
+    silent_.erase(peers_, static_cast<std::uint32_t>(from));
+    pulsing_.push_back(peers_, static_cast<std::uint32_t>(from));
+    directory_.worker_at(*joined).pulse_due = now + settings_.pulse;
+    pulses_.push_back(directory_.workers(), *joined);
+  }
+  welcome(from, in.id, out);
+  fail_queues(unserved_, out);
+  network_changed(now);
+  dispatch(now, directory_.worker_at(*joined).pool, out);
+}
+
+void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, outbox& out) {
+  const auto worker_index = at(from).worker;
+  if (worker_index == none) {  // there is nothing left to finish
+    wire::append_reply(frame_for(from, out), in.id, status::ok, {}, {});
+    return;
+  }
+  auto& leaving = directory_.worker_at(worker_index);
+  if (leaving.draining) {
+    return refuse(from, in.id, {status::failed_precondition, "the worker is leaving already"}, out);
+  }
+  leaving.leave_id = in.id;
+  unserved_.clear();
+  directory_.drain(worker_index, unserved_);
+  network_changed(now);
+  fail_queues(unserved_, out);
+  if (leaving.in_flight == 0) finish_drain(now, from, out);
+}
+
+void broker_core::finish_drain(instant now, peer_id of, outbox& out) {
+  const auto leave_id = directory_.worker_at(at(of).worker).leave_id;
+  remove_worker(now, of, {}, out);
+  wire::append_reply(frame_for(of, out), leave_id, status::ok, {}, {});
+}
+
+void broker_core::on_pulse(peer_id from, outbox& out) {
+  // A joined worker hears the broker's own pulses. Anybody else learns that it has no seat: a worker that was taken for
+  // dead, or whose broker has restarted, then joins again.
+  if (at(from).worker == none) wire::append_pulse(frame_for(from, out), 0);
+}
+
+void broker_core::on_emit(peer_id from, const wire::frame& in, outbox& out) {
+  if (in.name.starts_with("waggle.")) {
+    if (in.id != 0) {
+      refuse(from, in.id, {status::permission_denied, "topics that begin with \"waggle.\" are the broker's own"}, out);
+    }
+    return;
+  }
+  ++counts_.events;
+  std::string event;
+  wire::append_event(event, 0, in.name, in.payload, in.headers);
+  out.publish(std::string{in.name}, std::move(event));
+  if (in.id == 0) return;
+  std::string receipt;
+  wire::writer writer{receipt};
+  writer.map(1);
+  writer.string("durable");
+  writer.boolean(false);
+  wire::append_reply(frame_for(from, out), in.id, status::ok, receipt, {});
+}
+
+void broker_core::receive_event(instant now, std::string_view topic, std::string_view event, outbox& out) {
+  observe(now);
+  wire::bundle_reader frames{event};
+  wire::frame in, more;
+  if (frames.next(in) != wire::decoded::frame || in.type != wire::frame_type::event || in.name != topic || in.id != 0 ||
+      topic.starts_with("waggle.") || frames.next(more) != wire::decoded::end) {
+    ++counts_.broken_events;
+    return;
+  }
+  ++counts_.events;
+  out.publish(std::string{topic}, std::string{event});
+}
+
+void broker_core::tick(instant now, outbox& out) {
+  now = observe(now);
+  while (deadlines_.earliest() <= now) expire(deadlines_.front(), out);
+  const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
+  while (now >= verdicts_from_ && !pulsing_.empty() && peers_[pulsing_.front()].heard + silence_max <= now) {
+    ++counts_.dead_workers;
+    drop(now, peer_id{pulsing_.front()}, out);
+  }
+  while (!silent_.empty() && peers_[silent_.front()].heard + settings_.idle_max <= now) {
+    const auto index = silent_.front();
+    if (peers_[index].calls.empty()) {
+      drop(now, peer_id{index}, out);
+    } else {
+      heard(now, peer_id{index});  // it waits for an answer; its budgets bound that
+    }
+  }
+  while (!pulses_.empty() && directory_.worker_at(pulses_.front()).pulse_due <= now) {
+    const auto index = pulses_.front();
+    auto& worker = directory_.worker_at(index);
+    worker.pulse_due = now + settings_.pulse;
+    pulses_.move_to_back(directory_.workers(), index);
+    wire::append_pulse(frame_for(worker.peer, out), directory_.seats(index));
+  }
+  if (announce_at_ <= now) {
+    announce_at_ = instant::max();
+    while (!parked_.empty()) reply_services(parked_.front(), out);
+  }
+}
+
+instant broker_core::next_deadline() const {
+  auto next = std::min(deadlines_.earliest(), announce_at_);
+  if (!pulsing_.empty()) {
+    const auto verdict = peers_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
+    next = std::min(next, std::max(verdict, verdicts_from_));
+  }
+  if (!silent_.empty()) next = std::min(next, peers_[silent_.front()].heard + settings_.idle_max);
+  if (!pulses_.empty()) next = std::min(next, directory_.worker_at(pulses_.front()).pulse_due);
+  return next;
+}
+
+}  // namespace waggle::broker

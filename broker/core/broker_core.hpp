@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
+
+#include "broker/core/calls.hpp"
+#include "broker/core/directory.hpp"
+#include "broker/core/outbox.hpp"
+#include "broker/core/types.hpp"
+
+namespace waggle::broker {
+
+/// The broker's routing. No socket, clock, thread or log: equal inputs give equal outputs.
+///
+/// The shell numbers peers, hands in what they send, and does what is in the outbox. What it could not do comes back through
+/// `unreachable`. Calls must come with a `now` that never runs backwards.
+class broker_core {
+ public:
+  explicit broker_core(settings from);
+
+  /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
+  /// its seat.
+  void receive(instant now, peer_id from, std::string_view bundle, outbox& out);
+  /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed.
+  void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out);
+  /// A message to this peer could not be sent: it is gone, or does not read. Its calls end, its leases fail.
+  void unreachable(instant now, peer_id peer, outbox& out);
+  void tick(instant now, outbox& out);
+  /// The earliest instant at which `tick` would do something; `instant::max()` if none.
+  [[nodiscard]] instant next_deadline() const;
+
+  [[nodiscard]] const counters& counts() const { return counts_; }
+  [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
+  [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
+  [[nodiscard]] std::size_t worker_count() const { return directory_.worker_count(); }
+  [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
+
+ private:
+  struct peer {
+    bool known = false;
+    std::uint32_t bundle = 1;       ///< frames it takes in one message
+    std::uint32_t worker = none;
+    instant heard{};
+    links by_silence;               ///< among its kind (workers or others), longest silent first
+    index_list<&call::by_caller> calls;
+    index_list<&call::by_place> leases;
+    // The message that is open for it in the outbox:
+    std::uint64_t round = 0;
+    std::size_t message = 0;
+    std::uint32_t frames = 0;
+  };
+
+  instant observe(instant now);
+  peer& at(peer_id id) { return peers_[static_cast<std::uint32_t>(id)]; }
+  bool admit(instant now, peer_id from, outbox& out);
+  void heard(instant now, peer_id from);
+  void drop(instant now, peer_id gone, outbox& out);
+  std::string& frame_for(peer_id to, outbox& out);
+  void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
+  void welcome(peer_id to, std::uint64_t id, outbox& out);
+
+  void on_frame(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_hello(peer_id from, const wire::frame& in, outbox& out);
+  void on_call(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_cancel(peer_id from, const wire::frame& in, outbox& out);
+  void on_part(peer_id from, const wire::frame& in, outbox& out);
+  void on_reply(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_emit(peer_id from, const wire::frame& in, outbox& out);
+  void on_join(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_leave(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_pulse(peer_id from, outbox& out);
+
+  // Calls, in broker_calls.cpp
+  std::uint32_t open_call(peer_id caller, const wire::frame& in, instant deadline);
+  void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view payload,
+             std::string_view headers, outbox& out);
+  void enqueue(std::uint32_t call_index, const wire::frame& in);
+  void unqueue(std::uint32_t call_index);
+  void dispatch(instant now, std::uint32_t pool_index, outbox& out);
+  /// The caller's part of a call ends here: after this nothing more is sent to it for this id.
+  void settle_caller(std::uint32_t call_index);
+  void end(std::uint32_t call_index, const error& why, outbox& out);
+  void abandon(std::uint32_t call_index, outbox& out);
+  void return_slot(instant now, std::uint32_t call_index, outbox& out);
+  void fail_queues(const std::vector<std::uint32_t>& command_indexes, outbox& out);
+  void expire(std::uint32_t call_index, outbox& out);
+  void remove_worker(instant now, peer_id of, std::string_view why, outbox& out);
+  void finish_drain(instant now, peer_id of, outbox& out);
+  [[nodiscard]] error overload(std::string message) const;
+
+  // The broker's own commands, in built_in.cpp
+  void on_built_in(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void watch_services(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void reply_services(std::uint32_t call_index, outbox& out);
+  void network_changed(instant now);
+  [[nodiscard]] std::string revision() const;
+
+  settings settings_;
+  directory directory_;
+  call_table calls_;
+  deadline_heap<&call::deadline_at> deadlines_;
+  std::vector<peer> peers_;
+  index_list<&peer::by_silence> silent_;   ///< peers that are no workers
+  index_list<&peer::by_silence> pulsing_;  ///< workers
+  index_list<&directory::worker::by_pulse> pulses_;
+  index_list<&call::by_place> parked_;
+  std::size_t queued_bytes_ = 0;
+  instant now_{};
+  instant verdicts_from_{};  ///< nobody is found dead of silence before this
+  std::uint64_t changes_ = 0;
+  instant announce_at_ = instant::max();
+  counters counts_;
+  std::vector<std::uint32_t> unserved_;  ///< scratch
+};
+
+}  // namespace waggle::broker

@@ -1,0 +1,279 @@
+#include "broker/core/directory.hpp"
+
+#include <algorithm>
+
+namespace waggle::broker {
+
+namespace {
+
+/// What workers of one pool have in common. Commands are sorted, so that the order in a manifest does not matter.
+std::string identity_of(const manifest& from) {
+  manifest common{from.service, from.version, {}, 1, 1, from.commands};
+  std::sort(common.commands.begin(), common.commands.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::string bytes;
+  wire::append_manifest(bytes, common);
+  return bytes;
+}
+
+/// The `commands` entry of manifest bytes that `identity_of` made.
+std::string_view commands_in(std::string_view identity) {
+  wire::reader in{identity};
+  std::uint32_t entries = 0;
+  std::string_view key, value;
+  in.map(entries);
+  for (std::uint32_t i = 0; i < entries && in.string(key) && in.raw(value); ++i) {
+    if (key == "commands") return value;
+  }
+  return "\x90";
+}
+
+}  // namespace
+
+bool directory::make_room_for(const manifest& from) {
+  std::size_t added = 0, revived = 0;
+  for (const auto& each : from.commands) {
+    const auto known = find(each.name);
+    if (known == none) {
+      ++added;
+    } else if (commands_[known].pools.empty()) {
+      ++revived;
+      idle_commands_.move_to_back(commands_, known);
+    }
+  }
+  if (commands_.used() - idle_commands_.size() + added + revived > commands_max_) return false;
+  while (commands_.used() + added > commands_max_ && !idle_commands_.empty()) {
+    const auto forgotten = idle_commands_.front();
+    idle_commands_.erase(commands_, forgotten);
+    by_name_.erase(commands_[forgotten].name);
+    commands_[forgotten] = command{};
+    commands_.give_back(forgotten);
+  }
+  return true;
+}
+
+std::uint32_t directory::pool_for(const manifest& from) {
+  auto identity = identity_of(from);
+  if (const auto found = by_identity_.find(identity); found != by_identity_.end()) return found->second;
+  const auto index = pools_.take();
+  auto& made = pools_[index];
+  made = pool{};
+  made.service = from.service;
+  made.version = from.version;
+  for (const auto& each : from.commands) {
+    std::uint32_t command_index = none;
+    if (const auto known = by_name_.find(std::string_view{each.name}); known != by_name_.end()) {
+      command_index = known->second;
+      if (commands_[command_index].pools.empty()) idle_commands_.erase(commands_, command_index);
+    } else {
+      command_index = commands_.take();
+      commands_[command_index] = command{};
+      commands_[command_index].name = each.name;
+      by_name_.emplace(each.name, command_index);
+    }
+    auto& served = commands_[command_index];
+    // A manifest may name a command twice; it is one seat.
+    if (served.pools.empty() || served.pools.back().pool != index) {
+      served.pools.push_back({index, false});
+      made.commands.push_back(command_index);
+    }
+  }
+  by_identity_.emplace(identity, index);
+  made.identity = std::move(identity);
+  return index;
+}
+
+result<std::uint32_t> directory::join(peer_id peer, const manifest& from, std::uint32_t again,
+                                      std::vector<std::uint32_t>& orphaned) {
+  if (!make_room_for(from)) {
+    return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
+                                               "stop workers that are not needed or start it with a higher limit");
+  }
+  const auto pool_index = pool_for(from);
+  auto index = again;
+  const auto old_pool = again == none ? none : workers_[again].pool;
+  if (again == none) {
+    index = workers_.take();
+    workers_[index] = worker{};
+    workers_[index].peer = peer;
+  } else if (old_pool == pool_index && !workers_[again].draining) {
+    // Nothing changes but the worker's own entries.
+  } else {
+    pools_[pool_index].active++;  // holds the new pool while the old one is left
+    deactivate(again, orphaned);
+    leave_pool(again);
+    pools_[pool_index].active--;
+    std::erase_if(orphaned, [&](auto each) { return is_served(each); });
+  }
+  auto& seated = workers_[index];
+  seated.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
+  seated.slots = from.slots;
+  seated.draining = false;
+  if (seated.pool == none) {
+    seated.pool = pool_index;
+    pools_[pool_index].workers.push_back(workers_, index);
+    pools_[pool_index].active++;
+    for (const auto each : pools_[pool_index].commands) {
+      if (!commands_[each].queue.empty()) wait(each);
+    }
+  }
+  relist(index);
+  std::erase_if(orphaned, [&](auto each) { return is_served(each); });
+  return index;
+}
+
+/// Puts the worker under the number of its free slots.
+void directory::relist(std::uint32_t worker_index) {
+  auto& moved = workers_[worker_index];
+  auto& in = pools_[moved.pool];
+  const auto free = moved.draining ? none : moved.slots > moved.in_flight ? moved.slots - moved.in_flight : 0;
+  if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
+  moved.listed_free = free;
+  if (free != none) {
+    if (in.by_free.size() <= free) in.by_free.resize(std::size_t{free} + 1);
+    in.by_free[free].push_back(workers_, worker_index);
+    in.free_max = std::max(in.free_max, free);
+  }
+  while (in.free_max > 0 && in.by_free[in.free_max].empty()) --in.free_max;
+}
+
+void directory::deactivate(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) {
+  auto& idle = workers_[worker_index];
+  if (idle.draining) return;
+  idle.draining = true;
+  relist(worker_index);
+  auto& in = pools_[idle.pool];
+  if (--in.active > 0) return;
+  for (const auto each : in.commands) {
+    if (!is_served(each)) orphaned.push_back(each);
+  }
+}
+
+void directory::leave_pool(std::uint32_t worker_index) {
+  auto& leaving = workers_[worker_index];
+  const auto pool_index = leaving.pool;
+  auto& in = pools_[pool_index];
+  in.workers.erase(workers_, worker_index);
+  leaving.pool = none;
+  if (!in.workers.empty() || in.active > 0) return;
+  for (const auto each : in.commands) {
+    auto& served = commands_[each];
+    std::erase_if(served.pools, [&](const auto& member) { return member.pool == pool_index; });
+    if (served.pools.empty()) idle_commands_.push_back(commands_, each);
+  }
+  by_identity_.erase(in.identity);
+  in = pool{};
+  pools_.give_back(pool_index);
+}
+
+void directory::drain(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) { deactivate(worker_index, orphaned); }
+
+void directory::remove(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) {
+  deactivate(worker_index, orphaned);
+  leave_pool(worker_index);
+  workers_.give_back(worker_index);
+}
+
+std::uint32_t directory::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? none : found->second;
+}
+
+bool directory::is_served(std::uint32_t command_index) const {
+  const auto& pools = commands_[command_index].pools;
+  return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return pools_[member.pool].active > 0; });
+}
+
+std::uint32_t directory::take_slot(std::uint32_t command_index) {
+  std::uint32_t best = none, most = 0;
+  for (const auto& member : commands_[command_index].pools) {
+    if (pools_[member.pool].free_max > most) {
+      most = pools_[member.pool].free_max;
+      best = member.pool;
+    }
+  }
+  return best == none ? none : take_slot_in(best);
+}
+
+std::uint32_t directory::take_slot_in(std::uint32_t pool_index) {
+  auto& in = pools_[pool_index];
+  if (in.free_max == 0) return none;
+  const auto index = in.by_free[in.free_max].front();
+  workers_[index].in_flight++;
+  relist(index);
+  return index;
+}
+
+void directory::release_slot(std::uint32_t worker_index) {
+  workers_[worker_index].in_flight--;
+  if (!workers_[worker_index].draining) relist(worker_index);
+}
+
+void directory::wait(std::uint32_t command_index) {
+  for (auto& member : commands_[command_index].pools) {
+    if (member.waiting) continue;
+    member.waiting = true;
+    pools_[member.pool].waiting.push_back(command_index);
+  }
+}
+
+std::uint32_t directory::next_waiting(std::uint32_t pool_index) {
+  auto& in = pools_[pool_index];
+  while (in.free_max > 0 && !in.waiting.empty()) {
+    const auto index = in.waiting.front();
+    in.waiting.pop_front();
+    auto& next = commands_[index];
+    if (next.queue.size() > 1) {  // it will still wait once its first is gone
+      in.waiting.push_back(index);
+    } else {
+      for (auto& member : next.pools) {
+        if (member.pool == pool_index) member.waiting = false;
+      }
+    }
+    if (!next.queue.empty()) return index;
+  }
+  return none;
+}
+
+std::size_t directory::seats(std::uint32_t worker_index) const {
+  const auto& seated = workers_[worker_index];
+  return seated.draining ? 0 : pools_[seated.pool].commands.size();
+}
+
+void directory::append_services(std::string& out) const {
+  std::vector<std::uint32_t> order;
+  for (const auto& entry : by_identity_) order.push_back(entry.second);
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) {
+    const auto& left = pools_[a];
+    const auto& right = pools_[b];
+    return std::tie(left.service, left.version, left.identity) < std::tie(right.service, right.version, right.identity);
+  });
+  wire::writer writer{out};
+  writer.array(order.size());
+  for (const auto pool_index : order) {
+    const auto& each = pools_[pool_index];
+    writer.map(4);
+    writer.string("service");
+    writer.string(each.service);
+    writer.string("version");
+    writer.string(each.version);
+    writer.string("commands");
+    writer.raw(commands_in(each.identity));
+    writer.string("instances");
+    writer.array(each.workers.size());
+    for (auto i = each.workers.front(); i != none; i = each.workers.after(workers_, i)) {
+      const auto& instance = workers_[i];
+      writer.map(4);
+      writer.string("instance");
+      writer.string(instance.instance);
+      writer.string("slots");
+      writer.unsigned_integer(instance.slots);
+      writer.string("in_flight");
+      writer.unsigned_integer(instance.in_flight);
+      writer.string("draining");
+      writer.boolean(instance.draining);
+    }
+  }
+}
+
+}  // namespace waggle::broker

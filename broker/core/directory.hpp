@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include <waggle/wire/manifest.hpp>
+
+#include "broker/core/calls.hpp"
+#include "broker/core/slab.hpp"
+#include "broker/core/types.hpp"
+
+namespace waggle::broker {
+
+/// Who serves what, and who has a slot free.
+///
+/// Workers that say the same of themselves (service, version, commands) form a *pool*: any of them will do for any command
+/// of the pool. A command knows its pools, which are few (one; two while a new version is rolled out), and a pool keeps its
+/// workers by the number of their free slots. So a call costs the same with one command or ten thousand, one worker or
+/// ten thousand.
+class directory {
+ public:
+  struct worker {
+    peer_id peer{};
+    std::uint32_t pool = none;
+    std::string instance;
+    std::uint32_t slots = 0;
+    std::uint32_t in_flight = 0;
+    bool draining = false;
+    std::uint64_t leave_id = 0;  ///< of the LEAVE that waits for its answer
+    std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains
+    links by_free;
+    links by_pool;
+    links by_pulse;              ///< among all workers, by when the broker's next pulse to them is due
+    instant pulse_due{};
+  };
+
+  struct command {
+    std::string name;
+    struct membership {
+      std::uint32_t pool = none;
+      bool waiting = false;  ///< listed in that pool's `waiting`
+    };
+    std::vector<membership> pools;
+    links by_idleness;  ///< among commands that nobody serves now
+    index_list<&call::by_place> queue;  ///< filled and emptied by whoever owns the calls
+    std::size_t queue_bytes = 0;        ///< payloads and headers in it
+  };
+
+  struct pool {
+    std::string identity;  ///< what its workers have in common, as manifest bytes without the instance's own entries
+    std::string service;
+    std::string version;
+    std::vector<std::uint32_t> commands;
+    index_list<&worker::by_pool> workers;
+    std::size_t active = 0;                             ///< of them, those that do not drain
+    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots, longest unused first
+    std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
+    std::deque<std::uint32_t> waiting;                  ///< commands that have queued calls, in turn
+  };
+
+  explicit directory(std::size_t commands_max) : commands_max_{commands_max} {}
+
+  /// Seats a worker, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
+  /// RESOURCE_EXHAUSTED when there are too many commands. Commands that nobody serves any more are appended to `orphaned`.
+  result<std::uint32_t> join(peer_id peer, const manifest& from, std::uint32_t again, std::vector<std::uint32_t>& orphaned);
+  /// Takes a worker out for good; its leases are the caller's concern and must have ended. Commands that nobody serves any
+  /// more are appended to `orphaned`.
+  void remove(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
+  /// No new calls for this worker. Commands that nobody serves any more are appended to `orphaned`.
+  void drain(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
+
+  /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
+  [[nodiscard]] std::uint32_t find(std::string_view name) const;
+  /// Whether a worker that is not draining serves it.
+  [[nodiscard]] bool is_served(std::uint32_t command_index) const;
+  /// The worker with the most free slots among all that serve the command, its slot taken; `none` if all are busy.
+  std::uint32_t take_slot(std::uint32_t command_index);
+  /// One in the pool, for a command that waits there.
+  std::uint32_t take_slot_in(std::uint32_t pool_index);
+  void release_slot(std::uint32_t worker_index);
+
+  /// The command has its first queued call: whichever of its pools has a slot next will come for it.
+  void wait(std::uint32_t command_index);
+  /// The next command whose queue is not empty, if the pool has a slot; the command goes to the end of the turn.
+  std::uint32_t next_waiting(std::uint32_t pool_index);
+
+  /// The number of commands for which the worker is counted on: 0 when it drains.
+  [[nodiscard]] std::size_t seats(std::uint32_t worker_index) const;
+  [[nodiscard]] std::size_t worker_count() const { return workers_.used(); }
+  [[nodiscard]] std::size_t command_count() const { return commands_.used(); }
+
+  worker& worker_at(std::uint32_t index) { return workers_[index]; }
+  [[nodiscard]] const worker& worker_at(std::uint32_t index) const { return workers_[index]; }
+  command& command_at(std::uint32_t index) { return commands_[index]; }
+  slab<worker>& workers() { return workers_; }
+
+  /// One msgpack array: every service with its commands and instances, ordered by name.
+  void append_services(std::string& out) const;
+
+ private:
+  struct text_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>>;
+
+  std::uint32_t pool_for(const manifest& from);
+  void deactivate(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
+  void leave_pool(std::uint32_t worker_index);
+  void relist(std::uint32_t worker_index);
+  bool make_room_for(const manifest& from);
+
+  std::size_t commands_max_;
+  slab<worker> workers_;
+  slab<command> commands_;
+  slab<pool> pools_;
+  name_index by_name_;
+  name_index by_identity_;
+  index_list<&command::by_idleness> idle_commands_;
+  std::uint64_t joined_ = 0;  ///< makes up instance names
+};
+
+}  // namespace waggle::broker

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/core/types.hpp"
+
+namespace waggle::broker {
+
+/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget. The shell does it
+/// and calls `clear`, which keeps the buffers for the next round.
+class outbox {
+ public:
+  struct message {
+    peer_id to{};
+    std::string bytes;  ///< a bundle of as many frames as the peer takes
+  };
+  struct broadcast {
+    std::string topic;
+    std::string event;  ///< an EVENT frame
+  };
+
+  [[nodiscard]] std::size_t messages() const { return messages_used_; }
+  [[nodiscard]] const message& message_at(std::size_t index) const { return messages_[index]; }
+  [[nodiscard]] const std::vector<broadcast>& broadcasts() const { return broadcasts_; }
+  [[nodiscard]] const std::vector<peer_id>& forgotten() const { return forgotten_; }
+  [[nodiscard]] bool empty() const { return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty(); }
+
+  /// Begins a message; returns its index.
+  std::size_t open(peer_id to) {
+    if (messages_used_ == messages_.size()) messages_.emplace_back();
+    auto& opened = messages_[messages_used_];
+    opened.to = to;
+    opened.bytes.clear();
+    return messages_used_++;
+  }
+  std::string& bytes_at(std::size_t index) { return messages_[index].bytes; }
+  void publish(std::string topic, std::string event) { broadcasts_.push_back({std::move(topic), std::move(event)}); }
+  void forget(peer_id peer) { forgotten_.push_back(peer); }
+
+  /// Tells apart what was opened before and after a `clear`.
+  [[nodiscard]] std::uint64_t round() const { return round_; }
+
+  void clear() {
+    for (std::size_t i = 0; i < messages_used_; ++i) {
+      if (messages_[i].bytes.capacity() > kept_bytes_max) messages_[i].bytes = {};
+    }
+    if (messages_.size() > kept_messages_max) messages_.resize(kept_messages_max);
+    messages_used_ = 0;
+    broadcasts_.clear();
+    forgotten_.clear();
+    ++round_;
+  }
+
+ private:
+  static constexpr std::size_t kept_bytes_max = 128u << 10;
+  static constexpr std::size_t kept_messages_max = 256;
+
+  std::vector<message> messages_;
+  std::size_t messages_used_ = 0;
+  std::vector<broadcast> broadcasts_;
+  std::vector<peer_id> forgotten_;
+  std::uint64_t round_ = 1;
+};
+
+}  // namespace waggle::broker

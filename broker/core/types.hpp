@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace waggle::broker {
+
+/// Time as the caller tells it; nothing in the core reads a clock.
+using instant = std::chrono::steady_clock::time_point;
+using std::chrono::milliseconds;
+
+/// A peer, as the shell numbers it: small integers, used again only after the core has said to forget them.
+enum class peer_id : std::uint32_t {};
+
+/// Everything that bounds or times the core. The answer when a bound is met stands beside it.
+struct settings {
+  std::string instance = "broker";  ///< told to peers; changes with every start, so that revisions of two runs differ
+  std::string version;
+  std::string events_in;   ///< where publishers connect, told to peers that say HELLO
+  std::string events_out;  ///< where subscribers connect
+
+  milliseconds pulse{1000};             ///< how often workers and broker let hear from themselves
+  std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
+  milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
+  milliseconds settle{20};              ///< how long changes of the network are gathered before watchers are told
+
+  std::size_t peers_max = 65'536;             ///< RESOURCE_EXHAUSTED to the newcomer
+  std::size_t commands_max = 65'536;          ///< RESOURCE_EXHAUSTED to the JOIN, once none without workers is left to forget
+  std::size_t calls_max = 1'000'000;          ///< open calls of all callers: RESOURCE_EXHAUSTED; at most `call_table::size_max`
+  std::size_t caller_calls_max = 100'000;     ///< open calls of one caller: RESOURCE_EXHAUSTED
+  std::size_t queue_calls_max = 10'000;       ///< waiting calls of one command: RESOURCE_EXHAUSTED
+  std::size_t queue_bytes_max = 64u << 20;    ///< their payloads and headers: RESOURCE_EXHAUSTED
+  std::size_t queues_bytes_max = 512u << 20;  ///< those of all commands: RESOURCE_EXHAUSTED
+  std::size_t watchers_max = 1024;            ///< calls of waggle.services that wait for a change: RESOURCE_EXHAUSTED
+  milliseconds retry_after{100};              ///< what RESOURCE_EXHAUSTED tells a caller to wait
+};
+
+/// What happened that nobody is told of one by one.
+struct counters {
+  std::uint64_t bundles = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t calls = 0;
+  std::uint64_t broken_bundles = 0;   ///< bytes that were not frames; the peer lost its seat
+  std::uint64_t unknown_frames = 0;   ///< of a newer protocol; stepped over
+  std::uint64_t unasked_replies = 0;  ///< late, doubled or foreign REPLYs and PARTs; dropped
+  std::uint64_t misplaced_frames = 0; ///< frames that this peer may not send now; answered and dropped
+  std::uint64_t events = 0;
+  std::uint64_t broken_events = 0;    ///< PUB/SUB messages that were not events; dropped
+  std::uint64_t dead_workers = 0;     ///< fell silent or lost their connection
+
+  friend bool operator==(const counters&, const counters&) = default;
+};
+
+}  // namespace waggle::broker
