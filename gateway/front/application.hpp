@@ -15,8 +15,8 @@ namespace waggle::front {
 using clock = std::chrono::steady_clock;
 using instant = clock::time_point;
 
-/// Names one request on one connection. Never reused within a process, so that an answer that comes after its client has
-/// gone reaches nobody.
+/// Names one request on one connection. Never reused within a process, so that an answer that comes after its client
+/// has gone reaches nobody.
 enum class exchange_id : std::uint64_t {};
 
 struct header {
@@ -24,7 +24,8 @@ struct header {
   std::string_view value;
 };
 
-/// One whole request whose framing has been checked. Everything it points at lives only during `application::on_request`.
+/// One whole request whose framing has been checked. Everything it points at lives only during
+/// `application::on_request`.
 struct request {
   std::string_view method;  // a token, upper or lower case as sent
   std::string_view path;    // of the target, still percent-encoded, begins with '/' (or is "*" for OPTIONS)
@@ -62,7 +63,8 @@ class application {
   /// The client went away before its answer: what was begun for it may stop.
   virtual void on_abandoned(instant now, exchange_id id) = 0;
   /// A descriptor to watch edge-triggered for reading (the broker socket's ZMQ_FD), asked for again after each call of
-  /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none.
+  /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before the
+  /// old one is closed: with the same number again the change could not be seen.
   [[nodiscard]] virtual int descriptor() const { return -1; }
   virtual void on_readable(instant) {}
   /// After each batch of requests or events that the thread has handled: the moment to send what was collected.

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "gateway/front/application.hpp"
+#include "gateway/front/http_parser.hpp"
+#include "gateway/front/limits.hpp"
+
+namespace waggle::front {
+
+/// What all connections of a thread share. The shell keeps `date` at the present time (IMF-fixdate, RFC 9110
+/// section 5.6.7), since a connection has no clock.
+struct connection_context {
+  limits bounds;
+  std::string date;
+};
+
+/// One client, from bytes to requests and from answers to bytes. No socket, clock or thread: the shell reads, writes
+/// and says what time it is, and asks afterwards what is wanted next.
+///
+/// Answers may come in any order and leave in the order of the requests. A connection ends once it takes no more
+/// requests (the client or the application said so, the client ended its side, the bytes made no sense, or time was
+/// up), each request taken has its answer, and the answers have been written: then it is `finished`.
+class connection {
+ public:
+  /// Requests get the ids `first_id`, `first_id` + 1, …; `context` must outlive the connection.
+  connection(const connection_context& context, std::uint64_t first_id, instant now);
+
+  /// Answers for the front itself, before or instead of what the client sends, and reads no more.
+  void refuse(instant now, int status, std::string_view reason);
+  // What came from the client.
+  void receive(instant now, std::string_view bytes);
+  /// The client sends no more. It still gets the answers to what it sent.
+  void receive_end();
+
+  /// The next request to give to the application, whose id is `last_id()`; null if there is none yet or no room for
+  /// one. It lives until the next call of `next` or `receive`.
+  [[nodiscard]] const request* next(instant now);
+  [[nodiscard]] exchange_id last_id() const { return exchange_id{next_id_ - 1}; }
+  [[nodiscard]] std::uint64_t next_id() const { return next_id_; }
+  /// `next` stopped for want of room, and there is room again.
+  [[nodiscard]] bool can_resume() const { return short_of_room_ && has_room() && !input_done_; }
+
+  /// False if there is no such exchange, or it has its answer.
+  bool respond(instant now, exchange_id to, const response& answer);
+
+  // What is to be written to the client.
+  [[nodiscard]] std::string_view output() const { return std::string_view(output_).substr(output_begin_); }
+  void written(instant now, std::size_t bytes);
+
+  /// Whether the shell should read. Also while lingering, when what is read is thrown away.
+  [[nodiscard]] bool wants_read() const;
+  [[nodiscard]] bool peer_ended() const { return peer_ended_; }
+  /// Everything is said. The shell ends its side and calls `linger`, or closes if the client has ended its own.
+  [[nodiscard]] bool finished() const { return input_done_ && open_.empty() && output_.empty(); }
+  /// The shell has ended its side of the connection. Closing at once would make the kernel answer unread bytes with a
+  /// reset, which can destroy the last answer before the client has read it (RFC 9112 section 9.6).
+  void linger(instant now);
+  [[nodiscard]] bool lingering() const { return lingering_; }
+  /// The server is going down: what is open is the last.
+  void drain();
+
+  /// When `tick` would do something; `instant::max()` for never.
+  [[nodiscard]] instant next_deadline() const;
+  enum class tick_result { keep, close };
+  /// `close`: the client has used up its patience or ours; the shell closes without more ado.
+  [[nodiscard]] tick_result tick(instant now);
+
+  /// The requests the application has not answered, for when the client has gone.
+  template <typename Function>
+  void for_each_unanswered(Function&& call) const {
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      if (!open_[i].answered) call(exchange_id{first_open_id() + i});
+    }
+  }
+
+ private:
+  struct exchange {
+    bool is_head = false;
+    bool is_http10 = false;
+    bool answered = false;
+    std::string bytes;  // of an answer that waits for the ones before it
+  };
+
+  [[nodiscard]] bool has_room() const;
+  [[nodiscard]] std::uint64_t first_open_id() const { return next_id_ - open_.size(); }
+  void note_stage(instant now);
+  void append(std::string& out, const exchange& to, const response& answer, bool last) const;
+  void add_output(instant now, std::string_view bytes);
+  void send_continue(instant now);
+  [[nodiscard]] instant body_deadline() const;
+
+  const connection_context* context_;
+  http_parser parser_;
+  std::uint64_t next_id_;
+  std::deque<exchange> open_;  // in the order of the requests
+  std::string output_;
+  std::size_t output_begin_ = 0;
+
+  http_parser::stage stage_ = http_parser::stage::idle;
+  instant stage_since_;     // while the parser is amid a request: since when
+  instant active_at_;       // the last byte or answer
+  instant write_moved_at_;  // the client last took something, or the output began to wait
+  instant linger_until_ = instant::max();
+  std::uint64_t body_bytes_ = 0;
+  std::uint64_t continued_ = UINT64_MAX;  // the id that the last request asked to go on will have
+  bool input_done_ = false;               // no more requests are taken
+  bool peer_ended_ = false;
+  bool lingering_ = false;
+  bool short_of_room_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace waggle::front

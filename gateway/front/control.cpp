@@ -1,0 +1,42 @@
+#include <algorithm>
+
+#include "gateway/front/reactor_thread.hpp"
+
+namespace waggle::front::detail {
+
+void control::give(order what, instant patience_until) {
+  const std::lock_guard hold(mutex_);
+  order_ = std::max(order_, what);
+  patience_until_ = std::min(patience_until_, patience_until);
+}
+
+std::pair<control::order, instant> control::wanted() const {
+  const std::lock_guard hold(mutex_);
+  return {order_, patience_until_};
+}
+
+void control::note_started(std::exception_ptr failure) {
+  const std::lock_guard hold(mutex_);
+  ++started_;
+  if (!failure_) failure_ = std::move(failure);
+  changed_.notify_all();
+}
+
+void control::note_ended() {
+  const std::lock_guard hold(mutex_);
+  ++ended_;
+  changed_.notify_all();
+}
+
+void control::wait_started(unsigned threads) {
+  std::unique_lock hold(mutex_);
+  changed_.wait(hold, [&] { return started_ >= threads; });
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void control::wait_ended(unsigned threads) {
+  std::unique_lock hold(mutex_);
+  changed_.wait(hold, [&] { return ended_ >= threads; });
+}
+
+}  // namespace waggle::front::detail

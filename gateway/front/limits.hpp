@@ -1,0 +1,35 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace waggle::front {
+
+/// Every bound the front sets on a client. Past each of them there is an answer or a close, never silence.
+struct limits {
+  // Of one request. Bytes are counted as they come over the wire.
+  std::size_t header_bytes_max = 16 * 1024;        // request line, fields and their line ends; past it 431
+  std::size_t fields_max = 100;                    // 431
+  std::size_t target_bytes_max = 8 * 1024;         // 414
+  std::uint64_t body_bytes_max = 1024 * 1024;      // 413, before the body is read where its length is announced
+  std::size_t chunk_extension_bytes_max = 1024;    // over all chunks of a body; 400
+  std::size_t blank_lines_before_request_max = 1;  // RFC 9112 section 2.2 wants at least one ignored; 400
+
+  // Of one connection. At either bound no more is read from it until answers have left.
+  std::size_t unanswered_max = 32;            // pipelined requests given to the application
+  std::size_t output_bytes_max = 256 * 1024;  // bytes of answers the client has not taken yet
+
+  // Time. A head or body that is late gets a 408; an idle or stalled connection is closed.
+  std::chrono::milliseconds head_time{10'000};        // from a request's first byte to the end of its header section
+  std::chrono::milliseconds body_grace_time{10'000};  // what a body may take on top of its size divided by the rate
+  std::uint64_t body_bytes_per_second_min = 1024;
+  std::chrono::milliseconds idle_time{75'000};         // nothing asked, nothing owed
+  std::chrono::milliseconds write_stall_time{30'000};  // an answer is waiting and the client takes no byte of it
+  std::chrono::milliseconds linger_time{2'000};        // after the last answer, for the client to close first
+
+  // Of one thread.
+  std::size_t connections_max = 10'000;  // past it a new connection gets a 503; at most 65,536
+};
+
+}  // namespace waggle::front

@@ -1,0 +1,494 @@
+#include "gateway/front/reactor_thread.hpp"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <string>
+
+#include "gateway/front/problem.hpp"
+
+namespace waggle::front::detail {
+namespace {
+
+using Pistache::Flags;
+using Pistache::Polling::NotifyOn;
+using Pistache::Polling::Tag;
+
+// Tags of epoll events. Pistache 0.0.5 shifts its own handler index by 0 bits, so that with one handler a tag is all
+// ours.
+constexpr std::uint64_t wake_tag = 0, listener_tag = 1, timer_tag = 2, application_tag = 3, first_client_tag = 16;
+
+// An exchange id is the thread (8 bits), the connection's slot (16) and a number that goes on over the clients of a
+// slot (40): an answer finds its connection without a table, and one that comes too late finds none.
+constexpr unsigned slot_shift = 40, thread_shift = 56;
+constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << slot_shift) - 1;
+constexpr std::uint64_t slot_mask = 0xffff;
+
+// Per wake-up, so that a rush of new clients does not starve the ones already there.
+constexpr int accept_batch = 64;
+constexpr int accept_rest_max = 4096;
+constexpr std::size_t read_bytes_max = 64 * 1024;
+constexpr std::chrono::milliseconds accept_pause{100};
+
+Tag client_tag(std::uint32_t index) { return Tag(first_client_tag + index); }
+
+bool is_out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/// IMF-fixdate (RFC 9110 section 5.6.7), whose names do not follow the locale.
+std::string format_date(std::time_t at) {
+  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm parts{};
+  ::gmtime_r(&at, &parts);
+  char text[64];
+  const int size =
+      std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[parts.tm_wday], parts.tm_mday,
+                    months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return {text, static_cast<std::size_t>(size)};
+}
+
+std::string describe(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception of an unknown type";
+  }
+}
+
+}  // namespace
+
+void reactor_thread::registerPoller(Pistache::Polling::Epoll& poller) {
+  poller_ = &poller;
+  number_ = plan_->wake_fds.size();
+  listener_ = std::move(plan_->listeners.at(number_));
+  wake_ = unique_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  timer_fd_ = unique_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!wake_ || !timer_fd_) throw std::system_error(errno, std::generic_category(), "cannot set up a reactor thread");
+  poller.addFd(wake_.get(), Flags<NotifyOn>(NotifyOn::Read), Tag(wake_tag));
+  plan_->wake_fds.push_back(wake_.get());
+}
+
+/// An exception that left here would end the process: Pistache's threads catch nothing.
+void reactor_thread::onReady(const Pistache::Aio::FdSet& ready) {
+  now_ = clock::now();
+  try {
+    update_date();
+    for (const auto& event : ready) handle(event);
+    if (life_ == life::running || life_ == life::draining) finish_batch();
+  } catch (...) {
+    log("a batch of events failed: " + describe(std::current_exception()));
+  }
+}
+
+void reactor_thread::handle(const Pistache::Aio::FdSet::Entry& event) {
+  const std::uint64_t tag = event.getTag().value();
+  if (tag == wake_tag) return obey();
+  if (life_ != life::running && life_ != life::draining) return;
+  switch (tag) {
+    case listener_tag:
+      return accept_some(accept_batch);
+    case timer_tag: {
+      std::uint64_t expirations;
+      [[maybe_unused]] const auto size = ::read(timer_fd_.get(), &expirations, sizeof expirations);
+      armed_ = instant::max();
+      return;
+    }
+    case application_tag:
+      application_called_ = true;
+      guarded("on_readable", [&] { application_->on_readable(now_); });
+      return;
+    default:
+      break;
+  }
+  if (tag < first_client_tag || tag - first_client_tag >= slots_.size()) return;
+  const auto index = static_cast<std::uint32_t>(tag - first_client_tag);
+  if (!slots_[index].client) return;
+  try {
+    on_client_event(index, event);
+  } catch (...) {
+    log("a connection failed: " + describe(std::current_exception()));
+    if (slots_[index].client) drop(index);
+  }
+}
+
+void reactor_thread::obey() {
+  eventfd_t ignored;
+  ::eventfd_read(wake_.get(), &ignored);
+  const auto [order, patience_until] = plan_->signals.wanted();
+  if (life_ == life::waiting && order != control::order::none) {
+    if (order == control::order::stop) {
+      plan_->signals.note_started(nullptr);
+    } else {
+      begin();
+    }
+  }
+  if (order == control::order::stop && life_ != life::ended) return end();
+  if (order == control::order::drain) {
+    patience_until_ = patience_until;
+    if (life_ == life::running) begin_drain();
+  }
+}
+
+void reactor_thread::begin() {
+  try {
+    context_.bounds = plan_->bounds;
+    read_buffer_.resize(read_bytes_max);
+    reserve_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    application_ = plan_->make_application(*this);
+    if (!application_) throw std::logic_error("the factory made no application");
+    poller_->addFd(timer_fd_.get(), Flags<NotifyOn>(NotifyOn::Read), Tag(timer_tag));
+    follow_descriptor();
+    set_accepting(true);
+    life_ = life::running;
+    plan_->signals.note_started(nullptr);
+  } catch (...) {
+    plan_->signals.note_started(std::current_exception());
+  }
+}
+
+void reactor_thread::begin_drain() {
+  life_ = life::draining;
+  // Clients that the kernel has let in would be reset if the socket closed over them, and one that has just sent a
+  // request on an idle connection would not know whether it was run: both are read once more.
+  accept_some(accept_rest_max);
+  set_accepting(false);
+  accept_again_ = instant::max();
+  listener_.reset();
+  application_called_ = true;
+  guarded("on_drain", [&] { application_->on_drain(now_); });
+  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+    if (slots_[index].client && slots_[index].client->wants_read() && !read_from(index)) continue;
+    if (!slots_[index].client) continue;
+    connection& client = *slots_[index].client;
+    client.drain();
+    if (client.finished() && !client.lingering()) {
+      drop(index);
+    } else {
+      mark(index);
+    }
+  }
+}
+
+void reactor_thread::end() {
+  life_ = life::ended;
+  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+    if (slots_[index].client) drop(index);
+  }
+  guarded("its destructor", [&] { application_.reset(); });
+  listener_.reset();
+  timer_fd_.reset();
+  reserve_.reset();
+  plan_->signals.note_ended();
+}
+
+void reactor_thread::accept_some(int count_max) {
+  for (int i = 0; i < count_max && listener_; ++i) {
+    unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      admit(std::move(fd));
+      continue;
+    }
+    const int error = errno;
+    if (error == EAGAIN || error == EWOULDBLOCK) return;
+    if (!is_out_of_resources(error)) continue;  // that client has gone already
+    if (!shortage_logged_) log(std::string("cannot accept: ") + std::strerror(error));
+    shortage_logged_ = true;
+    if (shed_with_reserve()) continue;
+    // Level-triggered, the waiting client would wake this thread again at once.
+    set_accepting(false);
+    accept_again_ = now_ + accept_pause;
+    return;
+  }
+}
+
+void reactor_thread::admit(unique_fd fd) {
+  if (clients_ >= context_.bounds.connections_max) return shed(std::move(fd));
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint32_t index = free_.back();
+  slot& at = slots_[index];
+  try {
+    const std::uint64_t first_id = number_ << thread_shift | std::uint64_t{index} << slot_shift | at.next_sequence;
+    auto client = std::make_unique<connection>(context_, first_id, now_);
+    poller_->addFd(fd.get(), Flags<NotifyOn>(NotifyOn::Read), client_tag(index));
+    at.client = std::move(client);
+  } catch (const std::exception& e) {
+    log(std::string("cannot take a connection: ") + e.what());
+    return shed(std::move(fd));
+  }
+  free_.pop_back();
+  at.fd = std::move(fd);
+  at.reading = true;
+  at.writing = at.dirty = false;
+  ++clients_;
+  shortage_logged_ = false;
+  mark(index);
+}
+
+/// Says no. The client's request is read, if it is there already, since closing over it would reset the connection and
+/// could destroy the answer.
+void reactor_thread::shed(unique_fd fd) {
+  connection refused(context_, 0, now_);
+  refused.refuse(now_, 503, "the server has as many connections as it can take");
+  const std::string_view bytes = refused.output();
+  [[maybe_unused]] const auto sent = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  ::shutdown(fd.get(), SHUT_WR);
+  [[maybe_unused]] const auto size = ::recv(fd.get(), read_buffer_.data(), read_buffer_.size(), 0);
+}
+
+/// Out of descriptors: gives up the one kept for this to take the client and tell it, rather than leave it waiting.
+bool reactor_thread::shed_with_reserve() {
+  if (!reserve_) return false;
+  reserve_.reset();
+  unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const bool taken = static_cast<bool>(fd);
+  if (taken) shed(std::move(fd));
+  reserve_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return taken;
+}
+
+void reactor_thread::set_accepting(bool on) {
+  if (on == accepting_ || !listener_) return;
+  if (on) {
+    poller_->addFd(listener_.get(), Flags<NotifyOn>(NotifyOn::Read), Tag(listener_tag));
+    if (!reserve_) reserve_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  } else {
+    poller_->removeFd(listener_.get());
+  }
+  accepting_ = on;
+}
+
+void reactor_thread::on_client_event(std::uint32_t index, const Pistache::Aio::FdSet::Entry& event) {
+  if (event.isReadable() && slots_[index].client->wants_read()) {
+    if (!read_from(index)) return;
+  } else if (event.isHangup() || (!event.isReadable() && !event.isWritable())) {
+    // Not a half-closed client, which ends its own side only: this one has reset the connection. Where a read is due,
+    // the read will tell.
+    return drop(index);
+  }
+  if (event.isWritable()) mark(index);
+}
+
+/// False if the connection has been dropped.
+bool reactor_thread::read_from(std::uint32_t index) {
+  connection& client = *slots_[index].client;
+  const ssize_t size = ::recv(slots_[index].fd.get(), read_buffer_.data(), read_buffer_.size(), 0);
+  if (size < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return true;
+    drop(index);
+    return false;
+  }
+  if (client.lingering()) {
+    if (size == 0) drop(index);
+    return size != 0;
+  }
+  if (size == 0) {
+    client.receive_end();
+  } else {
+    client.receive(now_, {read_buffer_.data(), static_cast<std::size_t>(size)});
+  }
+  pump(index);
+  return true;
+}
+
+/// Gives the application what has arrived whole.
+void reactor_thread::pump(std::uint32_t index) {
+  connection& client = *slots_[index].client;
+  while (const request* in = client.next(now_)) {
+    const exchange_id id = client.last_id();
+    application_called_ = true;
+    if (!guarded("on_request", [&] { application_->on_request(now_, id, *in); })) {
+      client.respond(now_, id, problem(500, "the request could not be handled"));
+    }
+  }
+  mark(index);
+}
+
+void reactor_thread::respond(exchange_id to, response answer) {
+  const auto bits = static_cast<std::uint64_t>(to);
+  const auto index = static_cast<std::uint32_t>(bits >> slot_shift & slot_mask);
+  if (bits >> thread_shift != number_ || index >= slots_.size() || !slots_[index].client) return;
+  if (slots_[index].client->respond(now_, to, answer)) mark(index);
+}
+
+/// Everything that has been touched in a batch is looked at once at its end, so that all that is ready leaves in one
+/// write.
+void reactor_thread::mark(std::uint32_t index) {
+  if (slots_[index].dirty) return;
+  slots_[index].dirty = true;
+  dirty_.push_back(index);
+}
+
+void reactor_thread::flush(std::uint32_t index) {
+  connection& client = *slots_[index].client;
+  for (std::string_view bytes = client.output(); !bytes.empty(); bytes = client.output()) {
+    const ssize_t size = ::send(slots_[index].fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size >= 0) {
+      client.written(now_, static_cast<std::size_t>(size));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      break;
+    } else if (errno != EINTR) {
+      return drop(index);
+    }
+  }
+  if (client.finished() && !client.lingering()) {
+    if (client.peer_ended()) return drop(index);
+    ::shutdown(slots_[index].fd.get(), SHUT_WR);
+    client.linger(now_);
+  }
+  if (client.can_resume()) pump(index);
+  update_interest(index);
+  slot& at = slots_[index];
+  const instant deadline = client.next_deadline();
+  if (deadline < at.scheduled) {
+    at.scheduled = deadline;
+    timers_.push({deadline, index});
+  }
+}
+
+void reactor_thread::update_interest(std::uint32_t index) {
+  slot& at = slots_[index];
+  const bool reading = at.client->wants_read();
+  const bool writing = !at.client->output().empty();
+  if (reading == at.reading && writing == at.writing) return;
+  Flags<NotifyOn> interest;
+  if (reading) interest.setFlag(NotifyOn::Read);
+  if (writing) interest.setFlag(NotifyOn::Write);
+  poller_->rearmFd(at.fd.get(), interest, client_tag(index));
+  at.reading = reading;
+  at.writing = writing;
+}
+
+/// The slot is not given to another client before the batch ends: events of the old one may still be in it.
+void reactor_thread::drop(std::uint32_t index) {
+  slot& at = slots_[index];
+  const std::unique_ptr<connection> gone = std::move(at.client);
+  at.next_sequence = gone->next_id() & sequence_mask;
+  at.fd.reset();
+  freed_.push_back(index);
+  --clients_;
+  gone->for_each_unanswered([&](exchange_id id) {
+    application_called_ = true;
+    guarded("on_abandoned", [&] { application_->on_abandoned(now_, id); });
+  });
+}
+
+void reactor_thread::finish_batch() {
+  run_timers();
+  while (application_called_ || !dirty_.empty()) {
+    if (std::exchange(application_called_, false)) {
+      guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
+    }
+    flushing_.swap(dirty_);
+    for (const std::uint32_t index : flushing_) {
+      slots_[index].dirty = false;
+      if (slots_[index].client) flush(index);
+    }
+    flushing_.clear();
+  }
+  follow_descriptor();
+  free_.insert(free_.end(), freed_.begin(), freed_.end());
+  freed_.clear();
+  if (life_ == life::draining && (clients_ == 0 || now_ >= patience_until_)) return end();
+  arm_timer();
+}
+
+void reactor_thread::run_timers() {
+  while (!timers_.empty() && timers_.top().at <= now_) {
+    const timer due = timers_.top();
+    timers_.pop();
+    slot& at = slots_[due.index];
+    // A slot may have older entries, from before an earlier deadline; the one that counts is the earliest.
+    if (at.scheduled != due.at) continue;
+    at.scheduled = instant::max();
+    if (!at.client) continue;
+    if (at.client->tick(now_) == connection::tick_result::close) {
+      drop(due.index);
+    } else {
+      mark(due.index);
+    }
+  }
+  if (now_ >= accept_again_) {
+    accept_again_ = instant::max();
+    set_accepting(true);
+  }
+  if (application_->next_deadline() <= now_) {
+    application_called_ = true;
+    guarded("on_deadline", [&] { application_->on_deadline(now_); });
+  }
+}
+
+/// The application's descriptor changes when it makes a new socket. Its old one may be closed by now, which has taken
+/// it out of epoll: that is not an error.
+void reactor_thread::follow_descriptor() {
+  const int wanted = application_->descriptor();
+  if (wanted == watched_) return;
+  if (watched_ >= 0) {
+    try {
+      poller_->removeFd(watched_);
+    } catch (const std::exception&) {
+    }
+  }
+  watched_ = -1;
+  if (wanted >= 0) {
+    poller_->addFd(wanted, Flags<NotifyOn>(NotifyOn::Read), Tag(application_tag), Pistache::Polling::Mode::Edge);
+  }
+  watched_ = wanted;
+}
+
+/// Only ever moved to an earlier time: a wake-up too many costs less than a system call for each request.
+void reactor_thread::arm_timer() {
+  instant wanted = std::min({application_->next_deadline(), accept_again_, patience_until_});
+  if (!timers_.empty()) wanted = std::min(wanted, timers_.top().at);
+  if (wanted >= armed_) return;
+  const auto since_epoch = std::max(wanted.time_since_epoch(), instant::duration{1});
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch);
+  itimerspec when{};
+  when.it_value.tv_sec = seconds.count();
+  when.it_value.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since_epoch - seconds).count());
+  if (::timerfd_settime(timer_fd_.get(), TFD_TIMER_ABSTIME, &when, nullptr) == 0) armed_ = wanted;
+}
+
+void reactor_thread::update_date() {
+  if (now_ < date_until_) return;
+  const auto wall = std::chrono::system_clock::now();
+  const auto second = std::chrono::floor<std::chrono::seconds>(wall);
+  context_.date = format_date(std::chrono::system_clock::to_time_t(second));
+  date_until_ = now_ + std::chrono::duration_cast<clock::duration>(second + std::chrono::seconds(1) - wall);
+}
+
+template <typename Function>
+bool reactor_thread::guarded(std::string_view what, Function&& call) {
+  try {
+    call();
+    return true;
+  } catch (...) {
+    log("the application failed in " + std::string(what) + ": " + describe(std::current_exception()));
+    return false;
+  }
+}
+
+void reactor_thread::log(std::string_view line) const {
+  try {
+    plan_->log(line);
+  } catch (...) {
+    std::fputs("http: the log function failed\n", stderr);
+  }
+}
+
+}  // namespace waggle::front::detail

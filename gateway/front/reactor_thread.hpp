@@ -1,0 +1,147 @@
+#pragma once
+
+#include <pistache/reactor.h>
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <queue>
+#include <string_view>
+#include <vector>
+
+#include "gateway/front/application.hpp"
+#include "gateway/front/connection.hpp"
+#include "gateway/front/listener.hpp"
+
+namespace waggle::front::detail {
+
+/// All that goes between a server and its reactor threads. The threads are woken through their own eventfd and then
+/// look at `wanted` here.
+class control {
+ public:
+  enum class order { none, start, drain, stop };
+
+  void give(order what, instant patience_until = instant::max());
+  [[nodiscard]] std::pair<order, instant> wanted() const;
+  void note_started(std::exception_ptr failure);
+  void note_ended();
+  /// Waits for `threads` of them; throws the first failure to start.
+  void wait_started(unsigned threads);
+  void wait_ended(unsigned threads);
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  order order_ = order::none;
+  instant patience_until_ = instant::max();
+  unsigned started_ = 0;
+  unsigned ended_ = 0;
+  std::exception_ptr failure_;
+};
+
+/// What a reactor thread is made of; the same for all threads of a server.
+struct thread_plan {
+  limits bounds;
+  application_factory make_application;
+  std::function<void(std::string_view)> log;
+  control signals;
+  std::vector<unique_fd> listeners;  // each thread takes one, before the threads run
+  std::vector<int> wake_fds;         // of each thread, to be written after giving an order; owned by the threads
+};
+
+/// One thread of the server. Pistache makes it by cloning, calls `registerPoller` before its thread runs and `onReady`
+/// in it, and destroys it from the thread that drops the reactor; what belongs to the thread is therefore made by the
+/// first wake-up (`begin`) and gone after the last (`end`).
+class reactor_thread final : public Pistache::Aio::Handler, private responder {
+ public:
+  explicit reactor_thread(std::shared_ptr<thread_plan> plan) : plan_(std::move(plan)) {}
+  ~reactor_thread() override = default;
+
+  [[nodiscard]] std::shared_ptr<Pistache::Aio::Handler> clone() const override {
+    return std::make_shared<reactor_thread>(plan_);
+  }
+  void registerPoller(Pistache::Polling::Epoll& poller) override;
+  void onReady(const Pistache::Aio::FdSet& ready) override;
+
+ private:
+  struct slot {
+    unique_fd fd;
+    std::unique_ptr<connection> client;  // null: the slot is free, or will be after this batch
+    std::uint64_t next_sequence = 0;     // ids of exchanges go on from here for the next client of this slot
+    instant scheduled = instant::max();  // the earliest entry for it in timers_
+    bool dirty = false;
+    bool reading = true;  // what epoll has been told
+    bool writing = false;
+  };
+  struct timer {
+    instant at;
+    std::uint32_t index;
+    bool operator>(const timer& other) const { return at > other.at; }
+  };
+  enum class life { waiting, running, draining, ended };
+
+  void respond(exchange_id to, response answer) override;
+
+  void handle(const Pistache::Aio::FdSet::Entry& event);
+  void obey();
+  void begin();
+  void begin_drain();
+  void end();
+
+  void accept_some(int count_max);
+  void admit(unique_fd fd);
+  void shed(unique_fd fd);
+  bool shed_with_reserve();
+  void set_accepting(bool on);
+
+  void on_client_event(std::uint32_t index, const Pistache::Aio::FdSet::Entry& event);
+  bool read_from(std::uint32_t index);
+  void pump(std::uint32_t index);
+  void flush(std::uint32_t index);
+  void drop(std::uint32_t index);
+  void mark(std::uint32_t index);
+  void update_interest(std::uint32_t index);
+
+  void finish_batch();
+  void follow_descriptor();
+  void run_timers();
+  void arm_timer();
+  void update_date();
+
+  /// Runs what belongs to the application; an exception is logged and ends here. False if there was one.
+  template <typename Function>
+  bool guarded(std::string_view what, Function&& call);
+  void log(std::string_view line) const;
+
+  std::shared_ptr<thread_plan> plan_;
+  Pistache::Polling::Epoll* poller_ = nullptr;
+  std::uint64_t number_ = 0;
+  unique_fd listener_, wake_, timer_fd_, reserve_;
+  life life_ = life::waiting;
+  instant now_ = instant::min();  // when the present batch began
+  instant patience_until_ = instant::max();
+
+  std::unique_ptr<application> application_;
+  int watched_ = -1;
+  bool application_called_ = false;
+
+  connection_context context_;
+  instant date_until_ = instant::min();
+  std::vector<slot> slots_;
+  std::vector<std::uint32_t> free_, freed_, dirty_, flushing_;
+  std::size_t clients_ = 0;
+  bool accepting_ = false;
+  instant accept_again_ = instant::max();  // accepting is paused until then
+  bool shortage_logged_ = false;
+
+  std::priority_queue<timer, std::vector<timer>, std::greater<>> timers_;
+  instant armed_ = instant::max();
+  std::vector<char> read_buffer_;
+};
+
+}  // namespace waggle::front::detail

@@ -1,0 +1,118 @@
+#include "gateway/front/server.hpp"
+
+#include <sys/eventfd.h>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <stdexcept>
+
+#include "gateway/front/reactor_thread.hpp"
+
+namespace waggle::front {
+
+class server::impl {
+ public:
+  impl(server_options options, application_factory make_application) : threads_(options.threads) {
+    if (threads_ < 1 || threads_ > 255) throw std::invalid_argument("a server has 1 to 255 threads");
+    if (options.bounds.connections_max > 65'536) throw std::invalid_argument("a thread has at most 65,536 connections");
+    listener_set listeners = listen_on(options.host, options.port, threads_);
+    endpoint_ = std::move(listeners.endpoint);
+    plan_->bounds = options.bounds;
+    plan_->make_application = std::move(make_application);
+    plan_->log = options.log ? std::move(options.log) : [](std::string_view line) {
+      std::fprintf(stderr, "http: %.*s\n", static_cast<int>(line.size()), line.data());
+    };
+    plan_->listeners = std::move(listeners.sockets);
+
+    // Pistache 0.0.5 never closes the eventfd it makes for each thread of a reactor: one descriptor a thread is lost
+    // with each server object. A process has one such object, and there is no way to reach the descriptor from here.
+    reactor_ = Pistache::Aio::Reactor::create();
+    reactor_->init(Pistache::Aio::AsyncContext(threads_, "http"));
+    reactor_->addHandler(std::make_shared<detail::reactor_thread>(plan_));
+  }
+
+  ~impl() { stop(); }
+
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+
+  void start() {
+    {
+      const std::lock_guard hold(mutex_);
+      if (running_ || !reactor_) throw std::logic_error("a server starts once");
+      // Signals are the main thread's: a handler that runs in a reactor thread would delay its clients.
+      sigset_t all, before;
+      sigfillset(&all);
+      pthread_sigmask(SIG_SETMASK, &all, &before);
+      reactor_->run();
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      running_ = true;
+      give(detail::control::order::start);
+    }
+    try {
+      plan_->signals.wait_started(threads_);
+    } catch (...) {
+      stop();
+      throw;
+    }
+  }
+
+  void drain(std::chrono::milliseconds patience) {
+    give_if_running(detail::control::order::drain, clock::now() + patience);
+    await_end();
+  }
+
+  void stop() {
+    give_if_running(detail::control::order::stop);
+    await_end();
+  }
+
+ private:
+  void give(detail::control::order what, instant patience_until = instant::max()) {
+    plan_->signals.give(what, patience_until);
+    for (const int fd : plan_->wake_fds) ::eventfd_write(fd, 1);
+  }
+
+  void give_if_running(detail::control::order what, instant patience_until = instant::max()) {
+    const std::lock_guard hold(mutex_);
+    if (running_) give(what, patience_until);
+  }
+
+  /// The lock is not held while waiting, so that `stop` can cut a `drain` short.
+  void await_end() {
+    {
+      const std::lock_guard hold(mutex_);
+      if (!running_) {
+        reactor_.reset();
+        return;
+      }
+    }
+    plan_->signals.wait_ended(threads_);
+    const std::lock_guard hold(mutex_);
+    if (!reactor_) return;
+    running_ = false;
+    // The threads have let go of everything and only wait; the reactor's destructor joins them.
+    reactor_->shutdown();
+    reactor_.reset();
+  }
+
+  const unsigned threads_;
+  std::string endpoint_;
+  std::shared_ptr<detail::thread_plan> plan_ = std::make_shared<detail::thread_plan>();
+  std::mutex mutex_;  // over the two below
+  std::shared_ptr<Pistache::Aio::Reactor> reactor_;
+  bool running_ = false;
+};
+
+server::server(server_options options, application_factory make_application)
+    : impl_(std::make_unique<impl>(std::move(options), std::move(make_application))) {}
+server::~server() = default;
+
+const std::string& server::endpoint() const { return impl_->endpoint(); }
+void server::start() { impl_->start(); }
+void server::drain(std::chrono::milliseconds patience) { impl_->drain(patience); }
+void server::stop() { impl_->stop(); }
+
+}  // namespace waggle::front
