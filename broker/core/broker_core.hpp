@@ -103,7 +103,7 @@ class broker_core {
   settings settings_;
   directory directory_;
   call_table calls_;
-  deadline_heap<&call::deadline_at> deadlines_;
+  detail::deadline_heap<&call::deadline_at> deadlines_;
   std::vector<peer> peers_;
   index_list<&peer::by_silence> silent_;   ///< peers that are no workers
   index_list<&peer::by_silence> pulsing_;  ///< workers

@@ -6,8 +6,6 @@
 
 #include <tsl/robin_map.h>
 
-#include "broker/core/deadlines.hpp"
-#include "broker/core/slab.hpp"
 #include "broker/core/types.hpp"
 
 namespace waggle::broker {

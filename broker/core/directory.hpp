@@ -12,7 +12,6 @@
 #include <waggle/wire/manifest.hpp>
 
 #include "broker/core/calls.hpp"
-#include "broker/core/slab.hpp"
 #include "broker/core/types.hpp"
 
 namespace waggle::broker {

@@ -5,10 +5,16 @@
 #include <cstdint>
 #include <string>
 
+#include <waggle/detail/deadlines.hpp>
+#include <waggle/detail/slab.hpp>
+
 namespace waggle::broker {
 
-/// Time as the caller tells it; nothing in the core reads a clock.
-using instant = std::chrono::steady_clock::time_point;
+using detail::index_list;
+using detail::instant;
+using detail::links;
+using detail::none;
+using detail::slab;
 using std::chrono::milliseconds;
 
 /// A peer, as the shell numbers it: small integers, used again only after the core has said to forget them.

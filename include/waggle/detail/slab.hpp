@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-namespace waggle::broker {
+namespace waggle::detail {
 
 inline constexpr std::uint32_t none = 0xffffffffu;
 
@@ -84,4 +84,4 @@ class index_list {
   std::size_t size_ = 0;
 };
 
-}  // namespace waggle::broker
+}  // namespace waggle::detail

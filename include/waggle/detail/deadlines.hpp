@@ -1,13 +1,16 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
-#include "broker/core/slab.hpp"
-#include "broker/core/types.hpp"
+#include <waggle/detail/slab.hpp>
 
-namespace waggle::broker {
+namespace waggle::detail {
+
+/// Time as the caller tells it; nothing that has no thread of its own reads a clock.
+using instant = std::chrono::steady_clock::time_point;
 
 /// Which of many has the earliest deadline: a binary heap whose entries know where they are, so that a call which is answered
 /// leaves at once instead of lying here until its budget has passed. Entries are named by index; `Position` is the member
@@ -76,4 +79,4 @@ class deadline_heap {
   std::vector<std::pair<instant, std::uint32_t>> heap_;
 };
 
-}  // namespace waggle::broker
+}  // namespace waggle::detail
