@@ -120,19 +120,27 @@ class manifest_reader {
       if (out.commands.empty()) wrong("commands", "a worker that joins serves at least one command");
       for (std::size_t i = 0; i < out.commands.size(); ++i) check(out.commands[i], i);
     }
-    if (!in_.ok() || !problem_.message.empty()) {
-      if (problem_.message.empty()) problem_.message = in_.why();
-      error refused{status::invalid_argument, "the manifest is refused", false};
-      refused.message += problem_.path.empty() ? ": " + problem_.message : " at " + problem_.path + ": " + problem_.message;
-      refused.problems.push_back(std::move(problem_));
-      return tl::unexpected{std::move(refused)};
-    }
+    if (!in_.ok() || !problem_.message.empty()) return refused("the manifest is refused");
     out.slots = static_cast<std::uint32_t>(slots);
     out.bundle = static_cast<std::uint32_t>(bundle < bundle_frames_max ? bundle : bundle_frames_max);
     return out;
   }
 
+  result<std::vector<command_manifest>> read_commands() {
+    std::vector<command_manifest> out;
+    if (!commands(out) || !in_.at_end()) return refused("the list of commands is refused");
+    return out;
+  }
+
  private:
+  tl::unexpected<error> refused(std::string message) {
+    if (problem_.message.empty()) problem_.message = in_.ok() ? "more bytes after the value" : in_.why();
+    error out{status::invalid_argument, std::move(message), false};
+    out.message += problem_.path.empty() ? ": " + problem_.message : " at " + problem_.path + ": " + problem_.message;
+    out.problems.push_back(std::move(problem_));
+    return tl::unexpected{std::move(out)};
+  }
+
   template <class OnEntry>
   bool entries(const std::string& at, OnEntry&& on_entry) {
     std::uint32_t count = 0;
@@ -238,6 +246,12 @@ class manifest_reader {
 
 /// A worker's manifest from bytes that may be anything, or an INVALID_ARGUMENT error that names the offending entry.
 [[nodiscard]] inline result<manifest> read_manifest(std::string_view bytes) { return detail::manifest_reader{bytes}.read(); }
+
+/// An array of commands in the form they have in a manifest, as `waggle.services` lists them. Names are not checked: the broker
+/// lets no worker join with a bad one.
+[[nodiscard]] inline result<std::vector<command_manifest>> read_commands(std::string_view bytes) {
+  return detail::manifest_reader{bytes}.read_commands();
+}
 
 }  // namespace wire
 }  // namespace waggle
