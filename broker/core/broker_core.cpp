@@ -34,16 +34,23 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
         break;
       case wire::decoded::end: return;
       case wire::decoded::broken:
-        ++counts_.broken_bundles;
-        refuse(from, 0,
-               {status::invalid_argument,
-                "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why() +
-                    "; the peer loses its seat and may join again (see PROTOCOL.md)"},
-               out);
-        drop(now, from, out);
+        on_broken(now, from, "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why(), out);
         return;
     }
   }
+}
+
+void broker_core::receive_parts(instant now, peer_id from, outbox& out) {
+  now = observe(now);
+  ++counts_.bundles;
+  if (admit(now, from, out)) on_broken(now, from, "a message has one ZeroMQ frame", out);
+}
+
+void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& out) {
+  ++counts_.broken_bundles;
+  why += "; the peer loses its seat and may join again (broker/PROTOCOL.md says what a frame is)";
+  refuse(from, 0, {status::invalid_argument, std::move(why)}, out);
+  drop(now, from, out);
 }
 
 bool broker_core::admit(instant now, peer_id from, outbox& out) {
@@ -256,6 +263,14 @@ void broker_core::receive_event(instant now, std::string_view topic, std::string
   }
   ++counts_.events;
   out.publish(std::string{topic}, std::string{event});
+}
+
+void broker_core::subscribed(instant now, std::string_view prefix, outbox& out) {
+  observe(now);
+  if (!prefix.starts_with("waggle.hello.") || !wire::is_name(prefix)) return;
+  std::string event;
+  wire::append_event(event, 0, prefix, {}, {});
+  out.publish(std::string{prefix}, std::move(event));
 }
 
 void broker_core::tick(instant now, outbox& out) {

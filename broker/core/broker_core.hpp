@@ -26,14 +26,24 @@ class broker_core {
   /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
   /// its seat.
   void receive(instant now, peer_id from, std::string_view bundle, outbox& out);
+  /// A peer sent a message of several ZeroMQ parts, which nobody may until attachments exist: it loses its seat.
+  void receive_parts(instant now, peer_id from, outbox& out);
   /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed.
   void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out);
+  /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
+  /// topic: it tells the subscriber that what it subscribed to before is in force.
+  void subscribed(instant now, std::string_view prefix, outbox& out);
   /// A message to this peer could not be sent: it is gone, or does not read. Its calls end, its leases fail.
   void unreachable(instant now, peer_id peer, outbox& out);
   void tick(instant now, outbox& out);
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
 
+  /// Whether the peer has a record: a peer in the outbox's `forgotten` that has spoken again since is not to be forgotten.
+  [[nodiscard]] bool knows(peer_id who) const {
+    const auto index = static_cast<std::size_t>(who);
+    return index < peers_.size() && peers_[index].known;
+  }
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
@@ -64,6 +74,7 @@ class broker_core {
   void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
   void welcome(peer_id to, std::uint64_t id, outbox& out);
 
+  void on_broken(instant now, peer_id from, std::string why, outbox& out);
   void on_frame(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_hello(peer_id from, const wire::frame& in, outbox& out);
   void on_call(instant now, peer_id from, const wire::frame& in, outbox& out);

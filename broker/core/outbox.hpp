@@ -9,7 +9,8 @@
 
 namespace waggle::broker {
 
-/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget. The shell does it
+/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget
+/// (unless the core `knows` them again by then). The shell does it
 /// and calls `clear`, which keeps the buffers for the next round.
 class outbox {
  public:

@@ -1,0 +1,62 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <random>
+
+#include <waggle/detail/duration.hpp>
+#include <waggle/detail/stop_signals.hpp>
+#include <waggle/version.hpp>
+
+#include "broker/shell.hpp"
+
+namespace {
+
+/// Differs from run to run, so that peers notice that this is another broker than the one they knew.
+std::string instance_name() {
+  std::random_device entropy;
+  return fmt::format("broker-{}-{:08x}", ::getpid(), entropy());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"The waggle broker: routes commands to workers and events to subscribers. Every flag is also an environment variable.",
+               "waggle-broker"};
+  waggle::broker::endpoints at;
+  std::string pulse = "1s";
+  waggle::broker::settings settings;
+  app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
+      ->envname("WAGGLE_COMMANDS")->capture_default_str();
+  app.add_option("--events-in", at.events_in, "Where publishers connect (PUB sockets)")
+      ->envname("WAGGLE_EVENTS_IN")->capture_default_str();
+  app.add_option("--events-out", at.events_out, "Where subscribers connect (SUB sockets)")
+      ->envname("WAGGLE_EVENTS_OUT")->capture_default_str();
+  app.add_option("--pulse", pulse, "How often workers let hear from themselves")
+      ->envname("WAGGLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--missed-pulses", settings.missed_pulses_max, "A worker silent for so many pulses is dead")
+      ->envname("WAGGLE_MISSED_PULSES")->capture_default_str()->check(CLI::Range(2, 100));
+  app.set_version_flag("--version", std::string{waggle::version});
+  app.footer("Endpoints: tcp://HOST:PORT, ipc://PATH; PORT may be * for any. Example:\n"
+             "  waggle-broker --commands tcp://127.0.0.1:5555 --pulse 500ms");
+  CLI11_PARSE(app, argc, argv);
+
+  try {
+    waggle::detail::stop_signals stop;
+    settings.pulse = std::max(*waggle::detail::parse_duration(pulse), std::chrono::milliseconds{10});
+    settings.instance = instance_name();
+    settings.version = waggle::version;
+    waggle::net::context sockets;
+    waggle::broker::shell broker{sockets, at, settings};
+    fmt::print("ready waggle-broker commands={} events-in={} events-out={}\n", broker.bound().commands,
+               broker.bound().events_in, broker.bound().events_out);
+    std::fflush(stdout);
+    broker.run(stop.descriptor());
+    return 0;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "waggle-broker: {}\n", e.what());
+    return 1;
+  }
+}

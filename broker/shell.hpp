@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include <waggle/net/poll.hpp>
+#include <waggle/net/socket.hpp>
+
+#include "broker/core/broker_core.hpp"
+
+namespace waggle::broker {
+
+struct endpoints {
+  std::string commands = "tcp://127.0.0.1:5555";
+  std::string events_in = "tcp://127.0.0.1:5556";
+  std::string events_out = "tcp://127.0.0.1:5557";
+};
+
+/// The broker's sockets around its core: receives, steps, sends. One thread, that which calls `run`; decides nothing.
+class shell {
+ public:
+  /// Binds. Throws net::endpoint_error.
+  shell(net::context& in, const endpoints& wanted, settings from);
+
+  /// The actual endpoints, with what the system filled in.
+  [[nodiscard]] const endpoints& bound() const { return bound_; }
+
+  /// Serves until the descriptor can be read.
+  void run(int stop_descriptor);
+
+ private:
+  bool receive_commands();
+  bool receive_events();
+  void perform();
+  peer_id number_of(std::string_view routing_id);
+  void log_what_was_dropped(detail::instant now);
+
+  net::router commands_;
+  net::event_intake events_in_;
+  net::event_sink events_out_;
+  endpoints bound_;
+  broker_core core_;
+  outbox out_;
+  outbox doing_;
+
+  // Peers are numbered here; 5-byte ids, which ROUTER assigns, fit a std::string without allocation.
+  struct bytes_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view bytes) const { return std::hash<std::string_view>{}(bytes); }
+  };
+  tsl::robin_map<std::string, peer_id, bytes_hash, std::equal_to<>> numbers_;
+  std::vector<std::string> routing_ids_;
+  std::vector<peer_id> free_numbers_;
+  std::vector<peer_id> failed_;
+
+  counters logged_;
+  detail::instant log_at_{};
+};
+
+}  // namespace waggle::broker

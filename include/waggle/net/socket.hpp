@@ -1,0 +1,262 @@
+#pragma once
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <zmq.hpp>
+
+#include <waggle/wire/limits.hpp>
+
+/// The only code that knows ZeroMQ. Sockets here never block and never grow without bound; each belongs to the thread that
+/// made it (or to whoever it was handed to with a full fence) and to no other.
+namespace waggle::net {
+
+/// An endpoint that could not be bound or connected; `what` names it, the reason and the remedy.
+class endpoint_error : public std::runtime_error {
+ public:
+  endpoint_error(const std::string& verb, const std::string& endpoint, int errno_value)
+      : std::runtime_error{"cannot " + verb + " " + endpoint + ": " + explain(errno_value)}, reason{errno_value} {}
+  int reason;  ///< errno
+
+ private:
+  static std::string explain(int errno_value) {
+    switch (errno_value) {
+      case EADDRINUSE: return "the address is in use; stop what uses it, or choose another port (or * for any)";
+      case EADDRNOTAVAIL: return "this machine has no such address";
+      case ENODEV: return "this machine has no such interface";
+      case EINVAL: return "not an endpoint; write tcp://HOST:PORT, ipc://PATH or inproc://NAME";
+      case EPROTONOSUPPORT: return "unknown transport; write tcp://HOST:PORT, ipc://PATH or inproc://NAME";
+      case EACCES: return "permission denied";
+      default: return zmq_strerror(errno_value);
+    }
+  }
+};
+
+/// How many I/O threads and sockets a process has. One is enough for a process; sharing one is what makes `inproc://` work.
+class context {
+ public:
+  explicit context(int io_threads = 1) : context_{io_threads} {}
+  zmq::context_t& native() { return context_; }
+
+ private:
+  zmq::context_t context_;
+};
+
+enum class sent : std::uint8_t {
+  yes,          ///< handed to libzmq: not a promise of delivery
+  full,         ///< the peer does not read, or there is no connection now
+  unreachable,  ///< no such peer any more
+};
+
+/// Options that every socket of ours has; FACTS about libzmq's defaults are in broker/PROTOCOL.md, "Transport".
+class socket {
+ public:
+  socket(context& in, zmq::socket_type type) : socket_{in.native(), type} {
+    namespace opt = zmq::sockopt;
+    socket_.set(opt::linger, 0);
+    socket_.set(opt::maxmsgsize, static_cast<std::int64_t>(wire::message_bytes_max));
+    socket_.set(opt::sndhwm, 1000);
+    socket_.set(opt::rcvhwm, 1000);
+    // Finds half-open TCP; a deadlocked peer is found by the PULSE frames, because libzmq's own thread answers these.
+    socket_.set(opt::heartbeat_ivl, 2000);
+    socket_.set(opt::heartbeat_timeout, 6000);
+    socket_.set(opt::heartbeat_ttl, 6000);
+    socket_.set(opt::reconnect_ivl, 50);
+    socket_.set(opt::reconnect_ivl_max, 1000);
+    socket_.set(opt::backlog, 1024);
+  }
+
+  /// Binds; returns the actual endpoint, in which the system has filled in what was `*`. Throws endpoint_error.
+  std::string bind(const std::string& endpoint) {
+    try {
+      if (endpoint.find('[') != std::string::npos) socket_.set(zmq::sockopt::ipv6, true);
+      socket_.bind(endpoint);
+      return socket_.get(zmq::sockopt::last_endpoint);
+    } catch (const zmq::error_t& e) {
+      throw endpoint_error{"bind", endpoint, e.num()};
+    }
+  }
+
+  /// Begins to connect, and again for as long as the socket lives. Throws endpoint_error for what is no endpoint.
+  void connect(const std::string& endpoint) {
+    try {
+      if (endpoint.find('[') != std::string::npos) socket_.set(zmq::sockopt::ipv6, true);
+      socket_.connect(endpoint);
+    } catch (const zmq::error_t& e) {
+      throw endpoint_error{"connect to", endpoint, e.num()};
+    }
+  }
+
+  /// How long closing waits for messages that have not left yet.
+  void linger(std::chrono::milliseconds at_most) { socket_.set(zmq::sockopt::linger, static_cast<int>(at_most.count())); }
+
+  /// To be watched edge-triggered for reading; after each event, and after each send and receive, `readable` tells the truth.
+  [[nodiscard]] int descriptor() const { return socket_.get(zmq::sockopt::fd); }
+  [[nodiscard]] bool readable() const { return (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+
+  zmq::socket_t& native() { return socket_; }
+
+ protected:
+  sent send_part(std::string_view bytes, zmq::send_flags flags) {
+    try {
+      return socket_.send(zmq::buffer(bytes), flags | zmq::send_flags::dontwait) ? sent::yes : sent::full;
+    } catch (const zmq::error_t& e) {
+      if (e.num() == EHOSTUNREACH) return sent::unreachable;
+      if (e.num() == EINTR) return sent::full;
+      throw;
+    }
+  }
+
+  /// One part; false when nothing is there.
+  bool receive_part(zmq::message_t& into) {
+    try {
+      return socket_.recv(into, zmq::recv_flags::dontwait).has_value();
+    } catch (const zmq::error_t& e) {
+      if (e.num() == EINTR) return false;
+      throw;
+    }
+  }
+
+  /// Steps over what is left of a message; returns how many parts that was.
+  std::size_t drop_rest(const zmq::message_t& part) {
+    std::size_t dropped = 0;
+    zmq::message_t ignored;
+    for (bool more = part.more(); more; more = ignored.more(), ++dropped) {
+      if (!receive_part(ignored)) break;
+    }
+    return dropped;
+  }
+
+  zmq::socket_t socket_;
+};
+
+/// The broker's command socket.
+class router : public socket {
+ public:
+  explicit router(context& in) : socket{in, zmq::socket_type::router} {
+    // Without this a message to a peer that has gone vanishes and reports success. It makes a full pipe block: hence dontwait.
+    socket_.set(zmq::sockopt::router_mandatory, true);
+  }
+
+  struct message {
+    std::string_view from;     ///< routing id: binary, ZeroMQ's own
+    std::string_view bundle;   ///< the first part
+    std::size_t parts_beyond;  ///< parts that came after it and were dropped
+  };
+
+  /// The next message, if there is one; valid until the next call.
+  std::optional<message> receive() {
+    if (!receive_part(from_) || !from_.more() || !receive_part(bundle_)) return std::nullopt;
+    return message{from_.to_string_view(), bundle_.to_string_view(), drop_rest(bundle_)};
+  }
+
+  sent send(std::string_view to, std::string_view bundle) {
+    const auto addressed = send_part(to, zmq::send_flags::sndmore);
+    return addressed == sent::yes ? send_part(bundle, zmq::send_flags::none) : addressed;
+  }
+
+ private:
+  zmq::message_t from_;
+  zmq::message_t bundle_;
+};
+
+/// A peer's command socket.
+class dealer : public socket {
+ public:
+  explicit dealer(context& in) : socket{in, zmq::socket_type::dealer} {
+    // Nothing is queued for a connection that does not exist: what has not been sent can still be taken back.
+    socket_.set(zmq::sockopt::immediate, true);
+  }
+
+  /// The next bundle, if there is one; valid until the next call. Messages of several parts are dropped whole.
+  std::optional<std::string_view> receive() {
+    while (receive_part(bundle_)) {
+      if (drop_rest(bundle_) == 0) return bundle_.to_string_view();
+    }
+    return std::nullopt;
+  }
+
+  sent send(std::string_view bundle) { return send_part(bundle, zmq::send_flags::none); }
+
+ private:
+  zmq::message_t bundle_;
+};
+
+/// A PUB/SUB message: `topic` is what subscriptions are compared with, `event` an EVENT frame.
+struct published {
+  std::string_view topic;
+  std::string_view event;
+};
+
+/// Either end of the events' sockets, seen from where events arrive.
+class event_source : public socket {
+ public:
+  using socket::socket;
+
+  /// The next message of exactly two parts, if there is one; valid until the next call. Others are counted in `malformed`.
+  std::optional<published> receive() {
+    while (receive_part(topic_)) {
+      if (topic_.more() && receive_part(event_) && !event_.more()) {
+        return published{topic_.to_string_view(), event_.to_string_view()};
+      }
+      drop_rest(topic_.more() ? event_ : topic_);
+      ++malformed_;
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+
+ private:
+  zmq::message_t topic_;
+  zmq::message_t event_;
+  std::uint64_t malformed_ = 0;
+};
+
+/// Where publishers connect: takes every topic, since the broker must see them all.
+class event_intake : public event_source {
+ public:
+  explicit event_intake(context& in) : event_source{in, zmq::socket_type::xsub} {
+    socket_.set(zmq::sockopt::rcvhwm, 10'000);
+  }
+  /// After binding: asks publishers for everything.
+  void subscribe_to_all() { socket_.send(zmq::str_buffer("\x01"), zmq::send_flags::dontwait); }
+};
+
+/// A subscriber's socket.
+class event_subscription : public event_source {
+ public:
+  explicit event_subscription(context& in) : event_source{in, zmq::socket_type::sub} {
+    socket_.set(zmq::sockopt::rcvhwm, 10'000);
+  }
+  void subscribe(const std::string& prefix) { socket_.set(zmq::sockopt::subscribe, prefix); }
+};
+
+/// Where events leave: the broker's fan-out, or a publisher's socket. What a subscriber is too slow for is dropped for it.
+class event_sink : public socket {
+ public:
+  explicit event_sink(context& in) : socket{in, zmq::socket_type::xpub} { socket_.set(zmq::sockopt::sndhwm, 10'000); }
+
+  void send(std::string_view topic, std::string_view event) {
+    if (send_part(topic, zmq::send_flags::sndmore) == sent::yes) send_part(event, zmq::send_flags::none);
+  }
+
+  /// The next prefix that somebody has newly subscribed to, if any; valid until the next call.
+  std::optional<std::string_view> next_subscription() {
+    while (receive_part(note_)) {
+      drop_rest(note_);
+      const auto bytes = note_.to_string_view();
+      if (!bytes.empty() && bytes[0] == '\x01') return bytes.substr(1);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  zmq::message_t note_;
+};
+
+}  // namespace waggle::net
