@@ -15,7 +15,7 @@ namespace waggle::front {
 using clock = std::chrono::steady_clock;
 using instant = clock::time_point;
 
-/// Names one request on one connection. Never reused within a process, so that an answer that comes after its client
+/// Names one request on one connection. A responder never uses one again, so that an answer that comes after its client
 /// has gone reaches nobody.
 enum class exchange_id : std::uint64_t {};
 
@@ -63,8 +63,8 @@ class application {
   /// The client went away before its answer: what was begun for it may stop.
   virtual void on_abandoned(instant now, exchange_id id) = 0;
   /// A descriptor to watch edge-triggered for reading (the broker socket's ZMQ_FD), asked for again after each call of
-  /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before the
-  /// old one is closed: with the same number again the change could not be seen.
+  /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before
+  /// the old one is closed: with the same number again the change could not be seen.
   [[nodiscard]] virtual int descriptor() const { return -1; }
   virtual void on_readable(instant) {}
   /// After each batch of requests or events that the thread has handled: the moment to send what was collected.

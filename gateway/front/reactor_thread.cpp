@@ -153,6 +153,7 @@ void reactor_thread::begin() {
     follow_descriptor();
     set_accepting(true);
     life_ = life::running;
+    application_called_ = true;  // its constructor may have collected something to send
     plan_->signals.note_started(nullptr);
   } catch (...) {
     plan_->signals.note_started(std::current_exception());
