@@ -15,9 +15,14 @@ using waggle::detail::parse_rfc3339;
 using waggle::detail::rfc3339;
 
 TEST_CASE("text: base64 is as in the examples of RFC 4648", "[text]") {
-  const std::pair<std::string_view, std::string_view> examples[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                                    {"foo", "Zm9v"},  {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-                                                                    {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfb"sv, "//77"}};
+  const std::pair<std::string_view, std::string_view> examples[] = {{"", ""},
+                                                                    {"f", "Zg=="},
+                                                                    {"fo", "Zm8="},
+                                                                    {"foo", "Zm9v"},
+                                                                    {"foob", "Zm9vYg=="},
+                                                                    {"fooba", "Zm9vYmE="},
+                                                                    {"foobar", "Zm9vYmFy"},
+                                                                    {"\xff\xfe\xfb"sv, "//77"}};
   for (const auto& [bytes, text] : examples) {
     CHECK(base64_encode(bytes) == text);
     CHECK(base64_decode(text) == bytes);
@@ -39,8 +44,8 @@ TEST_CASE("text: base64 of any bytes comes back, and no other text stands for th
 }
 
 TEST_CASE("text: base64 with missing padding, line breaks, another alphabet or stray bits is refused", "[text]") {
-  for (const auto text : {"Zg"sv, "Zg="sv, "Zm9"sv, "Z==="sv, "===="sv, "Zg==Zg=="sv, "Zm9v\n"sv, "Zm\n9"sv, "-_-_"sv, "Zh=="sv,
-                          "Zm9="sv, "Z=g="sv, "Zm9v===="sv, "Zm9\0"sv, "="sv}) {
+  for (const auto text : {"Zg"sv, "Zg="sv, "Zm9"sv, "Z==="sv, "===="sv, "Zg==Zg=="sv, "Zm9v\n"sv, "Zm\n9"sv, "-_-_"sv,
+                          "Zh=="sv, "Zm9="sv, "Z=g="sv, "Zm9v===="sv, "Zm9\0"sv, "="sv}) {
     INFO(text);
     CHECK(base64_decode(text) == std::nullopt);
   }
@@ -81,13 +86,32 @@ TEST_CASE("text: date-times with offsets, fractions and leap seconds are underst
 }
 
 TEST_CASE("text: what is not quite an RFC 3339 date-time is refused", "[text]") {
-  for (const auto text :
-       {""sv, "2024-01-01"sv, "2024-01-01T00:00:00"sv, "2024-01-01 00:00:00Z"sv, "2024-1-01T00:00:00Z"sv, "2024-01-01T00:00Z"sv,
-        "2023-02-29T00:00:00Z"sv, "2024-13-01T00:00:00Z"sv, "2024-00-01T00:00:00Z"sv, "2024-01-00T00:00:00Z"sv,
-        "2024-01-01T24:00:00Z"sv, "2024-01-01T00:60:00Z"sv, "2024-01-01T00:00:61Z"sv, "2024-01-01T00:00:00.Z"sv,
-        "2024-01-01T00:00:00,5Z"sv, "2024-01-01T00:00:00+0100"sv, "2024-01-01T00:00:00+24:00"sv, "2024-01-01T00:00:00+00:60"sv,
-        "2024-01-01T00:00:00Z "sv, " 2024-01-01T00:00:00Z"sv, "2024-01-01T00:00:00ZZ"sv, "+2024-01-01T00:00:00Z"sv,
-        "2024-01-15T12:59:60Z"sv, "2024-01-15T23:59:60Z"sv, "2024-01-01T00:00:00\xc2\xb1" "01:00"sv}) {
+  for (const auto text : {""sv,
+                          "2024-01-01"sv,
+                          "2024-01-01T00:00:00"sv,
+                          "2024-01-01 00:00:00Z"sv,
+                          "2024-1-01T00:00:00Z"sv,
+                          "2024-01-01T00:00Z"sv,
+                          "2023-02-29T00:00:00Z"sv,
+                          "2024-13-01T00:00:00Z"sv,
+                          "2024-00-01T00:00:00Z"sv,
+                          "2024-01-00T00:00:00Z"sv,
+                          "2024-01-01T24:00:00Z"sv,
+                          "2024-01-01T00:60:00Z"sv,
+                          "2024-01-01T00:00:61Z"sv,
+                          "2024-01-01T00:00:00.Z"sv,
+                          "2024-01-01T00:00:00,5Z"sv,
+                          "2024-01-01T00:00:00+0100"sv,
+                          "2024-01-01T00:00:00+24:00"sv,
+                          "2024-01-01T00:00:00+00:60"sv,
+                          "2024-01-01T00:00:00Z "sv,
+                          " 2024-01-01T00:00:00Z"sv,
+                          "2024-01-01T00:00:00ZZ"sv,
+                          "+2024-01-01T00:00:00Z"sv,
+                          "2024-01-15T12:59:60Z"sv,
+                          "2024-01-15T23:59:60Z"sv,
+                          "2024-01-01T00:00:00\xc2\xb1"
+                          "01:00"sv}) {
     INFO(text);
     CHECK(parse_rfc3339(text) == std::nullopt);
   }

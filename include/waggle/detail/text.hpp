@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-/// How bytes and instants look in JSON, which has neither: base64 (RFC 4648) and RFC 3339. Written here because no library that
-/// waggle needs anyway has a strict one: what is decoded is text that a caller typed.
+/// How bytes and instants look in JSON, which has neither: base64 (RFC 4648) and RFC 3339. Written here because no
+/// library that waggle needs anyway has a strict one: what is decoded is text that a caller typed.
 namespace waggle::detail {
 
 inline constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -32,8 +32,8 @@ inline constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZa
   return out;
 }
 
-/// Takes exactly what `base64_encode` makes: no other alphabet, no line breaks, no missing padding, and no bits set that padding
-/// throws away, so that equal bytes have one text.
+/// Takes exactly what `base64_encode` makes: no other alphabet, no line breaks, no missing padding, and no bits set
+/// that padding throws away, so that equal bytes have one text.
 [[nodiscard]] inline std::optional<std::string> base64_decode(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
   const auto digit = [](char c) -> int {
@@ -66,8 +66,8 @@ inline constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZa
 inline constexpr std::int64_t rfc3339_seconds_min = -62'167'219'200;
 inline constexpr std::int64_t rfc3339_seconds_max = 253'402'300'799;
 
-/// An instant since 1970 in UTC, as `2026-07-14T09:30:00Z`, with as many digits of a fraction as it needs. Empty outside the
-/// years 0000 to 9999, and if `nanoseconds` is not less than a second.
+/// An instant since 1970 in UTC, as `2026-07-14T09:30:00Z`, with as many digits of a fraction as it needs. Empty
+/// outside the years 0000 to 9999, and if `nanoseconds` is not less than a second.
 [[nodiscard]] inline std::string rfc3339(std::int64_t seconds, std::uint32_t nanoseconds) {
   if (seconds < rfc3339_seconds_min || seconds > rfc3339_seconds_max || nanoseconds > 999'999'999) return {};
   const std::chrono::sys_seconds instant{std::chrono::seconds{seconds}};
@@ -95,9 +95,9 @@ inline constexpr std::int64_t rfc3339_seconds_max = 253'402'300'799;
   return out;
 }
 
-/// Seconds since 1970 and nanoseconds of an RFC 3339 date-time, with any offset. Digits past the nanosecond are dropped; a leap
-/// second counts as the second after it, as POSIX time does. Nothing if the text is anything else, or if the instant in UTC is
-/// outside the years 0000 to 9999, so that what is parsed can be formatted.
+/// Seconds since 1970 and nanoseconds of an RFC 3339 date-time, with any offset. Digits past the nanosecond are
+/// dropped; a leap second counts as the second after it, as POSIX time does. Nothing if the text is anything else, or
+/// if the instant in UTC is outside the years 0000 to 9999, so that what is parsed can be formatted.
 [[nodiscard]] inline std::optional<std::pair<std::int64_t, std::uint32_t>> parse_rfc3339(std::string_view text) {
   const auto is_digit = [&] { return !text.empty() && text.front() >= '0' && text.front() <= '9'; };
   const auto number = [&](int digits, int& out) {
@@ -114,7 +114,8 @@ inline constexpr std::int64_t rfc3339_seconds_max = 253'402'300'799;
     return true;
   };
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  if (!number(4, year) || !one_of("-") || !number(2, month) || !one_of("-") || !number(2, day) || !one_of("Tt")) return std::nullopt;
+  if (!number(4, year) || !one_of("-") || !number(2, month) || !one_of("-") || !number(2, day) || !one_of("Tt"))
+    return std::nullopt;
   if (!number(2, hour) || !one_of(":") || !number(2, minute) || !one_of(":") || !number(2, second)) return std::nullopt;
   std::uint32_t nanoseconds = 0;
   if (one_of(".")) {
@@ -127,7 +128,8 @@ inline constexpr std::int64_t rfc3339_seconds_max = 253'402'300'799;
   if (!one_of("Zz")) {
     const int sign = !text.empty() && text.front() == '-' ? -1 : 1;
     int hours = 0, minutes = 0;
-    if (!one_of("+-") || !number(2, hours) || !one_of(":") || !number(2, minutes) || hours > 23 || minutes > 59) return std::nullopt;
+    if (!one_of("+-") || !number(2, hours) || !one_of(":") || !number(2, minutes) || hours > 23 || minutes > 59)
+      return std::nullopt;
     offset_minutes = sign * (hours * 60 + minutes);
   }
   const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
