@@ -66,7 +66,4 @@ class router {
   mutable std::string openapi_;
 };
 
-/// Paths the gateway itself answers; no route may take them.
-inline constexpr std::string_view reserved_paths[] = {"/livez", "/readyz", "/openapi.json"};
-
 }  // namespace waggle::gateway

@@ -1,0 +1,110 @@
+#include "gateway/routes/media.hpp"
+
+#include <array>
+
+#include "gateway/front/http_syntax.hpp"
+
+namespace waggle::gateway {
+namespace {
+
+using front::syntax::equal_without_case;
+using front::syntax::trim;
+
+/// Cuts off and returns what comes before the next separator that is not inside a quoted string.
+std::string_view next_part(std::string_view& left, char separator) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (quoted && left[i] == '\\') {
+      ++i;
+    } else if (left[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && left[i] == separator) {
+      const auto part = left.substr(0, i);
+      left.remove_prefix(i + 1);
+      return trim(part);
+    }
+  }
+  return trim(std::exchange(left, {}));
+}
+
+/// A weight in thousandths (RFC 9110, section 12.4.2), or -1.
+int quality(std::string_view text) {
+  if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) return -1;
+  if (text.size() > 1 && text[1] != '.') return -1;
+  int out = text[0] == '1' ? 1000 : 0;
+  for (std::size_t i = 2, place = 100; i < text.size(); ++i, place /= 10) {
+    if (text[i] < '0' || text[i] > '9') return -1;
+    out += (text[i] - '0') * static_cast<int>(place);
+  }
+  return out <= 1000 ? out : -1;
+}
+
+/// How closely a range names a media type: 0 not at all, 3 by its full name.
+int closeness(std::string_view range, std::string_view type) {
+  if (equal_without_case(range, type)) return 3;
+  if (equal_without_case(range, "application/*")) return 2;
+  return range == "*/*" ? 1 : 0;
+}
+
+}  // namespace
+
+std::optional<reply_format> negotiate(const std::vector<front::header>& headers) {
+  struct offer {
+    reply_format format;
+    int closeness = 0;
+    int quality = 0;
+  };
+  std::array<offer, 3> offers{{{reply_format::json}, {reply_format::vnd_msgpack}, {reply_format::msgpack}}};
+  bool asked = false;
+  for (const auto& header : headers) {
+    if (!equal_without_case(header.name, "accept")) continue;
+    for (auto left = header.value; !left.empty();) {
+      auto element = next_part(left, ',');
+      const auto range = next_part(element, ';');
+      int weight = 1000;
+      while (!element.empty()) {
+        const auto parameter = next_part(element, ';');
+        if (parameter.size() >= 2 && (parameter[0] == 'q' || parameter[0] == 'Q') && parameter[1] == '=') {
+          weight = quality(parameter.substr(2));
+        }
+      }
+      if (range.find('/') == std::string_view::npos || weight < 0) continue;
+      asked = true;
+      for (auto& each : offers) {
+        const int close = closeness(range, media_type(each.format));
+        if (close > each.closeness || (close == each.closeness && close > 0 && weight > each.quality)) {
+          each.closeness = close;
+          each.quality = weight;
+        }
+      }
+    }
+  }
+  if (!asked) return reply_format::json;
+  const offer* best = &offers[0];
+  for (const auto& each : offers) {
+    if (each.quality > best->quality) best = &each;
+  }
+  if (best->quality == 0) return std::nullopt;
+  return best->format;
+}
+
+body_format body_format_of(std::optional<std::string_view> content_type) {
+  if (!content_type) return body_format::json;
+  auto left = *content_type;
+  const auto type = next_part(left, ';');
+  const bool json = type.empty() || equal_without_case(type, "application/json");
+  while (!left.empty()) {
+    const auto parameter = next_part(left, ';');
+    const auto equals = parameter.find('=');
+    if (!json || equals == std::string_view::npos || !equal_without_case(parameter.substr(0, equals), "charset")) continue;
+    auto charset = parameter.substr(equals + 1);
+    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"') charset = charset.substr(1, charset.size() - 2);
+    if (!equal_without_case(charset, "utf-8") && !equal_without_case(charset, "us-ascii")) return body_format::other;
+  }
+  if (json) return body_format::json;
+  const bool msgpack = equal_without_case(type, media_type(reply_format::vnd_msgpack)) ||
+                       equal_without_case(type, media_type(reply_format::msgpack));
+  return msgpack ? body_format::msgpack : body_format::other;
+}
+
+}  // namespace waggle::gateway

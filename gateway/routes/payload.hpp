@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "gateway/front/application.hpp"
+#include "gateway/routes/config.hpp"
+#include "gateway/routes/decode.hpp"
+#include "gateway/routes/text_rule.hpp"
+
+namespace waggle::gateway {
+
+/// How the requests of one route become payloads: the route's fields, bound once to its path and to its command's schema.
+class payload_plan {
+ public:
+  /// `request_schema` is null when the command's is not known.
+  payload_plan(const route_config& route, const json_value& request_schema);
+
+  /// One msgpack value, or the answer that says why there is none: 400 or 415.
+  [[nodiscard]] tl::expected<std::string, front::response> payload(const front::request& in, const decoded_path& path) const;
+
+ private:
+  class attempt;
+
+  enum class shape : std::uint8_t {
+    usual_query,  // path parameters and query
+    usual_body,   // path parameters and the body's entries
+    whole_body,
+    bound,
+  };
+  struct parameter {
+    std::string name;
+    std::size_t segment;
+    text_rule rule;
+  };
+  struct bound_field {
+    field_binding binding;
+    std::size_t segment = 0;  // of a path parameter
+    text_rule rule;
+  };
+
+  std::string command_;
+  shape shape_ = shape::bound;
+  bool reads_query_ = false;
+  bool reads_body_ = false;
+  std::vector<parameter> parameters_;
+  std::map<std::string, text_rule, std::less<>> properties_;
+  std::vector<bound_field> fields_;
+};
+
+}  // namespace waggle::gateway
