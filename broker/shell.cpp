@@ -116,7 +116,7 @@ peer_id shell::number_of(std::string_view routing_id) {
   return number;
 }
 
-void shell::log_what_was_dropped(detail::instant now) {
+void shell::log_what_was_dropped(detail::time_point now) {
   if (now < log_at_) return;
   log_at_ = now + log_interval;
   const auto& counts = core_.counts();

@@ -35,7 +35,7 @@ class shell {
   bool receive_events();
   void perform();
   peer_id number_of(std::string_view routing_id);
-  void log_what_was_dropped(detail::instant now);
+  void log_what_was_dropped(detail::time_point now);
 
   net::router commands_;
   net::event_intake events_in_;
@@ -56,7 +56,7 @@ class shell {
   std::vector<peer_id> failed_;
 
   counters logged_;
-  detail::instant log_at_{};
+  detail::time_point log_at_{};
 };
 
 }  // namespace waggle::broker

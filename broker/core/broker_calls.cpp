@@ -18,7 +18,10 @@ error deadline_exceeded(bool may_have_run) {
           may_have_run};
 }
 
-std::string in_quotes(std::string_view name) { return "\"" + std::string{name} + "\""; }
+std::string in_quotes(std::string_view name) {
+  std::string out{'"'};
+  return out.append(name).append(1, '"');
+}
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 namespace waggle::detail {
 
 /// Time as the caller tells it; nothing that has no thread of its own reads a clock.
-using instant = std::chrono::steady_clock::time_point;
+using time_point = std::chrono::steady_clock::time_point;
 
 /// Which of many has the earliest deadline: a binary heap whose entries know where they are, so that a call which is answered
 /// leaves at once instead of lying here until its budget has passed. Entries are named by index; `Position` is the member
@@ -19,11 +19,11 @@ template <auto Position>
 class deadline_heap {
  public:
   [[nodiscard]] bool empty() const { return heap_.empty(); }
-  [[nodiscard]] instant earliest() const { return heap_.empty() ? instant::max() : heap_.front().first; }
+  [[nodiscard]] time_point earliest() const { return heap_.empty() ? time_point::max() : heap_.front().first; }
   [[nodiscard]] std::uint32_t front() const { return heap_.front().second; }
 
   template <class Items>
-  void insert(Items& items, std::uint32_t index, instant deadline) {
+  void insert(Items& items, std::uint32_t index, time_point deadline) {
     heap_.emplace_back(deadline, index);
     rise(items, heap_.size() - 1);
   }
@@ -71,12 +71,12 @@ class deadline_heap {
   }
 
   template <class Items>
-  void place(Items& items, std::size_t at, std::pair<instant, std::uint32_t> entry) {
+  void place(Items& items, std::size_t at, std::pair<time_point, std::uint32_t> entry) {
     heap_[at] = entry;
     items[entry.second].*Position = static_cast<std::uint32_t>(at);
   }
 
-  std::vector<std::pair<instant, std::uint32_t>> heap_;
+  std::vector<std::pair<time_point, std::uint32_t>> heap_;
 };
 
 }  // namespace waggle::detail

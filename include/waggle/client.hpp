@@ -1,0 +1,459 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <waggle/detail/caller_core.hpp>
+#include <waggle/environment.hpp>
+#include <waggle/fields.hpp>
+#include <waggle/net/poll.hpp>
+#include <waggle/net/socket.hpp>
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/headers.hpp>
+
+namespace waggle {
+
+using std::chrono::milliseconds;
+
+struct client_options {
+  std::string broker = environment("WAGGLE_BROKER", default_broker);
+  std::string name = "client";      ///< who calls, for people who look at the broker
+  std::size_t calls_max = 100'000;  ///< open calls; RESOURCE_EXHAUSTED at once past it
+  net::context* sockets = nullptr;  ///< to share one, as `inproc://` needs; it must outlive the client
+};
+
+struct call_options {
+  std::string key;          ///< calls of one key run one at a time, in order
+  std::string traceparent;  ///< W3C trace context
+  header_map headers;  ///< others
+};
+
+/// Calls commands. Any thread may use it at any time; one thread of its own does the work, so thousands of calls may be under way.
+/// Every call has a budget and ends within it (and a tenth of a second), whatever becomes of broker and worker.
+class client {
+ public:
+  /// Does not wait for the broker: calls do. Throws net::endpoint_error for what is no endpoint.
+  explicit client(client_options from = {});
+  /// What is open ends as CANCELLED. Not to be run from a callback.
+  ~client();
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  /// Calls and waits for the answer.
+  template <payload_type Reply, payload_type Request>
+  result<Reply> call(std::string_view command, const Request& request, milliseconds budget, const call_options& with = {}) {
+    return decode<Reply>(call_bytes(command, encode(request), budget, with));
+  }
+
+  /// Calls and goes on: the future has the answer within the budget.
+  template <payload_type Reply, payload_type Request>
+  std::future<result<Reply>> call_async(std::string_view command, const Request& request, milliseconds budget,
+                                        const call_options& with = {}) {
+    auto promise = std::make_shared<std::promise<result<Reply>>>();
+    auto answer = promise->get_future();
+    start<Reply>(command, request, budget, [promise](result<Reply> got) { promise->set_value(std::move(got)); }, with);
+    return answer;
+  }
+
+  /// Names a started call, to give it up.
+  class ticket;
+
+  /// Calls and goes on: `done(result<Reply>)` runs on the client's own thread (or, when the call cannot even begin, on this one),
+  /// so it must be quick and must not wait for another call.
+  template <payload_type Reply, payload_type Request, class Done>
+  ticket start(std::string_view command, const Request& request, milliseconds budget, Done done, const call_options& with = {});
+
+  /// Calls a command that answers in parts: `on_part(Part)` runs on this thread, in order, for each; returning false gives the
+  /// call up. The result is the final reply.
+  template <payload_type Part, payload_type Reply = nothing, payload_type Request, class OnPart>
+  result<Reply> stream(std::string_view command, const Request& request, milliseconds budget, OnPart on_part,
+                       const call_options& with = {});
+
+  /// Emits an event and waits for the broker's receipt.
+  template <payload_type Payload>
+  result<void> emit(std::string_view topic, const Payload& payload, milliseconds budget, const call_options& with = {}) {
+    auto receipt = emit_bytes(topic, encode(payload), budget, with);
+    if (!receipt) return tl::unexpected{std::move(receipt.error())};
+    return {};
+  }
+
+  // The same with payloads that are msgpack already.
+
+  using bytes_done = std::function<void(result<std::string>)>;
+  /// Takes a part's payload; false gives the call up.
+  using bytes_part = std::function<bool(std::string_view)>;
+
+  result<std::string> call_bytes(std::string_view command, std::string payload, milliseconds budget, const call_options& with = {});
+  result<std::string> emit_bytes(std::string_view topic, std::string payload, milliseconds budget, const call_options& with = {});
+  result<std::string> stream_bytes(std::string_view command, std::string payload, milliseconds budget, const bytes_part& on_part,
+                                   const call_options& with = {});
+  ticket start_bytes(std::string_view command, std::string payload, milliseconds budget, bytes_done done,
+                     const call_options& with = {});
+
+  /// What the broker says of itself: its endpoints for events among others. Waits until it has been reached.
+  result<detail::welcome> broker(milliseconds budget);
+
+ private:
+  /// One call between the caller's thread and ours.
+  struct operation {
+    wire::frame_type type = wire::frame_type::call;
+    std::string name;
+    std::string payload;
+    std::string headers;
+    std::chrono::steady_clock::time_point deadline;
+    bytes_done done;
+    std::function<void(std::string_view)> part;  ///< on our thread
+    std::uint64_t id = 0;                        ///< our thread's
+  };
+  using operation_ptr = std::shared_ptr<operation>;
+
+  /// Parts on their way from our thread to the caller's.
+  struct part_queue {
+    static constexpr std::size_t bytes_max = 16u << 20;  ///< a slower reader's call is given up: RESOURCE_EXHAUSTED
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::string> parts;
+    std::size_t bytes = 0;
+    bool overfull = false;
+    std::optional<result<std::string>> end;
+  };
+
+  struct sink {
+    client& to;
+    void on_part(operation_ptr& of, std::string_view payload) const {
+      if (of->part) of->part(payload);
+    }
+    void on_result(operation_ptr of, std::string_view payload, std::string_view) const { to.finish(of, std::string{payload}); }
+    void on_error(operation_ptr of, error why) const { to.finish(of, tl::unexpected{std::move(why)}); }
+    void on_complaint(const error& why) const { std::fprintf(stderr, "waggle client: the broker says: %s\n", why.message.c_str()); }
+  };
+
+  template <payload_type Payload>
+  static std::string encode(const Payload& payload) {
+    std::string bytes;
+    append_payload(bytes, payload);
+    return bytes;
+  }
+
+  template <payload_type Reply>
+  static result<Reply> decode(result<std::string> got) {
+    if (!got) return tl::unexpected{std::move(got.error())};
+    auto reply = read_payload<Reply>(*got);
+    if (!reply) {  // the worker's mistake, not the caller's
+      reply.error().code = status::internal;
+      reply.error().message = "the reply is not what was asked for: " + reply.error().message;
+      reply.error().may_have_run = true;
+    }
+    return reply;
+  }
+
+  result<std::string> wait_for(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+                               const call_options& with);
+  operation_ptr submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+                       const call_options& with, bytes_done done, std::function<void(std::string_view)> part = {});
+  void give_up(operation_ptr which);
+  void finish(const operation_ptr& which, result<std::string> with);
+  void serve();
+
+  client_options options_;
+  std::unique_ptr<net::context> own_sockets_;
+  std::unique_ptr<net::dealer> socket_;
+  net::wake_up wake_;
+
+  std::mutex mutex_;  ///< of what follows
+  std::vector<operation_ptr> submitted_;
+  std::vector<operation_ptr> given_up_;
+  std::optional<detail::welcome> welcome_;
+  std::condition_variable welcomed_;
+  bool closing_ = false;
+
+  std::atomic<std::size_t> open_{0};
+  std::thread thread_;
+};
+
+class client::ticket {
+ public:
+  ticket() = default;
+  /// Gives the call up: it ends as CANCELLED soon. Nothing happens if it has ended. The client must still live.
+  void cancel() {
+    if (auto which = operation_.lock()) owner_->give_up(std::move(which));
+  }
+
+ private:
+  friend client;
+  ticket(client* owner, std::weak_ptr<operation> which) : owner_{owner}, operation_{std::move(which)} {}
+  client* owner_ = nullptr;
+  std::weak_ptr<operation> operation_;
+};
+
+template <payload_type Reply, payload_type Request, class Done>
+client::ticket client::start(std::string_view command, const Request& request, milliseconds budget, Done done,
+                             const call_options& with) {
+  return start_bytes(
+      command, encode(request), budget,
+      [done = std::move(done)](result<std::string> got) mutable { done(decode<Reply>(std::move(got))); }, with);
+}
+
+template <payload_type Part, payload_type Reply, payload_type Request, class OnPart>
+result<Reply> client::stream(std::string_view command, const Request& request, milliseconds budget, OnPart on_part,
+                             const call_options& with) {
+  std::optional<error> wrong_part;
+  auto end = stream_bytes(
+      command, encode(request), budget,
+      [&](std::string_view bytes) {
+        auto part = read_payload<Part>(bytes);
+        if (!part) {
+          wrong_part = std::move(part.error());
+          wrong_part->code = status::internal;
+          wrong_part->may_have_run = true;
+          return false;
+        }
+        if constexpr (std::is_convertible_v<std::invoke_result_t<OnPart&, Part>, bool>) {
+          return static_cast<bool>(on_part(std::move(*part)));
+        } else {
+          on_part(std::move(*part));
+          return true;
+        }
+      },
+      with);
+  if (wrong_part) return tl::unexpected{std::move(*wrong_part)};
+  return decode<Reply>(std::move(end));
+}
+
+inline client::client(client_options from) : options_{std::move(from)} {
+  if (options_.sockets == nullptr) {
+    own_sockets_ = std::make_unique<net::context>();
+    options_.sockets = own_sockets_.get();
+  }
+  socket_ = std::make_unique<net::dealer>(*options_.sockets);
+  socket_->connect(options_.broker);
+  thread_ = std::thread{[this] { serve(); }};
+}
+
+inline client::~client() {
+  {
+    const std::lock_guard lock{mutex_};
+    closing_ = true;
+  }
+  wake_.raise();
+  thread_.join();
+}
+
+inline client::operation_ptr client::submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+                                            const call_options& with, bytes_done done, std::function<void(std::string_view)> part) {
+  const auto now = std::chrono::steady_clock::now();
+  auto headers = with.headers;
+  if (!with.key.empty()) headers.insert_or_assign("key", with.key);
+  if (!with.traceparent.empty()) headers.insert_or_assign("traceparent", with.traceparent);
+
+  std::optional<error> wrong;
+  if (!wire::is_name(name)) {
+    wrong = error{status::invalid_argument, "a name is 1 to 128 bytes of UTF-8 without spaces or control characters"};
+  } else if (payload.size() > wire::payload_bytes_max) {
+    wrong = error{status::invalid_argument, "the payload is larger than 4 MiB"};
+  } else if (const char* why = wire::headers_problem(headers)) {
+    wrong = error{status::invalid_argument, why};
+  } else if (budget <= milliseconds{0}) {
+    wrong = error{status::deadline_exceeded, "the budget has passed before the call began"};
+  } else if (open_.fetch_add(1) >= options_.calls_max) {
+    --open_;
+    wrong = error{status::resource_exhausted, "the client has as many open calls as it may (calls_max)"};
+  }
+  if (wrong) {
+    done(tl::unexpected{std::move(*wrong)});
+    return {};
+  }
+  auto made = std::make_shared<operation>();
+  made->type = type;
+  made->name = name;
+  made->payload = std::move(payload);
+  made->headers = wire::headers_to_msgpack(headers);
+  made->deadline = now + std::min(budget, milliseconds{wire::budget_ms_max});
+  made->done = std::move(done);
+  made->part = std::move(part);
+  {
+    const std::lock_guard lock{mutex_};
+    submitted_.push_back(made);
+    if (submitted_.size() > 1) return made;  // the thread has been woken for the first and takes all
+  }
+  wake_.raise();
+  return made;
+}
+
+inline result<std::string> client::wait_for(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+                                            const call_options& with) {
+  if (std::this_thread::get_id() == thread_.get_id()) {
+    return failure(status::failed_precondition, "a callback of the client may not wait for another call of it; use start");
+  }
+  // Shared, because this thread may go on before set_value has returned.
+  const auto promise = std::make_shared<std::promise<result<std::string>>>();
+  submit(type, name, std::move(payload), budget, with, [promise](result<std::string> got) { promise->set_value(std::move(got)); });
+  return promise->get_future().get();
+}
+
+inline result<std::string> client::call_bytes(std::string_view command, std::string payload, milliseconds budget,
+                                              const call_options& with) {
+  return wait_for(wire::frame_type::call, command, std::move(payload), budget, with);
+}
+
+inline result<std::string> client::emit_bytes(std::string_view topic, std::string payload, milliseconds budget,
+                                              const call_options& with) {
+  return wait_for(wire::frame_type::emit, topic, std::move(payload), budget, with);
+}
+
+inline client::ticket client::start_bytes(std::string_view command, std::string payload, milliseconds budget, bytes_done done,
+                                          const call_options& with) {
+  return {this, submit(wire::frame_type::call, command, std::move(payload), budget, with, std::move(done))};
+}
+
+inline result<std::string> client::stream_bytes(std::string_view command, std::string payload, milliseconds budget,
+                                                const bytes_part& on_part, const call_options& with) {
+  if (std::this_thread::get_id() == thread_.get_id()) {
+    return failure(status::failed_precondition, "a callback of the client may not wait for another call of it; use start");
+  }
+  const auto queue = std::make_shared<part_queue>();
+  const auto call = submit(
+      wire::frame_type::call, command, std::move(payload), budget, with,
+      [queue](result<std::string> got) {
+        const std::lock_guard lock{queue->mutex};
+        queue->end = std::move(got);
+        queue->changed.notify_one();
+      },
+      [queue](std::string_view part) {
+        const std::lock_guard lock{queue->mutex};
+        if (queue->bytes + part.size() > part_queue::bytes_max) {
+          queue->overfull = true;
+        } else if (!queue->overfull) {
+          queue->parts.emplace_back(part);
+          queue->bytes += part.size();
+        }
+        queue->changed.notify_one();
+      });
+  std::unique_lock lock{queue->mutex};
+  bool given_up = false;
+  for (;;) {
+    queue->changed.wait(lock, [&] { return !queue->parts.empty() || queue->end || (queue->overfull && !given_up); });
+    if (!queue->parts.empty() && !given_up) {
+      const auto part = std::move(queue->parts.front());
+      queue->parts.pop_front();
+      queue->bytes -= part.size();
+      lock.unlock();
+      const bool goes_on = on_part(part);
+      lock.lock();
+      if (goes_on) continue;
+      given_up = true;
+      if (call) give_up(call);
+    } else if (given_up && !queue->parts.empty()) {
+      queue->parts.clear();
+    } else if (queue->overfull && !given_up) {
+      given_up = true;
+      if (call) give_up(call);
+    } else if (queue->end) {
+      if (!queue->overfull) return std::move(*queue->end);
+      return failure(status::resource_exhausted, "parts came faster than they were taken (16 MiB waited)", true);
+    }
+  }
+}
+
+inline result<detail::welcome> client::broker(milliseconds budget) {
+  std::unique_lock lock{mutex_};
+  if (!welcomed_.wait_for(lock, budget, [&] { return welcome_.has_value(); })) {
+    return failure(status::unavailable, "no broker answers at " + options_.broker);
+  }
+  return *welcome_;
+}
+
+inline void client::give_up(operation_ptr which) {
+  {
+    const std::lock_guard lock{mutex_};
+    given_up_.push_back(std::move(which));
+  }
+  wake_.raise();
+}
+
+/// On our thread. What a callback throws ends here: it must not take the other calls with it.
+inline void client::finish(const operation_ptr& which, result<std::string> with) {
+  --open_;
+  const auto done = std::exchange(which->done, {});
+  try {
+    if (done) done(std::move(with));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "waggle client: a callback threw: %s\n", e.what());
+  } catch (...) {
+    std::fprintf(stderr, "waggle client: a callback threw\n");
+  }
+}
+
+inline void client::serve() {
+  using clock = std::chrono::steady_clock;
+  detail::caller_core<operation_ptr> core{clock::now(), {options_.name, options_.broker, options_.calls_max}};
+  const sink to{*this};
+  std::string bundle;  // taken from the core and not sent yet
+  std::vector<operation_ptr> submitted, given_up;
+  net::waiter waiter;
+  bool was_ready = false;
+  for (;;) {
+    wake_.lower();
+    {
+      const std::lock_guard lock{mutex_};
+      if (closing_) break;
+      submitted.swap(submitted_);
+      given_up.swap(given_up_);
+    }
+    for (auto& each : submitted) {
+      const auto now = clock::now();
+      auto tag = each;
+      const auto budget = std::chrono::ceil<milliseconds>(each->deadline - now);
+      const auto id = each->type == wire::frame_type::call
+                          ? core.call(now, tag, each->name, each->payload, budget, each->headers)
+                          : core.emit(now, tag, each->name, each->payload, budget, each->headers);
+      each->id = id;
+      each->payload = {};
+      if (id == 0) finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent; the broker does not keep up"));
+    }
+    for (auto& each : given_up) core.cancel(each->id, to);
+    submitted.clear();
+    given_up.clear();
+
+    while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
+    core.tick(clock::now(), to);
+    if (core.wants_connection()) {
+      bundle.clear();
+      socket_ = std::make_unique<net::dealer>(*options_.sockets);
+      socket_->connect(options_.broker);
+    }
+    while (!bundle.empty() || core.take_bundle(clock::now(), bundle)) {
+      if (socket_->send(bundle) != net::sent::yes) break;
+      bundle.clear();
+    }
+    if (core.ready() != was_ready) {
+      was_ready = core.ready();
+      const std::lock_guard lock{mutex_};
+      was_ready ? void(welcome_ = core.broker()) : welcome_.reset();
+      welcomed_.notify_all();
+    }
+    waiter.read(wake_.descriptor());
+    bundle.empty() ? waiter.read(*socket_) : waiter.read_write(*socket_);
+    waiter.wait_until(core.next_deadline());
+  }
+  core.close_all(to);
+  do {  // callbacks may have tried to call again
+    for (const auto& each : std::exchange(submitted, {})) finish(each, failure(status::cancelled, "the client is closing"));
+    const std::lock_guard lock{mutex_};
+    submitted.swap(submitted_);
+  } while (!submitted.empty());
+}
+
+}  // namespace waggle

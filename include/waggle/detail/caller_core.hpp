@@ -1,0 +1,341 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <waggle/detail/deadlines.hpp>
+#include <waggle/detail/slab.hpp>
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
+
+namespace waggle::detail {
+
+using std::chrono::milliseconds;
+
+/// What a broker says of itself (PROTOCOL.md, "Welcome").
+struct welcome {
+  std::string broker;
+  std::string version;
+  std::string events_in;
+  std::string events_out;
+  milliseconds pulse{1000};
+  std::uint64_t missed_pulses_max = 3;
+  std::uint64_t seats = 0;
+
+  [[nodiscard]] milliseconds silence_max() const { return pulse * static_cast<std::int64_t>(missed_pulses_max); }
+};
+
+[[nodiscard]] inline welcome read_welcome(std::string_view payload) {
+  welcome out;
+  std::uint64_t pulse_ms = 1000;
+  wire::reader in{payload};
+  const auto text = [&](std::string& to) {
+    std::string_view view;
+    if (in.peek() != wire::kind::string) return in.skip();
+    if (!in.string(view)) return false;
+    to = view;
+    return true;
+  };
+  const auto number = [&](std::uint64_t& to) {
+    return in.peek() == wire::kind::unsigned_integer ? in.unsigned_integer(to) : in.skip();
+  };
+  wire::read_entries(in, [&](std::string_view key) {
+    if (key == "broker") return text(out.broker);
+    if (key == "version") return text(out.version);
+    if (key == "events_in") return text(out.events_in);
+    if (key == "events_out") return text(out.events_out);
+    if (key == "pulse_ms") return number(pulse_ms);
+    if (key == "missed_pulses_max") return number(out.missed_pulses_max);
+    if (key == "seats") return number(out.seats);
+    return in.skip();
+  });
+  out.pulse = milliseconds{std::clamp<std::uint64_t>(pulse_ms, 10, 3'600'000)};
+  out.missed_pulses_max = std::clamp<std::uint64_t>(out.missed_pulses_max, 1, 1000);
+  return out;
+}
+
+/// A caller's side of the protocol: which calls are open, what is to be sent, whether the broker still lives. No socket, clock,
+/// thread or log. Each call carries a `Tag` of its owner's, which comes back with its end.
+///
+/// A call leaves only once the broker has said who it is, so that a call which ends before that can say truly that it has not
+/// run. The owner moves bundles to the socket and everything it receives to `receive`, and gives a sink with
+///   on_part(Tag&, std::string_view payload),
+///   on_result(Tag, std::string_view payload, std::string_view headers),
+///   on_error(Tag, error),
+///   on_complaint(error)   what the broker says of our frames: a bug of ours.
+/// A sink may open calls, but not from `on_part`.
+template <class Tag>
+class caller_core {
+ public:
+  struct options {
+    std::string name;                           ///< who we are, for people who look at the broker
+    std::string broker;                         ///< the endpoint, for messages
+    std::size_t calls_max = 100'000;            ///< open calls; past it `call` refuses
+    std::size_t unsent_bytes_max = 64u << 20;   ///< payloads that wait to be sent; past it `call` refuses
+  };
+
+  caller_core(time_point now, options from) : options_{std::move(from)}, hello_at_{now} {}
+
+  /// Opens a call. Returns its id, or 0 when a limit is met (and the tag is left alone).
+  std::uint64_t call(time_point now, Tag& tag, std::string_view command, std::string_view payload, milliseconds budget,
+                     std::string_view headers) {
+    return open(now, tag, wire::frame_type::call, command, payload, budget, headers);
+  }
+
+  /// The same for an event with a receipt.
+  std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, std::string_view payload, milliseconds budget,
+                     std::string_view headers) {
+    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers);
+  }
+
+  /// Gives a call up (the id of one that has ended is no harm): it ends as CANCELLED, at once if it has not been sent, otherwise when the broker says so.
+  template <class Sink>
+  void cancel(std::uint64_t id, Sink&& sink) {
+    const auto index = find(id);
+    if (index == none) return;
+    if (calls_[index].at == stage::unsent) return end(index, cancelled(), sink);
+    cancels_.push_back(id);
+  }
+
+  /// Takes one bundle from the broker. Any bytes are allowed.
+  template <class Sink>
+  void receive(time_point now, std::string_view bundle, Sink&& sink) {
+    wire::bundle_reader frames{bundle};
+    wire::frame in;
+    for (auto next = frames.next(in); next == wire::decoded::frame || next == wire::decoded::unknown; next = frames.next(in)) {
+      if (next == wire::decoded::unknown) continue;
+      if (in.type == wire::frame_type::reply && in.id == hello_id) {
+        on_welcome(now, in, sink);
+      } else if (in.type == wire::frame_type::reply && in.id == 0) {
+        sink.on_complaint(wire::read_error(in.status, in.payload));
+      } else if (const auto index = find(in.id); index != none && calls_[index].at == stage::sent) {
+        if (in.type == wire::frame_type::part) {
+          sink.on_part(calls_[index].tag, in.payload);
+        } else if (in.type == wire::frame_type::reply && in.status == status::ok) {
+          auto tag = close(index);
+          sink.on_result(std::move(tag), in.payload, in.headers);
+        } else if (in.type == wire::frame_type::reply) {
+          end(index, wire::read_error(in.status, in.payload), sink);
+        }
+      }
+    }
+  }
+
+  /// Ends what is over: calls past their budget, and everything under way when the broker has fallen silent.
+  template <class Sink>
+  void tick(time_point now, Sink&& sink) {
+    while (deadlines_.earliest() <= now) expire(deadlines_.front(), sink);
+    if (hello_unanswered_since_ != time_point::max() && ready_ && hello_unanswered_since_ + welcome_.silence_max() <= now) {
+      lose(now, "the broker at " + options_.broker + " has fallen silent", sink);
+      wants_connection_ = true;
+    }
+  }
+
+  /// The next bundle to send, appended to `out`; false when there is none. What is in it counts as sent.
+  bool take_bundle(time_point now, std::string& out) {
+    const auto before = out.size();
+    std::uint32_t frames = 0;
+    if (hello_at_ <= now) {
+      say_hello(out);
+      ++frames;
+      if (hello_unanswered_since_ == time_point::max()) hello_unanswered_since_ = now;
+      hello_at_ = now + (ready_ && calls_.used() == 0 ? idle_hello : welcome_.pulse);
+    }
+    const auto has_room = [&] { return out.size() - before < wire::bundle_bytes_soft_max && frames < wire::bundle_frames_max; };
+    for (; !cancels_.empty() && has_room(); cancels_.pop_front(), ++frames) wire::append_cancel(out, cancels_.front());
+    while (ready_ && !unsent_.empty() && has_room()) {
+      const auto index = find(unsent_.front());
+      unsent_.pop_front();
+      if (index == none) continue;
+      send(now, index, out);
+      ++frames;
+    }
+    return out.size() > before;
+  }
+
+  /// When time alone gives `tick` or `take_bundle` something to do.
+  [[nodiscard]] time_point next_deadline() const {
+    auto next = std::min(deadlines_.earliest(), hello_at_);
+    if (ready_ && hello_unanswered_since_ != time_point::max()) {
+      next = std::min(next, hello_unanswered_since_ + welcome_.silence_max());
+    }
+    return next;
+  }
+
+  /// Once after the broker was lost: the owner closes the socket, with what is still in it, and opens another.
+  [[nodiscard]] bool wants_connection() { return std::exchange(wants_connection_, false); }
+
+  /// Whether the broker has answered and has not been lost since.
+  [[nodiscard]] bool ready() const { return ready_; }
+  /// What it said; meaningful when `ready`.
+  [[nodiscard]] const welcome& broker() const { return welcome_; }
+  [[nodiscard]] std::size_t open_calls() const { return calls_.used(); }
+
+  /// Ends every call, because the owner closes.
+  template <class Sink>
+  void close_all(Sink&& sink) {
+    while (!deadlines_.empty()) {
+      const auto index = deadlines_.front();
+      auto why = cancelled();
+      why.message = "the client is closing";
+      why.may_have_run = calls_[index].at == stage::sent;
+      end(index, std::move(why), sink);
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t hello_id = 1;  // calls' ids begin at 2^24
+  static constexpr std::size_t size_max = std::size_t{1} << 24;
+  static constexpr std::uint32_t generation_mask = (1u << 29) - 1;
+  /// So seldom does an idle caller ask; well within the broker's `idle_max`.
+  static constexpr milliseconds idle_hello{30'000};
+  /// The broker's own verdict on a passed budget says more than ours; so long it has to arrive.
+  static constexpr milliseconds grace{100};
+
+  enum class stage : std::uint8_t { free, unsent, sent };
+  struct open_call {
+    std::uint32_t generation = 0;
+    stage at = stage::free;
+    wire::frame_type type = wire::frame_type::call;
+    Tag tag{};
+    time_point deadline{};
+    std::uint32_t deadline_at = none;
+    std::string name;
+    std::string payload;
+    std::string headers;
+  };
+
+  static error cancelled() { return {status::cancelled, "the caller gave up", false}; }
+
+  std::uint64_t open(time_point now, Tag& tag, wire::frame_type type, std::string_view name, std::string_view payload,
+                     milliseconds budget, std::string_view headers) {
+    const auto bytes = payload.size() + headers.size() + name.size();
+    if (calls_.used() >= std::min(options_.calls_max, size_max) || unsent_bytes_ + bytes > options_.unsent_bytes_max) return 0;
+    if (calls_.used() == 0) hello_at_ = std::min(hello_at_, now + welcome_.pulse);
+    const auto index = calls_.take();
+    auto& made = calls_[index];
+    made.generation = made.generation % generation_mask + 1;
+    made.at = stage::unsent;
+    made.type = type;
+    made.tag = std::move(tag);
+    made.deadline = now + budget;
+    made.name = name;
+    made.payload = payload;
+    made.headers = headers;
+    unsent_bytes_ += bytes;
+    deadlines_.insert(calls_, index, made.deadline);
+    unsent_.push_back(id_of(index));
+    return unsent_.back();
+  }
+
+  [[nodiscard]] std::uint64_t id_of(std::uint32_t index) const {
+    return (std::uint64_t{calls_[index].generation} << 24) | index;
+  }
+  [[nodiscard]] std::uint32_t find(std::uint64_t id) const {
+    const auto index = static_cast<std::uint32_t>(id & (size_max - 1));
+    return calls_.has(index) && calls_[index].at != stage::free && id_of(index) == id ? index : none;
+  }
+
+  void send(time_point now, std::uint32_t index, std::string& out) {
+    auto& call = calls_[index];
+    const auto left = std::chrono::duration_cast<milliseconds>(call.deadline - now).count();
+    if (call.type == wire::frame_type::call) {
+      wire::append_call(out, id_of(index), call.name, call.payload, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)),
+                        call.headers);
+    } else {
+      wire::append_emit(out, id_of(index), call.name, call.payload, call.headers);
+    }
+    release_bytes(call);
+    call.at = stage::sent;
+    deadlines_.erase(calls_, index);
+    deadlines_.insert(calls_, index, call.deadline + grace);
+  }
+
+  void release_bytes(open_call& call) {
+    unsent_bytes_ -= call.payload.size() + call.headers.size() + call.name.size();
+    call.payload = {};
+    call.headers = {};
+    call.name.clear();
+  }
+
+  Tag close(std::uint32_t index) {
+    auto& closed = calls_[index];
+    deadlines_.erase(calls_, index);
+    if (closed.at == stage::unsent) release_bytes(closed);
+    closed.at = stage::free;
+    auto tag = std::move(closed.tag);
+    closed.tag = Tag{};
+    calls_.give_back(index);
+    return tag;
+  }
+
+  template <class Sink>
+  void end(std::uint32_t index, error why, Sink&& sink) {
+    auto tag = close(index);
+    sink.on_error(std::move(tag), std::move(why));
+  }
+
+  template <class Sink>
+  void expire(std::uint32_t index, Sink&& sink) {
+    if (calls_[index].at == stage::sent) {
+      cancels_.push_back(id_of(index));
+      return end(index, {status::deadline_exceeded, "no answer came within the budget", true}, sink);
+    }
+    if (!ready_) return end(index, {status::unavailable, "no broker answers at " + options_.broker, false}, sink);
+    end(index, {status::deadline_exceeded, "the budget passed before the call could be sent", false}, sink);
+  }
+
+  template <class Sink>
+  void on_welcome(time_point now, const wire::frame& in, Sink&& sink) {
+    if (in.status != status::ok) return sink.on_complaint(wire::read_error(in.status, in.payload));
+    auto said = read_welcome(in.payload);
+    // Another instance at the same endpoint knows nothing of what the old one had.
+    if (ready_ && said.broker != welcome_.broker) lose(now, "the broker at " + options_.broker + " has restarted", sink);
+    welcome_ = std::move(said);
+    ready_ = true;
+    hello_unanswered_since_ = time_point::max();
+    hello_at_ = now + (calls_.used() == 0 ? idle_hello : welcome_.pulse);
+  }
+
+  /// What was sent may or may not have run; what was not, waits for the next broker.
+  template <class Sink>
+  void lose(time_point now, const std::string& why, Sink&& sink) {
+    ready_ = false;
+    hello_at_ = now;
+    hello_unanswered_since_ = time_point::max();
+    cancels_.clear();
+    for (std::uint32_t index = 0; calls_.has(index); ++index) {
+      if (calls_[index].at == stage::sent) end(index, {status::unavailable, why, true}, sink);
+    }
+  }
+
+  void say_hello(std::string& out) {
+    std::string about;
+    wire::writer writer{about};
+    writer.map(2);
+    writer.string("name");
+    writer.string(options_.name);
+    writer.string("bundle");
+    writer.unsigned_integer(wire::bundle_frames_max);
+    wire::append_hello(out, hello_id, about);
+  }
+
+  options options_;
+  slab<open_call> calls_;
+  deadline_heap<&open_call::deadline_at> deadlines_;
+  std::deque<std::uint64_t> unsent_;
+  std::size_t unsent_bytes_ = 0;
+  std::deque<std::uint64_t> cancels_;
+  welcome welcome_;
+  bool ready_ = false;
+  bool wants_connection_ = false;
+  time_point hello_at_;
+  time_point hello_unanswered_since_ = time_point::max();
+};
+
+}  // namespace waggle::detail

@@ -1,0 +1,243 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <waggle/detail/caller_core.hpp>
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
+
+namespace waggle::detail {
+
+/// A call that the broker has handed to this worker. Leases of an earlier seat are void: another broker, or the same one after
+/// it took us for dead, may give out the same numbers again.
+struct lease {
+  std::uint64_t id = 0;
+  std::uint64_t seat = 0;  ///< how many times the worker had joined when it got the call
+
+  friend bool operator==(const lease&, const lease&) = default;
+};
+
+/// A worker's side of the protocol: joins, pulses, joins again when the broker is lost or has forgotten it, leaves. No socket,
+/// clock, thread or log; the owner gives a sink with
+///   on_joined(const welcome&)                       first or again
+///   on_call(lease, const wire::frame&)              to be answered by exactly one `reply`, whatever happens
+///   on_cancel(lease)                                nobody waits for it any more; the `reply` is still due
+///   on_lost(const std::string& why)                 all leases are void
+///   on_refused(error)                               the broker will not have this manifest: the end
+///   on_left()                                       after `leave`: nothing is at hand any more
+///   on_complaint(error)                             what the broker says of our frames
+class worker_core {
+ public:
+  struct options {
+    std::string manifest;            ///< msgpack
+    std::string broker;              ///< the endpoint, for messages
+    std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
+    std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
+  };
+
+  worker_core(time_point now, options from) : options_{std::move(from)}, heard_{now}, act_at_{now}, random_{options_.jitter_seed | 1} {}
+
+  /// Answers a lease; whether it is still wanted is found out here.
+  void reply(const lease& to, status code, std::string_view payload) {
+    if (!holds(to)) return;
+    append([&](std::string& out) { wire::append_reply(out, to.id, code, payload, {}); });
+    --at_hand_;
+  }
+  void part(const lease& of, std::string_view payload) {
+    if (holds(of)) append([&](std::string& out) { wire::append_part(out, of.id, payload); });
+  }
+  /// An event without a receipt; lost if the broker is.
+  void emit(std::string_view topic, std::string_view payload, std::string_view headers) {
+    if (at_ != stage::joined && at_ != stage::leaving) return;
+    append([&](std::string& out) { wire::append_emit(out, 0, topic, payload, headers); });
+  }
+  /// Whether what waits to be sent is below its limit; owners stop taking PARTs from handlers while it is not.
+  [[nodiscard]] bool has_room() const { return unsent_bytes_ < options_.unsent_bytes_max; }
+
+  /// Asks for no more calls; `on_left` follows when the last is answered.
+  template <class Sink>
+  void leave(Sink&& sink) {
+    if (at_ == stage::leaving || at_ == stage::left) return;
+    if (at_ != stage::joined) {
+      at_ = stage::left;
+      return sink.on_left();
+    }
+    at_ = stage::leaving;
+    append([](std::string& out) { wire::append_leave(out, leave_id); });
+  }
+
+  /// Takes one bundle from the broker. Any bytes are allowed.
+  template <class Sink>
+  void receive(time_point now, std::string_view from_broker, Sink&& sink) {
+    heard_ = now;
+    wire::bundle_reader frames{from_broker};
+    wire::frame in;
+    for (auto next = frames.next(in); next == wire::decoded::frame || next == wire::decoded::unknown; next = frames.next(in)) {
+      if (next == wire::decoded::frame) on_frame(now, in, sink);
+    }
+  }
+
+  template <class Sink>
+  void tick(time_point now, Sink&& sink) {
+    if (at_ == stage::left) return;
+    if (heard_ + welcome_.silence_max() > now) return;
+    // A JOIN that nobody has answered yet says no more than that there is no broker: it waits in the socket.
+    if (at_ != stage::joining) {
+      lose(now, "the broker at " + options_.broker + " has fallen silent", sink);
+    } else if (asked_) {
+      asked_ = false;
+      act_at_ = now;
+      wants_connection_ = true;
+    }
+    heard_ = now;
+  }
+
+  /// The next bundle to send, appended to `out`; false when there is none.
+  bool take_bundle(time_point now, std::string& out) {
+    if (act_at_ <= now) {
+      act_at_ = now + welcome_.pulse;
+      if (at_ == stage::joining && !asked_) {
+        append([&](std::string& to) { wire::append_join(to, join_id, options_.manifest); });
+        asked_ = true;
+        heard_ = now;
+      } else if (at_ == stage::joined || at_ == stage::leaving) {
+        append([](std::string& to) { wire::append_pulse(to); });
+      }
+    }
+    if (unsent_.empty()) return false;
+    unsent_bytes_ -= unsent_.front().bytes.size();
+    out += unsent_.front().bytes;
+    unsent_.pop_front();
+    return true;
+  }
+
+  /// When time alone gives `tick` or `take_bundle` something to do.
+  [[nodiscard]] time_point next_deadline() const {
+    if (at_ == stage::left) return time_point::max();
+    return std::min(act_at_, heard_ + welcome_.silence_max());
+  }
+
+  /// Once after the broker was lost: the owner closes the socket, with what is still in it, and opens another.
+  [[nodiscard]] bool wants_connection() { return std::exchange(wants_connection_, false); }
+  [[nodiscard]] bool joined() const { return at_ == stage::joined; }
+  [[nodiscard]] bool left() const { return at_ == stage::left; }
+  [[nodiscard]] std::size_t at_hand() const { return at_hand_; }
+
+ private:
+  static constexpr std::uint64_t join_id = 1;
+  static constexpr std::uint64_t leave_id = 2;
+  static constexpr std::uint32_t jitter_max_ms = 250;
+
+  enum class stage : std::uint8_t { joining, joined, leaving, left };
+  struct open_bundle {
+    std::string bytes;
+    std::uint32_t frames = 0;
+  };
+
+  [[nodiscard]] bool holds(const lease& what) const {
+    return what.seat == seat_ && (at_ == stage::joined || at_ == stage::leaving);
+  }
+
+  /// Puts one frame into the bundle that is open, or into a new one when that is full.
+  template <class Append>
+  void append(Append&& frame) {
+    if (unsent_.empty() || unsent_.back().frames >= wire::bundle_frames_max ||
+        unsent_.back().bytes.size() >= wire::bundle_bytes_soft_max) {
+      unsent_.emplace_back();
+    }
+    auto& open = unsent_.back();
+    const auto before = open.bytes.size();
+    frame(open.bytes);
+    ++open.frames;
+    unsent_bytes_ += open.bytes.size() - before;
+  }
+
+  template <class Sink>
+  void on_frame(time_point now, const wire::frame& in, Sink&& sink) {
+    switch (in.type) {
+      case wire::frame_type::call:
+        if (at_ != stage::joined && at_ != stage::leaving) return;
+        ++at_hand_;
+        return sink.on_call(lease{in.id, seat_}, in);
+      case wire::frame_type::cancel: return sink.on_cancel(lease{in.id, seat_});
+      case wire::frame_type::pulse:
+        if (in.seats == 0 && at_ == stage::joined) {
+          lose(now, "the broker at " + options_.broker + " has restarted, or had taken this worker for dead", sink);
+          wants_connection_ = false;  // the connection is good
+        }
+        return;
+      case wire::frame_type::reply:
+        if (in.id == join_id && at_ == stage::joining) return on_join_answered(now, in, sink);
+        if (in.id == leave_id && at_ == stage::leaving) {
+          at_ = stage::left;
+          return sink.on_left();
+        }
+        if (in.id == 0) sink.on_complaint(wire::read_error(in.status, in.payload));
+        return;
+      default: return;
+    }
+  }
+
+  template <class Sink>
+  void on_join_answered(time_point now, const wire::frame& in, Sink&& sink) {
+    if (in.status == status::ok) {
+      welcome_ = read_welcome(in.payload);
+      at_ = stage::joined;
+      ++seat_;
+      at_hand_ = 0;
+      act_at_ = now + welcome_.pulse;
+      return sink.on_joined(welcome_);
+    }
+    auto why = wire::read_error(in.status, in.payload);
+    if (!info(why.code).retryable) {
+      at_ = stage::left;
+      return sink.on_refused(std::move(why));
+    }
+    asked_ = false;
+    act_at_ = now + milliseconds{1000} + jitter();
+    sink.on_complaint(std::move(why));
+  }
+
+  template <class Sink>
+  void lose(time_point now, const std::string& why, Sink&& sink) {
+    const bool was_leaving = at_ == stage::leaving;
+    at_ = was_leaving ? stage::left : stage::joining;
+    asked_ = false;
+    act_at_ = now + jitter();
+    heard_ = now;
+    at_hand_ = 0;
+    unsent_.clear();
+    unsent_bytes_ = 0;
+    wants_connection_ = !was_leaving;
+    sink.on_lost(why);
+    if (was_leaving) sink.on_left();
+  }
+
+  milliseconds jitter() {
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    return milliseconds{random_ % jitter_max_ms};
+  }
+
+  options options_;
+  stage at_ = stage::joining;
+  bool asked_ = false;  ///< JOIN is under way
+  std::uint64_t seat_ = 0;
+  std::size_t at_hand_ = 0;
+  welcome welcome_;
+  time_point heard_;
+  time_point act_at_;  ///< next JOIN or PULSE
+  std::uint64_t random_;
+  bool wants_connection_ = false;
+  std::deque<open_bundle> unsent_;
+  std::size_t unsent_bytes_ = 0;
+};
+
+}  // namespace waggle::detail

@@ -1,0 +1,507 @@
+#pragma once
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <waggle/client.hpp>
+#include <waggle/context.hpp>
+#include <waggle/detail/duration.hpp>
+#include <waggle/detail/handler.hpp>
+#include <waggle/detail/stop_signals.hpp>
+#include <waggle/detail/worker_core.hpp>
+#include <waggle/environment.hpp>
+#include <waggle/fields.hpp>
+#include <waggle/net/poll.hpp>
+#include <waggle/net/socket.hpp>
+#include <waggle/wire/manifest.hpp>
+
+namespace waggle {
+
+struct service_options {
+  std::string broker = environment("WAGGLE_BROKER", default_broker);
+  std::string instance;            ///< names this process among those of its service; empty: made up
+  unsigned threads = 8;            ///< handlers that run at the same time
+  unsigned slots = 0;              ///< calls the broker may hand over at the same time; 0: twice the threads, so that none idles
+  milliseconds drain{10'000};      ///< how long calls at hand may take after a stop
+  net::context* sockets = nullptr; ///< to share one, as `inproc://` needs; it must outlive the service
+};
+
+/// What a service says of one of its commands; goes into its manifest.
+class command {
+ public:
+  /// One sentence, for OpenAPI and `waggle describe`.
+  command& doc(std::string text) { return manifest_.doc = std::move(text), *this; }
+  /// A route of the gateway, as in "GET /things/{id}". May be called several times.
+  command& http(std::string route) { return manifest_.http.push_back(std::move(route)), *this; }
+  /// Changes nothing: may run twice, and is retried when a worker dies.
+  command& safe() { return manifest_.retry = retry_class::safe, *this; }
+  /// Running it twice leaves the same state as once.
+  command& idempotent() { return manifest_.retry = retry_class::idempotent, *this; }
+  /// Sends parts (`context::part`) before its reply.
+  command& streams() { return manifest_.streams = true, *this; }
+
+ private:
+  friend class service;
+  command_manifest manifest_;
+  detail::bytes_handler handler_;
+};
+
+/// A worker: commands and their handlers. `on` what it serves, then `run` it; nothing is configured anywhere else.
+///
+/// One thread (that of `run`) keeps the connection, so heartbeats never wait behind handlers; handlers run in a pool of
+/// others, several at a time. What a handler throws is logged and ends its call as INTERNAL, without the text.
+class service final : private detail::context_host {
+ public:
+  service(std::string name, std::string version) : name_{std::move(name)}, version_{std::move(version)} {
+    if (!wire::is_name(name_)) throw std::invalid_argument{"a service's name is 1 to 128 bytes without spaces"};
+  }
+
+  /// Serves a command. The handler takes a request (any payload type), a `context&`, both in this order, or nothing, and returns a
+  /// reply, nothing, or a `result` of either. It is called from several threads. References to the command stay valid.
+  template <class Handler>
+  command& on(std::string name, Handler handler) {
+    using types = detail::types_of<Handler>;
+    using reply = typename detail::reply_of<typename types::returned>::type;
+    static_assert(payload_type<typename types::request>, "the handler's request is no payload type; has it WAGGLE_FIELDS?");
+    static_assert(payload_type<reply>, "the handler's reply is no payload type; has it WAGGLE_FIELDS?");
+    if (!wire::is_name(name) || name.starts_with("waggle.")) {
+      throw std::invalid_argument{"\"" + name + "\" is no name for a command: 1 to 128 bytes without spaces, not beginning with \"waggle.\""};
+    }
+    auto& made = commands_.emplace_back();
+    made.manifest_.name = std::move(name);
+    made.manifest_.request = schema_of<typename types::request>();
+    made.manifest_.reply = schema_of<reply>();
+    made.handler_ = detail::erase_types(std::move(handler));
+    return made;
+  }
+
+  /// Serves as a program: flags and environment, `ready` on standard output once joined, logs on standard error, drain on SIGTERM
+  /// and SIGINT (a second one does not wait). Returns the exit code.
+  int run(int argc, char** argv);
+
+  /// What is told when the service has joined, first or again.
+  struct seat {
+    std::string instance;
+    std::string broker;
+    std::size_t commands;
+  };
+
+  /// Serves as part of a program, on this thread, until stop is requested and the calls at hand are answered. Throws
+  /// net::endpoint_error, and std::runtime_error when the broker refuses the manifest. Returns false when calls were still running after
+  /// `drain`; their handlers go on, and the service must outlive them.
+  bool serve(const service_options& with, const std::stop_token& stop, const std::function<void(const seat&)>& on_joined = {});
+
+ private:
+  /// A call between the thread of the connection and the handlers'.
+  struct job {
+    detail::lease lease;
+    const command* what = nullptr;
+    std::string payload;
+    std::string headers;
+    std::chrono::steady_clock::time_point deadline;
+    std::stop_source stop;
+  };
+  using job_ptr = std::shared_ptr<job>;
+
+  /// What handlers have for the network.
+  struct output {
+    detail::lease lease;
+    bool is_part = false;
+    status code = status::ok;
+    std::string payload;
+    std::vector<detail::emitted> emitted;
+  };
+
+  struct sink {
+    service& to;
+    void on_joined(const detail::welcome& by) const { to.joined(by); }
+    void on_call(const detail::lease& lease, const wire::frame& in) const { to.take(lease, in); }
+    void on_cancel(const detail::lease& lease) const { to.give_up(lease); }
+    void on_lost(const std::string& why) const { to.lost(why); }
+    void on_refused(error why) const { to.refused_ = std::move(why.message); }
+    void on_left() const {}
+    void on_complaint(const error& why) const { to.log(why.message); }
+  };
+
+  client& caller() override;
+  bool send_part(const void* call, std::string payload, const std::stop_token& stop) override;
+
+  [[nodiscard]] std::string manifest_bytes(unsigned slots) const;
+  void keep_connected(detail::worker_core& core, const std::stop_token& stop);
+  bool send(detail::worker_core& core);
+  void take(const detail::lease& lease, const wire::frame& in);
+  void give_up(const detail::lease& lease);
+  void joined(const detail::welcome& by);
+  void lost(const std::string& why);
+  void run_handlers();
+  void run_job(const job_ptr& which);
+  void put(output what);
+  void log(const std::string& text) const { fmt::print(stderr, "{}: {}\n", instance_.empty() ? name_ : instance_, text); }
+
+  std::string name_;
+  std::string version_;
+  std::deque<command> commands_;
+
+  service_options options_;
+  std::string instance_;
+  std::function<void(const seat&)> on_joined_;
+  std::unordered_map<std::string_view, const command*> by_name_;
+  std::unique_ptr<net::context> own_sockets_;
+  std::unique_ptr<net::dealer> socket_;
+  std::unique_ptr<net::wake_up> wake_;
+  std::optional<std::string> refused_;
+  std::string bundle_;  ///< taken from the core and not sent yet
+  std::unordered_map<std::uint64_t, job_ptr> at_hand_;  ///< by lease id, of the present seat
+
+  std::mutex mutex_;  ///< of what follows
+  std::condition_variable jobs_changed_;
+  std::condition_variable_any room_changed_;
+  std::deque<job_ptr> jobs_;
+  std::vector<output> outputs_;
+  bool has_room_ = true;  ///< for parts
+  bool closing_ = false;
+  std::vector<std::thread> threads_;
+
+  std::once_flag caller_made_;
+  std::unique_ptr<client> caller_;
+};
+
+inline std::string service::manifest_bytes(unsigned slots) const {
+  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}};
+  for (const auto& each : commands_) all.commands.push_back(each.manifest_);
+  std::string bytes;
+  wire::append_manifest(bytes, all);
+  // The broker would refuse it too, but this is nearer to the mistake.
+  if (const auto checked = wire::read_manifest(bytes); !checked) throw std::invalid_argument{checked.error().message};
+  return bytes;
+}
+
+inline bool service::serve(const service_options& with, const std::stop_token& stop,
+                           const std::function<void(const seat&)>& on_joined) {
+  using clock = std::chrono::steady_clock;
+  options_ = with;
+  options_.threads = std::max(options_.threads, 1u);
+  on_joined_ = on_joined;
+  std::random_device entropy;
+  const auto seed = (std::uint64_t{entropy()} << 32) | entropy();
+  instance_ = with.instance.empty() ? fmt::format("{}-{}-{:04x}", name_, ::getpid(), seed & 0xffff) : with.instance;
+  by_name_.clear();
+  for (const auto& each : commands_) by_name_.emplace(each.manifest_.name, &each);
+  if (options_.sockets == nullptr) {
+    own_sockets_ = std::make_unique<net::context>();
+    options_.sockets = own_sockets_.get();
+  }
+  refused_.reset();
+  closing_ = false;
+  detail::worker_core core{clock::now(),
+                           {manifest_bytes(with.slots == 0 ? 2 * options_.threads : with.slots), options_.broker, seed}};
+  wake_ = std::make_unique<net::wake_up>();
+  socket_ = std::make_unique<net::dealer>(*options_.sockets);
+  socket_->connect(options_.broker);
+  for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_handlers(); });
+  const auto close_pool = [&] {
+    {
+      const std::lock_guard lock{mutex_};
+      closing_ = true;
+      jobs_.clear();
+    }
+    jobs_changed_.notify_all();
+    room_changed_.notify_all();
+  };
+  const auto join_pool = [&] {
+    for (auto& each : threads_) each.join();
+    threads_.clear();
+    caller_.reset();
+    socket_.reset();
+  };
+  try {
+    keep_connected(core, stop);
+  } catch (...) {
+    close_pool();
+    join_pool();
+    throw;
+  }
+  close_pool();
+  for (const auto& [id, each] : at_hand_) each->stop.request_stop();
+  if (!at_hand_.empty()) {
+    for (auto& each : threads_) each.detach();
+    threads_.clear();
+    return false;
+  }
+  socket_->linger(milliseconds{200});
+  join_pool();
+  if (refused_) throw std::runtime_error{*refused_};
+  return true;
+}
+
+/// The loop of the connection's thread: until the service has left, or was refused, or `drain` has passed.
+inline void service::keep_connected(detail::worker_core& core, const std::stop_token& stop) {
+  using clock = std::chrono::steady_clock;
+  const sink to{*this};
+  const std::stop_callback on_stop{stop, [this] { wake_->raise(); }};
+  const auto begun = clock::now();
+  bool told = false, leaving = false;
+  auto drained_by = clock::time_point::max();
+  net::waiter waiter;
+  std::vector<output> outputs;
+  at_hand_.clear();
+  bundle_.clear();
+  while (!refused_) {
+    wake_->lower();
+    if (stop.stop_requested() && !leaving) {
+      leaving = true;
+      drained_by = clock::now() + options_.drain;
+      core.leave(to);
+    }
+    while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
+    core.tick(clock::now(), to);
+    {
+      const std::lock_guard lock{mutex_};
+      outputs.swap(outputs_);
+    }
+    for (const auto& each : outputs) {
+      if (each.is_part) {
+        core.part(each.lease, each.payload);
+        continue;
+      }
+      for (const auto& event : each.emitted) core.emit(event.topic, event.payload, event.headers);
+      core.reply(each.lease, each.code, each.payload);
+      if (const auto found = at_hand_.find(each.lease.id); found != at_hand_.end() && found->second->lease == each.lease) {
+        at_hand_.erase(found);
+      }
+    }
+    outputs.clear();
+    if (core.wants_connection()) {
+      bundle_.clear();
+      socket_ = std::make_unique<net::dealer>(*options_.sockets);
+      socket_->connect(options_.broker);
+    }
+    const bool all_sent = send(core);
+    {
+      const std::lock_guard lock{mutex_};
+      if (const bool room = core.has_room(); room != has_room_) {
+        has_room_ = room;
+        room_changed_.notify_all();
+      }
+    }
+    if ((core.left() && all_sent) || clock::now() >= drained_by) return;
+    if (!told && !core.joined() && clock::now() - begun > std::chrono::seconds{1}) {
+      told = true;
+      log("no broker answers at " + options_.broker + "; waiting for it (start waggle-broker, or set --broker or WAGGLE_BROKER)");
+    }
+    waiter.read(wake_->descriptor());
+    all_sent ? waiter.read(*socket_) : waiter.read_write(*socket_);
+    auto until = std::min(core.next_deadline(), drained_by);
+    if (!told) until = std::min(until, begun + milliseconds{1100});
+    waiter.wait_until(until);
+    told = told || core.joined();
+  }
+}
+
+/// Sends what there is; false when the socket takes no more now.
+inline bool service::send(detail::worker_core& core) {
+  while (!bundle_.empty() || core.take_bundle(std::chrono::steady_clock::now(), bundle_)) {
+    if (socket_->send(bundle_) != net::sent::yes) return false;
+    bundle_.clear();
+  }
+  return true;
+}
+
+inline void service::joined(const detail::welcome& by) {
+  log("joined " + by.broker + " at " + options_.broker + " with " + std::to_string(by.seats) + " commands");
+  if (on_joined_) on_joined_({instance_, options_.broker, commands_.size()});
+}
+
+inline void service::take(const detail::lease& lease, const wire::frame& in) {
+  const auto found = by_name_.find(in.name);
+  auto made = std::make_shared<job>();
+  made->lease = lease;
+  if (found == by_name_.end()) {
+    std::string payload;
+    wire::append_error(payload, {status::unimplemented, name_ + " does not serve \"" + std::string{in.name} + "\"", false});
+    return put({lease, false, status::unimplemented, std::move(payload), {}});
+  }
+  made->what = found->second;
+  made->payload = in.payload;
+  made->headers = in.headers;
+  made->deadline = std::chrono::steady_clock::now() + milliseconds{in.budget_ms};
+  at_hand_.insert_or_assign(lease.id, made);
+  {
+    const std::lock_guard lock{mutex_};
+    jobs_.push_back(std::move(made));
+  }
+  jobs_changed_.notify_one();
+}
+
+/// The handler learns of it; if it has not begun, it never will.
+inline void service::give_up(const detail::lease& lease) {
+  const auto found = at_hand_.find(lease.id);
+  if (found == at_hand_.end() || found->second->lease != lease) return;
+  found->second->stop.request_stop();
+}
+
+inline void service::lost(const std::string& why) {
+  log(why + "; joining again");
+  for (const auto& [id, each] : at_hand_) each->stop.request_stop();
+  at_hand_.clear();
+}
+
+inline void service::put(output what) {
+  {
+    const std::lock_guard lock{mutex_};
+    outputs_.push_back(std::move(what));
+    if (outputs_.size() > 1) return;  // it has been woken for the first, and takes all
+  }
+  wake_->raise();
+}
+
+inline bool service::send_part(const void* call, std::string payload, const std::stop_token& stop) {
+  if (payload.size() > wire::payload_bytes_max) return false;
+  const auto& of = *static_cast<const job*>(call);
+  {
+    std::unique_lock lock{mutex_};
+    if (!room_changed_.wait(lock, stop, [&] { return has_room_ || closing_; }) || closing_) return false;
+  }
+  put({of.lease, true, status::ok, std::move(payload), {}});
+  return true;
+}
+
+inline client& service::caller() {
+  std::call_once(caller_made_, [this] {
+    caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets});
+  });
+  return *caller_;
+}
+
+inline void service::run_handlers() {
+  for (;;) {
+    job_ptr next;
+    {
+      std::unique_lock lock{mutex_};
+      jobs_changed_.wait(lock, [&] { return !jobs_.empty() || closing_; });
+      if (closing_) return;
+      next = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    run_job(next);
+  }
+}
+
+/// Runs one handler, whatever it does: every lease is answered.
+inline void service::run_job(const job_ptr& which) {
+  result<std::string> got = failure(status::internal, "the handler failed; the log of " + instance_ + " says why", true);
+  std::vector<detail::emitted> emitted;
+  if (which->stop.stop_requested()) {
+    got = failure(status::cancelled, "the caller gave up before the handler began");
+  } else if (std::chrono::steady_clock::now() >= which->deadline) {
+    got = failure(status::deadline_exceeded, "the budget passed before the handler began");
+  } else {
+    try {
+      context with{*this, which.get(), which->what->manifest_.name, wire::headers_from_msgpack(which->headers), which->deadline,
+                   which->stop.get_token()};
+      got = which->what->handler_(which->payload, with);
+      if (got) emitted = with.take_emitted();
+    } catch (const std::exception& e) {
+      log(which->what->manifest_.name + " threw: " + e.what());
+    } catch (...) {
+      log(which->what->manifest_.name + " threw something that is no std::exception");
+    }
+  }
+  if (got && got->size() > wire::payload_bytes_max) {
+    got = failure(status::out_of_range, "the reply is larger than 4 MiB; send it in parts", true);
+    emitted.clear();
+  }
+  if (got) return put({which->lease, false, status::ok, std::move(*got), std::move(emitted)});
+  auto why = std::move(got.error());
+  if (why.code == status::ok) {
+    log(which->what->manifest_.name + " failed with the status OK");
+    why.code = status::internal;
+  }
+  if (why.problems.size() > wire::error_problems_max) why.problems.resize(wire::error_problems_max);
+  if (why.message.size() > wire::headers_bytes_max) why.message.resize(wire::headers_bytes_max);
+  std::string payload;
+  wire::append_error(payload, why);
+  put({which->lease, false, why.code, std::move(payload), {}});
+}
+
+inline int service::run(int argc, char** argv) {
+  service_options with;
+  CLI::App app{name_ + " " + version_ + ", a waggle service. Every flag is also an environment variable.", name_};
+  std::string drain = "10s";
+  app.add_option("--broker", with.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
+  app.add_option("--instance", with.instance, "This process's name among those of its service; made up when not given")
+      ->envname("WAGGLE_INSTANCE");
+  app.add_option("--threads", with.threads, "Handlers that run at the same time")
+      ->envname("WAGGLE_THREADS")->capture_default_str()->check(CLI::Range(1u, 1024u));
+  app.add_option("--slots", with.slots, "Calls the broker may hand over at the same time; 0: twice the threads")
+      ->envname("WAGGLE_SLOTS")->capture_default_str()->check(CLI::Range(0u, wire::slots_max));
+  app.add_option("--drain", drain, "How long calls at hand may take after SIGTERM")
+      ->envname("WAGGLE_DRAIN")->capture_default_str()->check(detail::duration_problem);
+  app.set_version_flag("--version", version_);
+  CLI11_PARSE(app, argc, argv);
+  with.drain = *detail::parse_duration(drain);
+
+  int exit_code = 0;
+  bool drained = true;
+  try {
+    detail::stop_signals signals;
+    net::wake_up done;
+    std::stop_source stop;
+    std::thread listener{[&] {
+      net::waiter waiter;
+      for (int seen = 0;;) {
+        pollfd both[2] = {{signals.descriptor(), POLLIN, 0}, {done.descriptor(), POLLIN, 0}};
+        ::poll(both, 2, -1);
+        if (both[1].revents != 0) return;
+        if (both[0].revents == 0) continue;
+        signals.take();
+        if (++seen > 1) std::_Exit(130);
+        stop.request_stop();
+      }
+    }};
+    bool ready = false;
+    try {
+      drained = serve(with, stop.get_token(), [&](const seat& at) {
+        if (std::exchange(ready, true)) return;
+        fmt::print("ready {} instance={} broker={} commands={}\n", name_, at.instance, at.broker, at.commands);
+        std::fflush(stdout);
+      });
+    } catch (...) {
+      done.raise();
+      listener.join();
+      throw;
+    }
+    done.raise();
+    listener.join();
+  } catch (const std::exception& e) {
+    log(e.what());
+    exit_code = 1;
+  }
+  if (!drained) {
+    log("calls were still running after " + drain + "; leaving without them");
+    std::fflush(nullptr);
+    std::_Exit(1);  // their handlers are still on their threads
+  }
+  return exit_code;
+}
+
+}  // namespace waggle
