@@ -470,27 +470,30 @@ TEST_CASE("front: out of descriptors a client is told, and served once there are
   ::close(in_use);
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
-  const rlimit low{static_cast<rlim_t>(in_use), before.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
-
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(net.port());
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const rlimit low{static_cast<rlim_t>(in_use), before.rlim_max};
+  const bool lowered = ::setrlimit(RLIMIT_NOFILE, &low) == 0;
+  // Nothing is checked while descriptors are short: the sanitizers' own checks need some.
+  std::vector<std::string> answers;
   for (const unique_fd& fd : sockets) {
-    REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+    std::string& out = answers.emplace_back(1024, ' ');
     pollfd one{fd.get(), POLLIN, 0};
-    REQUIRE(::poll(&one, 1, 10'000) == 1);
-    char bytes[1024];
-    const ssize_t size = ::recv(fd.get(), bytes, sizeof bytes, 0);
-    REQUIRE(size > 0);
-    CHECK(is(std::string_view(bytes, static_cast<std::size_t>(size)), 503));
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 || ::poll(&one, 1, 10'000) != 1)
+      break;
+    out.resize(static_cast<std::size_t>(std::max<ssize_t>(::recv(fd.get(), out.data(), out.size(), 0), 0)));
   }
   // Those who are in stay in.
-  REQUIRE(held.send(get("/held")));
-  CHECK(held.read_body() == "/held");
+  held.send(get("/held"));
+  const std::string held_body = held.read_body();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  REQUIRE(lowered);
+  CHECK(held_body == "/held");
+  CHECK(answers.size() == sockets.size());
+  for (const std::string& out : answers) CHECK(is(out, 503));
 
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   client next(net.port());
   REQUIRE(next.send(get("/next")));
   CHECK(next.read_body() == "/next");

@@ -381,7 +381,8 @@ TEST_CASE("http: nothing behind a framing error is read as a request", "[http]")
 }
 
 TEST_CASE("http: a chunk split between CR and LF is read once", "[http]") {
-  reader in(small_limits());
+  const limits bounds = small_limits();
+  reader in(bounds);
   in.feed(chunked("3\r\nabc\r"));
   CHECK(in.verdict() == "...");
   in.feed("\n0\r\n\r\n");
