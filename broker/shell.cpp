@@ -82,22 +82,20 @@ bool shell::receive_events() {
 /// Does what the core wants done. What cannot be sent goes back to it, and what it wants done then is done too.
 void shell::perform() {
   while (!out_.empty()) {
-    std::swap(out_, doing_);
-    for (std::size_t i = 0; i < doing_.messages(); ++i) {
-      const auto& message = doing_.message_at(i);
+    for (std::size_t i = 0; i < out_.messages(); ++i) {
+      const auto& message = out_.message_at(i);
       const auto& routing_id = routing_ids_[static_cast<std::size_t>(message.to)];
       if (commands_.send(routing_id, message.bytes) != net::sent::yes) failed_.push_back(message.to);
     }
-    for (const auto& each : doing_.broadcasts()) events_out_.send(each.topic, each.event);
-    for (const auto peer : doing_.forgotten()) {
+    for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
+    for (const auto peer : out_.forgotten()) {
       auto& routing_id = routing_ids_[static_cast<std::size_t>(peer)];
-      if (core_.knows(peer) || routing_id.empty()) continue;  // it has spoken again since, or is in the list twice
       numbers_.erase(routing_id);
       routing_id.clear();
       free_numbers_.push_back(peer);
       std::erase(failed_, peer);
     }
-    doing_.clear();
+    out_.clear();
     for (const auto peer : failed_) core_.unreachable(std::chrono::steady_clock::now(), peer, out_);
     failed_.clear();
   }

@@ -43,7 +43,6 @@ class shell {
   endpoints bound_;
   broker_core core_;
   outbox out_;
-  outbox doing_;
 
   // Peers are numbered here; 5-byte ids, which ROUTER assigns, fit a std::string without allocation.
   struct bytes_hash {
