@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <msgpack.hpp>
+#include <msgpack/pack.hpp>
 
 #include <waggle/wire/limits.hpp>
 
