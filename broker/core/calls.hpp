@@ -37,6 +37,7 @@ struct call {
 class call_table {
  public:
   /// A lease is 24 bits of place and 29 bits of generation: below 2^53, so that workers whose numbers are doubles keep it whole.
+  /// Generations begin at 1: no lease is 0, which belongs to no call.
   static constexpr std::size_t size_max = std::size_t{1} << 24;
 
   slab<call>& items() { return items_; }
@@ -47,7 +48,7 @@ class call_table {
   std::uint32_t open(peer_id caller, std::uint64_t id) {
     const auto index = items_.take();
     auto& made = items_[index];
-    made.generation = (made.generation + 1) & generation_mask;
+    made.generation = made.generation == generation_max ? 1 : made.generation + 1;
     made.caller = caller;
     made.caller_id = id;
     by_caller_id_.emplace(key{caller, id}, index);
@@ -82,7 +83,7 @@ class call_table {
   }
 
  private:
-  static constexpr std::uint32_t generation_mask = (1u << 29) - 1;
+  static constexpr std::uint32_t generation_max = (1u << 29) - 1;
   struct key {
     peer_id caller;
     std::uint64_t id;
