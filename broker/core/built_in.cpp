@@ -68,7 +68,7 @@ void broker_core::reply_services(std::uint32_t call_index, outbox& out) {
 /// Watchers are told a little later: ten workers that start together are one change.
 void broker_core::network_changed(instant now) {
   ++changes_;
-  announce_at_ = std::min(announce_at_, now + settings_.settle);
+  if (!parked_.empty()) announce_at_ = std::min(announce_at_, now + settings_.settle);
 }
 
 std::string broker_core::revision() const { return settings_.instance + ":" + std::to_string(changes_); }
