@@ -31,9 +31,14 @@ std::string_view commands_in(std::string_view identity) {
 }  // namespace
 
 bool directory::make_room_for(const manifest& from) {
+  std::vector<std::string_view> names;  // once each: a manifest may name a command twice
+  names.reserve(from.commands.size());
+  for (const auto& each : from.commands) names.push_back(each.name);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   std::size_t added = 0, revived = 0;
-  for (const auto& each : from.commands) {
-    const auto known = find(each.name);
+  for (const auto each : names) {
+    const auto known = find(each);
     if (known == none) {
       ++added;
     } else if (commands_[known].pools.empty()) {
