@@ -59,10 +59,10 @@ bool broker_core::admit(instant now, peer_id from, outbox& out) {
   if (peers_[index].known) return true;
   if (peer_count() >= settings_.peers_max) {
     refuse(from, 0, overload("the broker has as many peers as it may (peers_max)"), out);
-    peers_[index] = peer{};
-    out.forget(from);
+    forget(from, out);
     return false;
   }
+  if (peers_[index].forgotten_in == out.round()) out.keep(from);
   peers_[index].known = true;
   peers_[index].heard = now;
   silent_.push_back(peers_, static_cast<std::uint32_t>(from));
@@ -80,7 +80,14 @@ void broker_core::drop(instant now, peer_id gone, outbox& out) {
   if (at(gone).worker != none) remove_worker(now, gone, "the worker that had the call is gone", out);
   while (!at(gone).calls.empty()) abandon(at(gone).calls.front(), out);
   silent_.erase(peers_, static_cast<std::uint32_t>(gone));
+  forget(gone, out);
+}
+
+/// Several messages may be read before an outbox is done, so a peer may be met again after this and before the shell knows.
+void broker_core::forget(peer_id gone, outbox& out) {
+  if (at(gone).forgotten_in == out.round()) out.keep(gone);
   at(gone) = peer{};
+  at(gone).forgotten_in = out.round();
   out.forget(gone);
 }
 
@@ -181,12 +188,13 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   const auto wanted = wire::read_manifest(in.manifest);
   if (!wanted) return refuse(from, in.id, wanted.error(), out);
   const auto again = at(from).worker;
-  if (again != none && directory_.worker_at(again).draining) {
-    refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
-  }
+  const bool was_draining = again != none && directory_.worker_at(again).draining;
   unserved_.clear();
   const auto joined = directory_.join(from, *wanted, again, unserved_);
   if (!joined) return refuse(from, in.id, joined.error(), out);
+  if (was_draining) {
+    refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
+  }
   auto& who = at(from);
   who.bundle = wanted->bundle;
   if (again == none) {

@@ -39,11 +39,6 @@ class broker_core {
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
 
-  /// Whether the peer has a record: a peer in the outbox's `forgotten` that has spoken again since is not to be forgotten.
-  [[nodiscard]] bool knows(peer_id who) const {
-    const auto index = static_cast<std::size_t>(who);
-    return index < peers_.size() && peers_[index].known;
-  }
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
@@ -59,6 +54,7 @@ class broker_core {
     links by_silence;               ///< among its kind (workers or others), longest silent first
     index_list<&call::by_caller> calls;
     index_list<&call::by_place> leases;
+    std::uint64_t forgotten_in = 0;  ///< the outbox's round that is to forget it
     // The message that is open for it in the outbox:
     std::uint64_t round = 0;
     std::size_t message = 0;
@@ -70,6 +66,7 @@ class broker_core {
   bool admit(instant now, peer_id from, outbox& out);
   void heard(instant now, peer_id from);
   void drop(instant now, peer_id gone, outbox& out);
+  void forget(peer_id gone, outbox& out);
   std::string& frame_for(peer_id to, outbox& out);
   void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
   void welcome(peer_id to, std::uint64_t id, outbox& out);

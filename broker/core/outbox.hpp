@@ -9,8 +9,7 @@
 
 namespace waggle::broker {
 
-/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget
-/// (unless the core `knows` them again by then). The shell does it
+/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget. The shell does it
 /// and calls `clear`, which keeps the buffers for the next round.
 class outbox {
  public:
@@ -40,6 +39,8 @@ class outbox {
   std::string& bytes_at(std::size_t index) { return messages_[index].bytes; }
   void publish(std::string topic, std::string event) { broadcasts_.push_back({std::move(topic), std::move(event)}); }
   void forget(peer_id peer) { forgotten_.push_back(peer); }
+  /// The peer was to be forgotten, but has come back before that was done.
+  void keep(peer_id peer) { std::erase(forgotten_, peer); }
 
   /// Tells apart what was opened before and after a `clear`.
   [[nodiscard]] std::uint64_t round() const { return round_; }

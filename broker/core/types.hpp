@@ -11,7 +11,7 @@
 namespace waggle::broker {
 
 using detail::index_list;
-using detail::instant;
+using instant = detail::time_point;
 using detail::links;
 using detail::none;
 using detail::slab;
@@ -23,9 +23,9 @@ enum class peer_id : std::uint32_t {};
 /// Everything that bounds or times the core. The answer when a bound is met stands beside it.
 struct settings {
   std::string instance = "broker";  ///< told to peers; changes with every start, so that revisions of two runs differ
-  std::string version;
-  std::string events_in;   ///< where publishers connect, told to peers that say HELLO
-  std::string events_out;  ///< where subscribers connect
+  std::string version{};
+  std::string events_in{};   ///< where publishers connect, told to peers that say HELLO
+  std::string events_out{};  ///< where subscribers connect
 
   milliseconds pulse{1000};             ///< how often workers and broker let hear from themselves
   std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
