@@ -1,0 +1,310 @@
+#pragma once
+
+#include "support/catch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
+#include <waggle/wire/manifest.hpp>
+
+#include "broker/core/broker_core.hpp"
+
+namespace waggle::broker {
+
+/// One frame as a peer got it; owns what `wire::frame` only shows.
+struct received {
+  wire::frame_type type{};
+  std::uint64_t id = 0;
+  std::string name;
+  std::string payload;
+  std::string headers;
+  std::uint64_t budget_ms = 0;
+  status code{};
+  std::uint64_t seats = 0;
+  std::size_t message = 0;  ///< which message it came in, of all that this peer got
+};
+
+/// A manifest, written as a sentence: `serves("a").and_also("b").slots(3)`.
+class serves {
+ public:
+  explicit serves(std::string command) {
+    manifest_.service = command.substr(0, command.find('.'));
+    manifest_.version = "1.0.0";
+    and_also(std::move(command));
+  }
+  serves& and_also(std::string command) {
+    manifest_.commands.emplace_back().name = std::move(command);
+    return *this;
+  }
+  serves& slots(std::uint32_t count) { return manifest_.slots = count, *this; }
+  serves& bundle(std::uint32_t frames) { return manifest_.bundle = frames, *this; }
+  serves& version(std::string value) { return manifest_.version = std::move(value), *this; }
+  serves& instance(std::string value) { return manifest_.instance = std::move(value), *this; }
+  serves& safe() { return manifest_.commands.back().retry = retry_class::safe, *this; }
+
+  [[nodiscard]] std::string bytes() const {
+    std::string out;
+    wire::append_manifest(out, manifest_);
+    return out;
+  }
+
+ private:
+  manifest manifest_;
+};
+
+/// A broker core in virtual time with peers that have names. What the core sends is decoded at once and lies in each peer's
+/// inbox. It does with the outbox what a shell does, numbers of forgotten peers are used again at once, and after every step
+/// what must always hold is checked: everything sent is well-formed, no bundle is larger than its peer takes, and nobody who is
+/// forgotten is written to.
+///
+/// `advance` ticks the core whenever it wants the clock; workers that have joined pulse meanwhile unless they are `silence`d.
+class broker_fixture {
+ public:
+  explicit broker_fixture(settings from = {}) : settings_{from}, core_{std::move(from)} {}
+
+  broker_core& core() { return core_; }
+  [[nodiscard]] instant now() const { return now_; }
+  [[nodiscard]] const std::vector<std::pair<std::string, received>>& events() const { return events_; }
+
+  // What peers send. Each is a bundle of one frame.
+  void send(const std::string& peer, std::string_view bundle) {
+    core_.receive(now_, number_of(peer), bundle, out_);
+    if (!holding_) deliver();
+  }
+  void hello(const std::string& peer, std::uint64_t id, std::uint32_t bundle) {
+    std::string about, bytes;
+    wire::writer writer{about};
+    writer.map(1);
+    writer.string("bundle");
+    writer.unsigned_integer(bundle);
+    bundle_of_[peer] = std::clamp<std::uint32_t>(bundle, 1, wire::bundle_frames_max);
+    wire::append_hello(bytes, id, about);
+    send(peer, bytes);
+  }
+  void join(const std::string& peer, const serves& what, std::uint64_t id = 1) {
+    const auto manifest = wire::read_manifest(what.bytes());
+    if (manifest) bundle_of_[peer] = std::max(bundle_of_[peer], manifest->bundle);
+    std::string bytes;
+    wire::append_join(bytes, id, what.bytes());
+    send(peer, bytes);
+    pulsing_.insert(peer);
+  }
+  void call(const std::string& peer, std::uint64_t id, std::string_view command, milliseconds budget,
+            std::string_view payload = "\x01", std::string_view headers = {}) {
+    std::string bytes;
+    wire::append_call(bytes, id, command, payload, static_cast<std::uint64_t>(budget.count()), headers);
+    send(peer, bytes);
+  }
+  void cancel(const std::string& peer, std::uint64_t id) {
+    std::string bytes;
+    wire::append_cancel(bytes, id);
+    send(peer, bytes);
+  }
+  void part(const std::string& peer, std::uint64_t lease, std::string_view payload = "\x02") {
+    std::string bytes;
+    wire::append_part(bytes, lease, payload);
+    send(peer, bytes);
+  }
+  void reply(const std::string& peer, std::uint64_t lease, status code = status::ok, std::string_view payload = "\x03",
+             std::string_view headers = {}) {
+    std::string bytes;
+    wire::append_reply(bytes, lease, code, payload, headers);
+    send(peer, bytes);
+  }
+  /// The worker answers the calls it has got so far and not yet answered here, oldest first, at most `count` of them.
+  void answer(const std::string& peer, std::size_t count = ~std::size_t{0}) {
+    const auto leases = leases_at(peer);
+    for (auto& done = answered_[peer]; done < leases.size() && count > 0; --count) reply(peer, leases[done++]);
+  }
+  void emit(const std::string& peer, std::uint64_t id, std::string_view topic, std::string_view payload = "\x04") {
+    std::string bytes;
+    wire::append_emit(bytes, id, topic, payload, {});
+    send(peer, bytes);
+  }
+  void publish(std::string_view topic, std::string_view event) {
+    core_.receive_event(now_, topic, event, out_);
+    deliver();
+  }
+  void leave(const std::string& peer, std::uint64_t id = 2) {
+    std::string bytes;
+    wire::append_leave(bytes, id);
+    send(peer, bytes);
+  }
+  void pulse(const std::string& peer) {
+    std::string bytes;
+    wire::append_pulse(bytes);
+    send(peer, bytes);
+  }
+
+  // What happens to peers.
+  void silence(const std::string& peer) { pulsing_.erase(peer); }
+  void unreachable(const std::string& peer) {
+    silence(peer);
+    core_.unreachable(now_, number_of(peer), out_);
+    deliver();
+  }
+  /// What is sent until `release` is gathered in one outbox, as by a shell that has several messages to read.
+  void hold() { holding_ = true; }
+  void release() {
+    holding_ = false;
+    deliver();
+  }
+
+  void advance(instant::duration by) {
+    const auto until = now_ + by;
+    for (;;) {
+      const auto next = std::min(core_.next_deadline(), next_pulse_);
+      if (next > until) break;
+      now_ = std::max(now_, next);
+      if (next_pulse_ <= now_) {
+        next_pulse_ = now_ + settings_.pulse;
+        for (const auto& each : std::set<std::string>{pulsing_}) pulse(each);
+      }
+      if (core_.next_deadline() <= now_) tick();
+    }
+    now_ = until;
+  }
+  /// The process that runs the broker stands still.
+  void stall(instant::duration by) { now_ += by; }
+  void tick() {
+    core_.tick(now_, out_);
+    deliver();
+    if (core_.next_deadline() <= now_) FAIL("after a tick the core still wants the clock at once");
+  }
+
+  // What peers have got.
+  const std::vector<received>& inbox(const std::string& peer) { return inboxes_[peer].frames; }
+  [[nodiscard]] std::size_t messages_to(const std::string& peer) { return inboxes_[peer].messages; }
+  std::vector<received> inbox(const std::string& peer, wire::frame_type type) {
+    std::vector<received> out;
+    for (const auto& each : inbox(peer)) {
+      if (each.type == type) out.push_back(each);
+    }
+    return out;
+  }
+  void forget_inbox(const std::string& peer) { inboxes_[peer].frames.clear(); }
+  std::size_t calls_at(const std::string& peer) { return inbox(peer, wire::frame_type::call).size(); }
+  std::size_t replies_to(const std::string& peer) { return inbox(peer, wire::frame_type::reply).size(); }
+  std::size_t replies_to(const std::string& peer, std::uint64_t id) {
+    const auto all = inbox(peer, wire::frame_type::reply);
+    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& each) { return each.id == id; }));
+  }
+  std::vector<std::uint64_t> leases_at(const std::string& peer) {
+    std::vector<std::uint64_t> out;
+    for (const auto& each : inbox(peer, wire::frame_type::call)) out.push_back(each.id);
+    return out;
+  }
+  std::vector<std::uint64_t> cancels_at(const std::string& peer) {
+    std::vector<std::uint64_t> out;
+    for (const auto& each : inbox(peer, wire::frame_type::cancel)) out.push_back(each.id);
+    return out;
+  }
+  /// The one reply to this id; a test fails here when there is none, or more than one.
+  received reply_to(const std::string& peer, std::uint64_t id) {
+    const auto all = inbox(peer, wire::frame_type::reply);
+    REQUIRE(replies_to(peer, id) == 1);
+    return *std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.id == id; });
+  }
+  status status_of(const std::string& peer, std::uint64_t id) { return reply_to(peer, id).code; }
+  error error_of(const std::string& peer, std::uint64_t id) {
+    const auto reply = reply_to(peer, id);
+    CHECK(reply.code != status::ok);
+    return wire::read_error(reply.code, reply.payload);
+  }
+  bool is_forgotten(const std::string& peer) { return !numbers_.contains(peer); }
+
+ private:
+  struct mailbox {
+    std::vector<received> frames;
+    std::size_t messages = 0;
+  };
+
+  peer_id number_of(const std::string& peer) {
+    if (const auto known = numbers_.find(peer); known != numbers_.end()) return known->second;
+    std::uint32_t number = 0;
+    while (names_.contains(peer_id{number})) ++number;
+    names_[peer_id{number}] = peer;
+    return numbers_[peer] = peer_id{number};
+  }
+
+  void deliver() {
+    for (std::size_t i = 0; i < out_.messages(); ++i) {
+      const auto& message = out_.message_at(i);
+      const auto to = names_.find(message.to);
+      if (to == names_.end()) {
+        FAIL_CHECK("a message to a peer that is forgotten");
+        continue;
+      }
+      deliver(to->second, message.bytes);
+    }
+    for (const auto& each : out_.broadcasts()) {
+      wire::bundle_reader frames{each.event};
+      wire::frame in;
+      const bool whole = frames.next(in) == wire::decoded::frame && in.type == wire::frame_type::event;
+      if (!whole) FAIL_CHECK("a broadcast that is no EVENT");
+      events_.emplace_back(each.topic, owned(in, 0));
+    }
+    for (const auto each : out_.forgotten()) {
+      const auto known = names_.find(each);
+      if (known == names_.end()) {
+        FAIL_CHECK("a peer is forgotten twice");
+        continue;
+      }
+      bundle_of_.erase(known->second);
+      numbers_.erase(known->second);
+      names_.erase(known);
+    }
+    out_.clear();
+  }
+
+  void deliver(const std::string& peer, std::string_view bytes) {
+    auto& to = inboxes_[peer];
+    wire::bundle_reader frames{bytes};
+    wire::frame in;
+    std::uint32_t count = 0;
+    for (;;) {
+      const auto read = frames.next(in);
+      if (read == wire::decoded::end) break;
+      if (read != wire::decoded::frame) {
+        FAIL_CHECK("the broker sent what is not a frame");
+        break;
+      }
+      ++count;
+      to.frames.push_back(owned(in, to.messages));
+    }
+    ++to.messages;
+    if (count == 0 || count > std::max<std::uint32_t>(1, bundle_of_[peer])) {
+      FAIL_CHECK("a bundle of " << count << " frames to a peer that takes " << bundle_of_[peer]);
+    }
+    if (bytes.size() > wire::message_bytes_max) FAIL_CHECK("a message that is too large");
+  }
+
+  static received owned(const wire::frame& in, std::size_t message) {
+    return {in.type, in.id, std::string{in.name}, std::string{in.payload}, std::string{in.headers}, in.budget_ms, in.status,
+            in.seats, message};
+  }
+
+  settings settings_;
+  broker_core core_;
+  outbox out_;
+  bool holding_ = false;
+  instant now_ = instant{} + std::chrono::hours{1};
+  instant next_pulse_ = now_ + settings_.pulse;
+  std::map<std::string, peer_id> numbers_;
+  std::map<peer_id, std::string> names_;
+  std::map<std::string, mailbox> inboxes_;
+  std::map<std::string, std::uint32_t> bundle_of_;  ///< the most this peer has said it takes
+  std::map<std::string, std::size_t> answered_;
+  std::set<std::string> pulsing_;
+  std::vector<std::pair<std::string, received>> events_;
+};
+
+}  // namespace waggle::broker
