@@ -59,17 +59,26 @@ class config_reader {
  private:
   void wrong(const YAML::Node& at, const std::string& message) { wrong(at.Mark().line + 1, message); }
 
+  struct entry {
+    YAML::Node value;
+    int line;
+  };
+
+  /// Where a value stands; an empty one, which the parser places at whatever comes next, stands with its key.
+  static int line_of(const YAML::Node& key, const YAML::Node& value) { return (value.IsNull() ? key : value).Mark().line + 1; }
+
   /// The entries of a map by key; those that are none of `known` are told of.
-  std::map<std::string, YAML::Node> entries(const YAML::Node& node, const std::string& what, std::initializer_list<std::string_view> known) {
-    std::map<std::string, YAML::Node> out;
+  std::map<std::string, entry> entries(const YAML::Node& node, const std::string& what, std::initializer_list<std::string_view> known) {
+    std::map<std::string, entry> out;
     std::string listed;
     for (const auto each : known) listed += (listed.empty() ? "" : each == *(known.end() - 1) ? " and " : ", ") + std::string{each};
-    for (const auto& entry : node) {
-      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    for (const auto& pair : node) {
+      const YAML::Node &name = pair.first, &value = pair.second;
+      const std::string key = name.IsScalar() ? name.Scalar() : "";
       if (std::find(known.begin(), known.end(), key) == known.end()) {
-        wrong(entry.first, "the key " + quoted(key) + " is not known; " + what + " has " + listed);
-      } else if (!out.emplace(key, entry.second).second) {
-        wrong(entry.first, "the key " + quoted(key) + " stands here twice; remove one");
+        wrong(name, "the key " + quoted(key) + " is not known; " + what + " has " + listed);
+      } else if (!out.emplace(key, entry{value, line_of(name, value)}).second) {
+        wrong(name, "the key " + quoted(key) + " stands here twice; remove one");
       }
     }
     return out;
@@ -80,8 +89,8 @@ class config_reader {
     const auto known = entries(document, "a file", {"routes"});
     const auto routes = known.find("routes");
     if (routes == known.end()) return wrong(document, "the file has no routes; write a list of them under routes:");
-    if (!routes->second.IsSequence()) return wrong(routes->second, "routes is no list; write each route after a dash, as in - route: GET /hello");
-    for (const auto& each : routes->second) {
+    if (!routes->second.value.IsSequence()) return wrong(routes->second.line, "routes is no list; write each route after a dash, as in - route: GET /hello");
+    for (const auto& each : routes->second.value) {
       if (out_.routes.size() == config_routes_max) return wrong(each, "there are more than 16384 routes; write parameters, as in {id}");
       read_route(each);
     }
@@ -94,8 +103,8 @@ class config_reader {
     const auto text = [&](const char* key, const char* example) -> const std::string* {
       const auto at = known.find(key);
       if (at == known.end()) return nullptr;
-      if (at->second.IsScalar() && !at->second.Scalar().empty()) return &at->second.Scalar();
-      wrong(at->second, std::string{key} + " is no text; write one, as in " + key + ": " + example);
+      if (at->second.value.IsScalar() && !at->second.value.Scalar().empty()) return &at->second.value.Scalar();
+      wrong(at->second.line, std::string{key} + " is no text; write one, as in " + key + ": " + example);
       return nullptr;
     };
     const auto* route = text("route", "GET /things/{id}");
@@ -112,54 +121,56 @@ class config_reader {
         out.method = std::move(pattern->method);
         out.path = std::move(pattern->path);
         path_known = true;
-        check_place(known.at("route"), out);
+        check_place(known.at("route").line, out);
       } else {
-        wrong(known.at("route"), pattern.error());
+        wrong(known.at("route").line, pattern.error());
       }
     }
     if (call != nullptr) {
       out.command = *call;
-      if (!wire::is_name(*call)) wrong(known.at("call"), quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
+      if (!wire::is_name(*call)) wrong(known.at("call").line, quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
     }
     if (budget != nullptr) {
       out.budget = duration(*budget);
-      if (!out.budget) wrong(known.at("budget"), quoted(*budget) + " is no budget; write a whole number and ms, s or m, up to a day, as in 2s");
+      if (!out.budget) wrong(known.at("budget").line, quoted(*budget) + " is no budget; write a whole number and ms, s or m, up to a day, as in 2s");
     }
     if (summary != nullptr) {
       out.summary = *summary;
-      if (!wire::is_utf8(*summary)) wrong(known.at("summary"), "the summary is not UTF-8; write it anew");
+      if (!wire::is_utf8(*summary)) wrong(known.at("summary").line, "the summary is not UTF-8; write it anew");
     }
     if (const auto fields = known.find("fields"); fields != known.end()) read_fields(fields->second, out, path_known);
     if (errors_.size() == errors_before) out_.routes.push_back(std::move(out));
   }
 
-  void check_place(const YAML::Node& node, const route_config& route) {
+  void check_place(int line, const route_config& route) {
     if (is_reserved(route.path)) {
-      return wrong(node, "the gateway itself answers " + route.path.text() + "; write another path");
+      return wrong(line, "the gateway itself answers " + route.path.text() + "; write another path");
     }
-    const auto here = name_ + ':' + std::to_string(node.Mark().line + 1);
+    const auto here = name_ + ':' + std::to_string(line);
     const auto [other, first] = places_.try_emplace(route.method + ' ' + route.path.shape(), here);
-    if (!first) wrong(node, route.method + ' ' + route.path.text() + " takes the same requests as the route at " + other->second + "; remove one");
+    if (!first) wrong(line, route.method + ' ' + route.path.text() + " takes the same requests as the route at " + other->second + "; remove one");
   }
 
-  void read_fields(const YAML::Node& node, route_config& out, bool path_known) {
+  void read_fields(const entry& fields, route_config& out, bool path_known) {
+    const YAML::Node& node = fields.value;
     if (node.IsScalar() && node.Scalar() == "body") {
       check_body(node, out, path_known);
       out.fields = route_config::whole_body{};
       return;
     }
-    if (!node.IsMap()) return wrong(node, "fields is no map; write a source for each field, as in name: query.name, or fields: body");
+    if (!node.IsMap()) return wrong(fields.line, "fields is no map; write a source for each field, as in name: query.name, or fields: body");
     std::vector<field_binding> bindings;
     std::set<std::string> seen;
-    for (const auto& entry : node) {
-      const std::string field = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    for (const auto& pair : node) {
+      const YAML::Node &name = pair.first, &value = pair.second;
+      const std::string field = name.IsScalar() ? name.Scalar() : "";
       if (field.empty() || field.find('.') != std::string::npos || !wire::is_utf8(field)) {
-        wrong(entry.first, quoted(field) + " is no name of a field; write one without dots");
+        wrong(name, quoted(field) + " is no name of a field; write one without dots");
       } else if (!seen.insert(field).second) {
-        wrong(entry.first, "the field " + quoted(field) + " stands here twice; remove one");
+        wrong(name, "the field " + quoted(field) + " stands here twice; remove one");
       } else if (bindings.size() == route_fields_max) {
-        return wrong(entry.first, "there are more than 256 fields; write fields: body");
-      } else if (auto binding = read_field(entry.second, out, path_known)) {
+        return wrong(name, "there are more than 256 fields; write fields: body");
+      } else if (auto binding = read_field({value, line_of(name, value)}, out, path_known)) {
         binding->field = field;
         bindings.push_back(std::move(*binding));
       }
@@ -167,7 +178,8 @@ class config_reader {
     out.fields = std::move(bindings);
   }
 
-  std::optional<field_binding> read_field(const YAML::Node& node, const route_config& route, bool path_known) {
+  std::optional<field_binding> read_field(const entry& written, const route_config& route, bool path_known) {
+    const YAML::Node& node = written.value;
     field_binding out;
     if (node.IsScalar()) {
       auto source = read_source(node, route, path_known);
@@ -176,7 +188,7 @@ class config_reader {
       return out;
     }
     if (!node.IsMap()) {
-      wrong(node, "a field has no source; write one, as in query.name, {from: query.name, default: x} or {value: x}");
+      wrong(written.line, "a field has no source; write one, as in query.name, {from: query.name, default: x} or {value: x}");
       return std::nullopt;
     }
     const auto known = entries(node, "a field", {"from", "default", "value"});
@@ -186,20 +198,20 @@ class config_reader {
       return std::nullopt;
     }
     if (from != known.end()) {
-      if (!from->second.IsScalar()) {
-        wrong(from->second, "from is no text; write a source, as in from: query.name");
+      if (!from->second.value.IsScalar()) {
+        wrong(from->second.line, "from is no text; write a source, as in from: query.name");
         return std::nullopt;
       }
-      auto source = read_source(from->second, route, path_known);
+      auto source = read_source(from->second.value, route, path_known);
       if (!source) return std::nullopt;
       out.source = std::move(*source);
       if (otherwise == known.end()) return out;
       if (out.source.from == part::path) {
-        wrong(otherwise->second, "a path parameter is always there; leave default away");
+        wrong(otherwise->second.line, "a path parameter is always there; leave default away");
         return std::nullopt;
       }
     }
-    auto bytes = msgpack_of(value != known.end() ? value->second : otherwise->second);
+    auto bytes = msgpack_of((value != known.end() ? value : otherwise)->second.value);
     if (!bytes) {
       wrong(bytes.error().line, bytes.error().message);
       return std::nullopt;
