@@ -103,6 +103,7 @@ bool connection::respond(instant now, exchange_id to, const response& answer) {
   asked.answered = true;
   if (index > 0) {
     append(asked.bytes, asked, answer, last);
+    waiting_bytes_ += asked.bytes.size();
     return true;
   }
   if (output_.empty()) write_moved_at_ = now;
@@ -110,6 +111,7 @@ bool connection::respond(instant now, exchange_id to, const response& answer) {
   open_.pop_front();
   while (!open_.empty() && open_.front().answered) {
     output_ += open_.front().bytes;
+    waiting_bytes_ -= open_.front().bytes.size();
     open_.pop_front();
   }
   active_at_ = now;
@@ -222,6 +224,7 @@ void connection::add_output(instant now, std::string_view bytes) {
 
 void connection::refuse(instant now, int status, std::string_view reason) {
   input_done_ = true;
+  parser_.stop();
   open_.push_back({parser_.is_head(), false, false, {}});
   ++next_id_;
   response answer = problem(status, reason);

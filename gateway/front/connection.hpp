@@ -32,6 +32,11 @@ class connection {
 
   /// Answers for the front itself, before or instead of what the client sends, and reads no more.
   void refuse(instant now, int status, std::string_view reason);
+  /// The client is amid a request, and may send more of it.
+  [[nodiscard]] bool receiving() const { return !input_done_ && parser_.where() != http_parser::stage::idle; }
+  /// Of requests that are not whole yet or wait for room, and of answers that have not been written.
+  [[nodiscard]] std::size_t held_bytes() const { return parser_.buffered_bytes() + waiting_bytes_ + output_.size(); }
+
   // What came from the client.
   void receive(instant now, std::string_view bytes);
   /// The client sends no more. It still gets the answers to what it sent.
@@ -97,7 +102,8 @@ class connection {
   const connection_context* context_;
   http_parser parser_;
   std::uint64_t next_id_;
-  std::deque<exchange> open_;  // in the order of the requests
+  std::deque<exchange> open_;      // in the order of the requests
+  std::size_t waiting_bytes_ = 0;  // of all `exchange::bytes`
   std::string output_;
   std::size_t output_begin_ = 0;
 

@@ -56,11 +56,11 @@ http_parser::verdict http_parser::next() {
         break;
       case phase::sized_body:
         if (buffer_.size() - begin_ - position_ < length_) {
-          more = stop(verdict::need_more);
+          more = settle(verdict::need_more);
         } else {
           position_ += static_cast<std::size_t>(length_);
           body_end_ = position_;
-          more = stop(verdict::request);
+          more = settle(verdict::request);
         }
         break;
       case phase::chunk_size:
@@ -76,7 +76,7 @@ http_parser::verdict http_parser::next() {
         more = read_trailer();
         break;
       case phase::failed:
-        more = stop(verdict::error);
+        more = settle(verdict::error);
         break;
     }
   }
@@ -126,7 +126,7 @@ bool http_parser::read_request_line() {
   std::string_view text;
   switch (take_line(std::min(bounds_->target_bytes_max + request_line_rest_max, bounds_->header_bytes_max), text)) {
     case line::unfinished:
-      return stop(verdict::need_more);
+      return settle(verdict::need_more);
     case line::too_long:
       return refuse(414, "the request line is too long");
     case line::malformed:
@@ -209,7 +209,7 @@ bool http_parser::read_field() {
   std::string_view text;
   switch (take_line(bounds_->header_bytes_max - std::min(bounds_->header_bytes_max, position_), text)) {
     case line::unfinished:
-      return stop(verdict::need_more);
+      return settle(verdict::need_more);
     case line::too_long:
       return refuse(431, "the header section is too long");
     case line::malformed:
@@ -305,7 +305,7 @@ bool http_parser::read_chunk_size() {
   const std::size_t extension_left = bounds_->chunk_extension_bytes_max - extension_bytes_;
   switch (take_line(chunk_size_digits_max + extension_left + 2, text)) {
     case line::unfinished:
-      return stop(verdict::need_more);
+      return settle(verdict::need_more);
     case line::too_long:
       return refuse(400, "a chunk's size line is too long");
     case line::malformed:
@@ -342,7 +342,7 @@ bool http_parser::read_chunk_data() {
   body_end_ += take;
   position_ += take;
   chunk_left_ -= take;
-  if (chunk_left_ > 0) return stop(verdict::need_more);
+  if (chunk_left_ > 0) return settle(verdict::need_more);
   phase_ = phase::chunk_end;
   return true;
 }
@@ -350,7 +350,7 @@ bool http_parser::read_chunk_data() {
 bool http_parser::read_chunk_end() {
   const std::string_view rest = std::string_view(buffer_).substr(begin_ + position_, 2);
   if (rest != std::string_view("\r\n").substr(0, rest.size())) return refuse(400, "a chunk does not end in CR LF");
-  if (rest.size() < 2) return stop(verdict::need_more);
+  if (rest.size() < 2) return settle(verdict::need_more);
   position_ += 2;
   phase_ = phase::chunk_size;
   return true;
@@ -363,7 +363,7 @@ bool http_parser::read_trailer() {
   const std::size_t from = position_;
   switch (take_line(bounds_->header_bytes_max - trailer_bytes_, text)) {
     case line::unfinished:
-      return stop(verdict::need_more);
+      return settle(verdict::need_more);
     case line::too_long:
       return refuse(431, "the trailer section is too long");
     case line::malformed:
@@ -372,7 +372,7 @@ bool http_parser::read_trailer() {
       break;
   }
   trailer_bytes_ += position_ - from;
-  if (text.empty()) return stop(verdict::request);
+  if (text.empty()) return settle(verdict::request);
   if (++trailers_ > bounds_->fields_max) return refuse(431, "the request has too many trailer fields");
   std::string_view name, value;
   return split_field(text, name, value);
@@ -420,11 +420,16 @@ http_parser::verdict http_parser::step_aside() {
 
 http_parser::verdict http_parser::fail(int status, std::string_view reason) {
   error_ = {status, reason};
+  stop();
+  return verdict::error;
+}
+
+void http_parser::stop() {
+  if (phase_ == phase::failed) return;
   is_head_ = head_method_;
   phase_ = phase::failed;
   buffer_ = {};
   begin_ = position_ = scanned_ = 0;
-  return verdict::error;
 }
 
 std::string_view http_parser::text(span of) const {

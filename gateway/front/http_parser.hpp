@@ -35,6 +35,10 @@ class http_parser {
   /// next call of `next` or `feed`.
   [[nodiscard]] verdict next();
 
+  /// Reads no more, as after an error, and lets go of what has been fed.
+  void stop();
+
+  [[nodiscard]] std::size_t buffered_bytes() const { return buffer_.size(); }
   [[nodiscard]] const request& current() const { return current_; }
   /// Of the current request: whether the client wants the connection to go on after it (RFC 9112 section 9.3).
   [[nodiscard]] bool keep_alive() const { return keep_alive_; }
@@ -69,11 +73,11 @@ class http_parser {
   bool read_chunk_end();
   bool read_trailer();
   bool end_head();
-  bool stop(verdict why) {
+  bool settle(verdict why) {
     outcome_ = why;
     return false;
   }
-  bool refuse(int status, std::string_view reason) { return stop(fail(status, reason)); }
+  bool refuse(int status, std::string_view reason) { return settle(fail(status, reason)); }
 
   bool take_target(std::string_view target);
   bool split_field(std::string_view text, std::string_view& name, std::string_view& value);

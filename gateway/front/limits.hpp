@@ -28,7 +28,9 @@ struct limits {
   std::chrono::milliseconds write_stall_time{30'000};  // an answer is waiting and the client takes no byte of it
   std::chrono::milliseconds linger_time{2'000};        // after the last answer, for the client to close first
 
-  // Of one thread.
+  // Of one thread. Past the bytes, a client that holds more than 64 KiB of them gets a 503 if it is sending a body, and
+  // is closed if it is not taking its answers.
+  std::size_t buffered_bytes_max = 256 * 1024 * 1024;
   std::size_t connections_max = 10'000;  // past it a new connection gets a 503; at most 65,536
 };
 

@@ -36,6 +36,8 @@ constexpr std::uint64_t slot_mask = 0xffff;
 constexpr int accept_batch = 64;
 constexpr int accept_rest_max = 4096;
 constexpr std::size_t read_bytes_max = 64 * 1024;
+// A client that holds no more than this is not what fills the memory.
+constexpr std::size_t fair_bytes = 64 * 1024;
 constexpr std::chrono::milliseconds accept_pause{100};
 
 Tag client_tag(std::uint32_t index) { return Tag(first_client_tag + index); }
@@ -188,6 +190,7 @@ void reactor_thread::end() {
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
     if (slots_[index].client) drop(index);
   }
+  if (application_) guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
   guarded("its destructor", [&] { application_.reset(); });
   listener_.reset();
   timer_fd_.reset();
@@ -353,6 +356,7 @@ void reactor_thread::flush(std::uint32_t index) {
     client.linger(now_);
   }
   if (client.can_resume()) pump(index);
+  if (!hold_to_budget(index)) return drop(index);
   update_interest(index);
   slot& at = slots_[index];
   const instant deadline = client.next_deadline();
@@ -375,12 +379,27 @@ void reactor_thread::update_interest(std::uint32_t index) {
   at.writing = writing;
 }
 
+/// Keeps count of what clients make this thread hold, and turns to the larger ones when it is too much. False: the
+/// connection must go.
+bool reactor_thread::hold_to_budget(std::uint32_t index) {
+  slot& at = slots_[index];
+  held_bytes_ -= at.held_bytes;
+  at.held_bytes = at.client->held_bytes();
+  held_bytes_ += at.held_bytes;
+  if (held_bytes_ <= context_.bounds.buffered_bytes_max || at.held_bytes <= fair_bytes) return true;
+  if (!at.client->receiving()) return at.client->output().empty();
+  at.client->refuse(now_, 503, "the server holds as many bytes as it can");
+  mark(index);
+  return true;
+}
+
 /// The slot is not given to another client before the batch ends: events of the old one may still be in it.
 void reactor_thread::drop(std::uint32_t index) {
   slot& at = slots_[index];
   const std::unique_ptr<connection> gone = std::move(at.client);
   at.next_sequence = gone->next_id() & sequence_mask;
   at.fd.reset();
+  held_bytes_ -= std::exchange(at.held_bytes, 0);
   freed_.push_back(index);
   --clients_;
   gone->for_each_unanswered([&](exchange_id id) {

@@ -74,6 +74,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
     std::unique_ptr<connection> client;  // null: the slot is free, or will be after this batch
     std::uint64_t next_sequence = 0;     // ids of exchanges go on from here for the next client of this slot
     instant scheduled = instant::max();  // the earliest entry for it in timers_
+    std::size_t held_bytes = 0;          // its part of held_bytes_
     bool dirty = false;
     bool reading = true;  // what epoll has been told
     bool writing = false;
@@ -106,6 +107,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   void drop(std::uint32_t index);
   void mark(std::uint32_t index);
   void update_interest(std::uint32_t index);
+  bool hold_to_budget(std::uint32_t index);
 
   void finish_batch();
   void follow_descriptor();
@@ -135,6 +137,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_, freed_, dirty_, flushing_;
   std::size_t clients_ = 0;
+  std::size_t held_bytes_ = 0;  // of all clients, as of the end of the batch in which each was last touched
   bool accepting_ = false;
   instant accept_again_ = instant::max();  // accepting is paused until then
   bool shortage_logged_ = false;

@@ -46,7 +46,15 @@ class server::impl {
       sigset_t all, before;
       sigfillset(&all);
       pthread_sigmask(SIG_SETMASK, &all, &before);
-      reactor_->run();
+      try {
+        reactor_->run();
+      } catch (...) {
+        // Not all threads could be had. Those there are have been told nothing yet, so that they just end.
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        reactor_->shutdown();
+        reactor_.reset();
+        throw;
+      }
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       running_ = true;
       give(detail::control::order::start);

@@ -98,7 +98,10 @@ class toy final : public application {
   }
   void on_abandoned(instant, exchange_id id) override {
     std::erase_if(waiting_, [&](const auto& one) { return one.first == id; });
-    notes_.change([&] { ++notes_.abandoned; });
+    notes_.change([&] {
+      ++notes_.abandoned;
+      notes_.in_flight = static_cast<int>(waiting_.size());
+    });
   }
   [[nodiscard]] int descriptor() const override { return event_; }
   void on_readable(instant) override {
@@ -441,6 +444,26 @@ TEST_CASE("front: past the most connections a client is told and not served", "[
     body = next.read_body();
   }
   CHECK(body == "/");
+}
+
+TEST_CASE("front: a thread holds no more bytes for its clients than it may, and small requests still pass", "[front]") {
+  limits bounds;
+  bounds.body_bytes_max = 100 * 1024 * 1024;
+  bounds.buffered_bytes_max = 1024 * 1024;
+  toy_server net(1, bounds);
+  client large(net.port()), small(net.port());
+  REQUIRE(large.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"));
+  std::thread writer([&] { large.send(std::string(8 * 1024 * 1024, 'x')); });
+  CHECK(is(large.read(), 503));
+  writer.join();
+  REQUIRE(small.send(get("/small")));
+  CHECK(small.read_body() == "/small");
+
+  client slow(net.port(), 4096);
+  REQUIRE(slow.send(get("/size/20000000") + get("/wait?1")));
+  CHECK(slow.read().size() < 20'000'000);
+  REQUIRE(small.send(get("/small")));
+  CHECK(small.read_body() == "/small");
 }
 
 TEST_CASE("front: out of descriptors a client is told, and served once there are some again", "[front]") {

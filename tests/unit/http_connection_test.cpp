@@ -429,6 +429,30 @@ TEST_CASE("http: the last answer is waited for a little, and what comes meanwhil
   CHECK(net.advance(1ms) == close_now);
 }
 
+TEST_CASE("http: the bytes that a client makes us hold are counted and let go", "[http]") {
+  client_fixture net;
+  CHECK(net.client.held_bytes() == 0);
+  net.send("POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + std::string(4000, 'x'));
+  CHECK(net.client.receiving());
+  CHECK(net.client.held_bytes() > 4000);
+  net.send(std::string(1000, 'x') + get("/1"));
+  CHECK_FALSE(net.client.receiving());
+  CHECK(net.client.held_bytes() == 0);
+  CHECK(net.answer(1, std::string(3000, 'y')));
+  CHECK(net.client.held_bytes() > 3000);
+  CHECK(net.answer(0, "zero"));
+  CHECK(net.client.held_bytes() == net.client.output().size());
+  net.read();
+  CHECK(net.client.held_bytes() == 0);
+  net.send("HEAD /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + std::string(4000, 'x'));
+  net.client.refuse(net.now, 503, "full");
+  CHECK_FALSE(net.client.receiving());
+  const std::string out = net.read();
+  CHECK(starts_with(out, "HTTP/1.1 503 "));
+  CHECK(out.substr(out.size() - 4) == "\r\n\r\n");  // HEAD has no body, also in an error
+  CHECK(net.client.finished());
+}
+
 TEST_CASE("http: draining lets open requests finish and says that they are the last", "[http]") {
   client_fixture net;
   net.send(get("/0") + get("/1"));
