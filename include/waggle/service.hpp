@@ -270,7 +270,7 @@ inline void service::keep_connected(detail::worker_core& core, const std::stop_t
     if (stop.stop_requested() && !leaving) {
       leaving = true;
       drained_by = clock::now() + options_.drain;
-      core.leave(to);
+      core.leave(clock::now(), to);
     }
     while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
     core.tick(clock::now(), to);

@@ -62,13 +62,14 @@ class worker_core {
 
   /// Asks for no more calls; `on_left` follows when the last is answered.
   template <class Sink>
-  void leave(Sink&& sink) {
+  void leave(time_point now, Sink&& sink) {
     if (at_ == stage::leaving || at_ == stage::left) return;
     if (at_ != stage::joined) {
       at_ = stage::left;
       return sink.on_left();
     }
     at_ = stage::leaving;
+    left_by_ = now + leave_patience;
     append([](std::string& out) { wire::append_leave(out, leave_id); });
   }
 
@@ -86,6 +87,10 @@ class worker_core {
   template <class Sink>
   void tick(time_point now, Sink&& sink) {
     if (at_ == stage::left) return;
+    if (at_ == stage::leaving && at_hand_ == 0 && left_by_ <= now) {
+      at_ = stage::left;
+      return sink.on_left();
+    }
     if (heard_ + welcome_.silence_max() > now) return;
     // A JOIN that nobody has answered yet says no more than that there is no broker: it waits in the socket.
     if (at_ != stage::joining) {
@@ -120,7 +125,8 @@ class worker_core {
   /// When time alone gives `tick` or `take_bundle` something to do.
   [[nodiscard]] time_point next_deadline() const {
     if (at_ == stage::left) return time_point::max();
-    return std::min(act_at_, heard_ + welcome_.silence_max());
+    const auto next = std::min(act_at_, heard_ + welcome_.silence_max());
+    return at_ == stage::leaving && at_hand_ == 0 ? std::min(next, left_by_) : next;
   }
 
   /// Once after the broker was lost: the owner closes the socket, with what is still in it, and opens another.
@@ -133,6 +139,8 @@ class worker_core {
   static constexpr std::uint64_t join_id = 1;
   static constexpr std::uint64_t leave_id = 2;
   static constexpr std::uint32_t jitter_max_ms = 250;
+  /// So long a LEAVE without calls at hand waits for its answer: a broker that stops at the same time gives none.
+  static constexpr milliseconds leave_patience{500};
 
   enum class stage : std::uint8_t { joining, joined, leaving, left };
   struct open_bundle {
@@ -234,6 +242,7 @@ class worker_core {
   welcome welcome_;
   time_point heard_;
   time_point act_at_;  ///< next JOIN or PULSE
+  time_point left_by_ = time_point::max();
   std::uint64_t random_;
   bool wants_connection_ = false;
   std::deque<open_bundle> unsent_;
