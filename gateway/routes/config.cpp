@@ -1,7 +1,6 @@
 #include "gateway/routes/config.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <initializer_list>
 #include <map>
@@ -11,7 +10,7 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <waggle/wire/limits.hpp>
+#include <waggle/detail/duration.hpp>
 #include <waggle/wire/utf8.hpp>
 
 #include "gateway/front/http_syntax.hpp"
@@ -23,15 +22,6 @@ namespace {
 using part = field_source::part;
 
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
-
-std::optional<std::chrono::milliseconds> duration(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
-  const std::uint64_t factor = unit == "ms" ? 1 : unit == "s" ? 1'000 : unit == "m" ? 60'000 : 0;
-  if (fault != std::errc{} || factor == 0 || number == 0 || number > wire::budget_ms_max / factor) return std::nullopt;
-  return std::chrono::milliseconds{number * factor};
-}
 
 /// Reads files one after the other into one configuration and goes on after each fault.
 class config_reader {
@@ -131,8 +121,8 @@ class config_reader {
       if (!wire::is_name(*call)) wrong(known.at("call").line, quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
     }
     if (budget != nullptr) {
-      out.budget = duration(*budget);
-      if (!out.budget) wrong(known.at("budget").line, quoted(*budget) + " is no budget; write a whole number and ms, s or m, up to a day, as in 2s");
+      out.budget = waggle::detail::parse_duration(*budget);
+      if (!out.budget || *out.budget == std::chrono::milliseconds{0}) wrong(known.at("budget").line, quoted(*budget) + " is no budget; write 250ms, 2s, 5m or 1h, up to a day");
     }
     if (summary != nullptr) {
       out.summary = *summary;

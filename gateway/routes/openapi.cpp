@@ -36,7 +36,10 @@ class document {
   document(const route_table& table, std::string_view title, std::string_view version) {
     out_ = {{"openapi", "3.1.0"}, {"info", {{"title", title}, {"version", version}}}, {"paths", json_value::object()}};
     std::map<std::string, std::vector<const route*>> paths;
-    for (const auto& each : table.routes()) paths[each.what.path.shape()].push_back(&each);
+    for (const auto& each : table.routes()) {
+      paths[each.what.path.shape()].push_back(&each);
+      operations_.emplace(&each, unique(operation_names_, each.what.command));
+    }
     for (const auto& [shape, routes] : paths) {
       // Paths that differ in their parameters' names only are one path here: the first route's names stand for all.
       const auto names = routes.front()->what.path.parameters();
@@ -128,10 +131,10 @@ class document {
     std::string description = from.command ? from.command->doc : "";
     if (from.command && from.command->streams) {
       description += description.empty() ? "" : "\n\n";
-      description += "The command sends parts of its result before its reply.";
+      description += "The answer holds what the command sent before its reply, in order, and the reply.";
     }
     if (!description.empty()) out["description"] = description;
-    out["operationId"] = unique(operations_, from.what.command);
+    out["operationId"] = operations_.at(&from);
 
     inputs in{request, request_at};
     const auto parameters = from.what.path.parameters();
@@ -156,7 +159,13 @@ class document {
     if (!in.body.is_null()) out["requestBody"] = {{"required", in.body_required}, {"content", content(in.body)}};
 
     const std::string reply_at = from.command ? component(from, "reply", from.command->reply) : std::string{};
-    out["responses"] = {{"200", {{"description", "The command's reply."}, {"content", content(reference(reply_at))}}},
+    json_value reply = reference(reply_at);
+    if (from.command && from.command->streams) {
+      reply = {{"type", "object"},
+               {"required", {"parts", "reply"}},
+               {"properties", {{"parts", {{"type", "array"}}}, {"reply", std::move(reply)}}}};
+    }
+    out["responses"] = {{"200", {{"description", "The command's reply."}, {"content", content(reply)}}},
                         {"default", {{"$ref", "#/components/responses/Problem"}}}};
     return out;
   }
@@ -268,7 +277,8 @@ class document {
   json_value schemas_ = json_value::object();
   std::map<std::pair<std::string, std::string>, std::string> components_;
   std::set<std::string> component_names_{"Problem"};
-  std::set<std::string> operations_;
+  std::map<const route*, std::string> operations_;
+  std::set<std::string> operation_names_;
 };
 
 }  // namespace

@@ -57,20 +57,21 @@ front::response router::answer(const planned_call& call, const result<std::strin
   front::response out;
   if (!payload) {
     out = problem_of(payload.error());
-  } else if (payload->empty()) {
-    out.status = 204;
-  } else if (call.reply == reply_format::json) {
-    if (auto text = wire::try_msgpack_to_json(*payload)) {
-      out.content_type = media_type(call.reply);
-      out.body = std::move(*text);
-    } else {
-      out = malformed(text.error().message);
-    }
-  } else if (wire::reader in{*payload}; in.skip() && in.at_end()) {
-    out.content_type = media_type(call.reply);
-    out.body = *payload;
   } else {
-    out = malformed("it is not one msgpack value");
+    const std::string_view value = payload->empty() ? std::string_view{"\xc0"} : *payload;  // a worker that says nothing says nil
+    if (call.reply == reply_format::json) {
+      if (auto text = wire::try_msgpack_to_json(value)) {
+        out.content_type = media_type(call.reply);
+        out.body = std::move(*text);
+      } else {
+        out = malformed(text.error().message);
+      }
+    } else if (wire::reader in{value}; in.skip() && in.at_end()) {
+      out.content_type = media_type(call.reply);
+      out.body = value;
+    } else {
+      out = malformed("it is not one msgpack value");
+    }
   }
   out.headers.emplace_back("Vary", "Accept");
   return out;

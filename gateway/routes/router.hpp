@@ -51,7 +51,7 @@ class router {
   /// that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
   [[nodiscard]] std::variant<planned_call, front::response> plan(const front::request& in) const;
 
-  /// The answer to a call that has ended: its reply's payload, or what went wrong.
+  /// The answer to a call that has ended: its reply's payload (an empty one stands for nil), or what went wrong.
   [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string>& payload);
 
   /// The OpenAPI 3.1 document of the routes as they are now, as JSON. Made when first asked for, then kept until `update`.

@@ -96,9 +96,9 @@ TEST_CASE("config: each fault is told with its file, its line and a remedy", "[r
   CHECK(errors_with("    calls: z\n") == "r.yaml:4: the key \"calls\" is not known; a route has route, call, budget, summary and fields");
   CHECK(errors_with("    call: z\n") == "r.yaml:4: the key \"call\" stands here twice; remove one");
   CHECK(errors_with("    summary: {}\n") == "r.yaml:4: summary is no text; write one, as in summary: Greets somebody.");
-  for (const auto budget : {"2", "s", "0s", "-1s", "1.5s", "2h", "2 s", "86401s", "99999999999999999999ms"}) {
+  for (const auto budget : {"2", "s", "0s", "-1s", "1.5s", "2d", "2 s", "86401s", "99999999999999999999ms"}) {
     CHECK(errors_with("    budget: "s + budget + "\n") ==
-          "r.yaml:4: \"" + std::string{budget} + "\" is no budget; write a whole number and ms, s or m, up to a day, as in 2s");
+          "r.yaml:4: \"" + std::string{budget} + "\" is no budget; write 250ms, 2s, 5m or 1h, up to a day");
   }
   CHECK(errors_with("    budget: 86400s\n") == "accepted");
   CHECK(errors_with("    fields: bodies\n") ==
@@ -185,7 +185,7 @@ TEST_CASE("config: all faults of all files are told at once", "[routes]") {
                                        {"b.yaml", "route: []\n"}};
   CHECK(parse_config(files).error() == std::vector<std::string>{
                                            "a.yaml:2: the path \"a\" does not begin with a slash; write /a",
-                                           "a.yaml:3: \"x\" is no budget; write a whole number and ms, s or m, up to a day, as in 2s",
+                                           "a.yaml:3: \"x\" is no budget; write 250ms, 2s, 5m or 1h, up to a day",
                                            "b.yaml:1: the key \"route\" is not known; a file has routes",
                                            "b.yaml:1: the file has no routes; write a list of them under routes:"});
 }
@@ -203,4 +203,36 @@ TEST_CASE("config: files are read from disk, and one that cannot be is told besi
   CHECK(load_config(std::vector{folder.string()}).error().size() == 1);
   CHECK(load_config({}).value().routes.empty());
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("config: the examples in gateway/README.md are accepted, and its error is the one that comes", "[routes]") {
+  std::ifstream in{std::filesystem::path{__FILE__}.parent_path() / "../../gateway/README.md"};
+  REQUIRE(in);
+  std::vector<std::string> yaml, json_texts, plain;
+  std::string line, block, language;
+  bool inside = false;
+  while (std::getline(in, line)) {
+    if (!line.starts_with("```")) {
+      if (inside) block += line + '\n';
+    } else if (!inside) {
+      inside = true;
+      language = line.substr(3);
+      block.clear();
+    } else {
+      inside = false;
+      (language == "yaml" ? yaml : language == "json" ? json_texts : plain).push_back(block);
+    }
+  }
+  REQUIRE(yaml.size() == 2);
+  for (const auto& each : yaml) CHECK(errors_of(each) == "accepted");
+  const auto all = configured(yaml[1]);
+  CHECK(all.routes.size() == 3);
+  CHECK(shown(router{all}, {"POST", "/hi/Ada", R"({"address":{"city":"Ulm"}})", {{"x-tenant", "t"}}}) ==
+        R"({"name":"Ada","lang":"en","tenant":"t","city":"Ulm","all":{"address":{"city":"Ulm"}},"kind":"friendly"})");
+  REQUIRE(plain.size() == 1);
+  const config_file file{"routes.yaml", "routes:\n  - route: GET /hi\n    budget: 2 seconds\n    call: x\n"};
+  CHECK(parse_config({&file, 1}).error().at(0) + '\n' == plain[0]);
+  REQUIRE(json_texts.size() == 1);
+  const auto problem = router::answer({}, waggle::failure(waggle::status::unavailable, "no worker serves \"hello.say\" now"));
+  CHECK(json::parse(problem.body) == json::parse(json_texts[0]));
 }

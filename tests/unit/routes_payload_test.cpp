@@ -268,8 +268,8 @@ TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is
   CHECK(packed.content_type == "application/vnd.msgpack");
   CHECK(packed.body == reply);
   CHECK(answer(reply_format::json, "\xc0").body == "null");
-  CHECK(answer(reply_format::json, "").status == 204);
-  CHECK(answer(reply_format::json, "").content_type.empty());
+  CHECK(answer(reply_format::json, "").body == "null");
+  CHECK(answer(reply_format::msgpack, "").body == "\xc0");
   for (const auto format : {reply_format::json, reply_format::msgpack}) {
     for (const auto& bytes : {"\xc1"s, "\x91"s, "\x01\x02"s}) {
       const auto out = answer(format, bytes);
