@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "gateway/front/control.hpp"
 
-#include "gateway/front/reactor_thread.hpp"
+#include <algorithm>
 
 namespace waggle::front::detail {
 

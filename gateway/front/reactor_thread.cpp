@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 
+#include "gateway/front/http_date.hpp"
 #include "gateway/front/problem.hpp"
 
 namespace waggle::front::detail {
@@ -22,43 +22,12 @@ using Pistache::Flags;
 using Pistache::Polling::NotifyOn;
 using Pistache::Polling::Tag;
 
-// Tags of epoll events. Pistache 0.0.5 shifts its own handler index by 0 bits, so that with one handler a tag is all
-// ours.
-constexpr std::uint64_t wake_tag = 0, listener_tag = 1, timer_tag = 2, application_tag = 3, first_client_tag = 16;
-
-// An exchange id is the thread (8 bits), the connection's slot (16) and a number that goes on over the clients of a
-// slot (40): an answer finds its connection without a table, and one that comes too late finds none.
-constexpr unsigned slot_shift = 40, thread_shift = 56;
-constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << slot_shift) - 1;
-constexpr std::uint64_t slot_mask = 0xffff;
-
 // Per wake-up, so that a rush of new clients does not starve the ones already there.
 constexpr int accept_batch = 64;
 constexpr int accept_rest_max = 4096;
 constexpr std::size_t read_bytes_max = 64 * 1024;
 // A client that holds no more than this is not what fills the memory.
 constexpr std::size_t fair_bytes = 64 * 1024;
-constexpr std::chrono::milliseconds accept_pause{100};
-
-Tag client_tag(std::uint32_t index) { return Tag(first_client_tag + index); }
-
-bool is_out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-/// IMF-fixdate (RFC 9110 section 5.6.7), whose names do not follow the locale.
-std::string format_date(std::time_t at) {
-  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  std::tm parts{};
-  ::gmtime_r(&at, &parts);
-  char text[64];
-  const int size =
-      std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[parts.tm_wday], parts.tm_mday,
-                    months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
-  return {text, static_cast<std::size_t>(size)};
-}
 
 std::string describe(const std::exception_ptr& failure) {
   try {
@@ -117,9 +86,14 @@ void reactor_thread::handle(const Pistache::Aio::FdSet::Entry& event) {
   }
   if (tag < first_client_tag || tag - first_client_tag >= slots_.size()) return;
   const auto index = static_cast<std::uint32_t>(tag - first_client_tag);
+  with_client(index, [&] { on_client_event(index, event); });
+}
+
+template <typename Function>
+void reactor_thread::with_client(std::uint32_t index, Function&& call) {
   if (!slots_[index].client) return;
   try {
-    on_client_event(index, event);
+    call();
   } catch (...) {
     log("a connection failed: " + describe(std::current_exception()));
     if (slots_[index].client) drop(index);
@@ -173,15 +147,18 @@ void reactor_thread::begin_drain() {
   application_called_ = true;
   guarded("on_drain", [&] { application_->on_drain(now_); });
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
-    if (slots_[index].client && slots_[index].client->wants_read() && !read_from(index)) continue;
-    if (!slots_[index].client) continue;
-    connection& client = *slots_[index].client;
-    client.drain();
-    if (client.finished() && !client.lingering()) {
-      drop(index);
-    } else {
-      mark(index);
-    }
+    with_client(index, [&] { drain_client(index); });
+  }
+}
+
+void reactor_thread::drain_client(std::uint32_t index) {
+  connection& client = *slots_[index].client;
+  if (client.wants_read() && !read_from(index)) return;
+  client.drain();
+  if (client.finished() && !client.lingering()) {
+    drop(index);
+  } else {
+    mark(index);
   }
 }
 
@@ -196,85 +173,6 @@ void reactor_thread::end() {
   timer_fd_.reset();
   reserve_.reset();
   plan_->signals.note_ended();
-}
-
-void reactor_thread::accept_some(int count_max) {
-  for (int i = 0; i < count_max && listener_; ++i) {
-    unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (fd) {
-      admit(std::move(fd));
-      continue;
-    }
-    const int error = errno;
-    if (error == EAGAIN || error == EWOULDBLOCK) return;
-    if (!is_out_of_resources(error)) continue;  // that client has gone already
-    if (!shortage_logged_) log(std::string("cannot accept: ") + std::strerror(error));
-    shortage_logged_ = true;
-    if (shed_with_reserve()) continue;
-    // Level-triggered, the waiting client would wake this thread again at once.
-    set_accepting(false);
-    accept_again_ = now_ + accept_pause;
-    return;
-  }
-}
-
-void reactor_thread::admit(unique_fd fd) {
-  if (clients_ >= context_.bounds.connections_max) return shed(std::move(fd));
-  if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  const std::uint32_t index = free_.back();
-  slot& at = slots_[index];
-  try {
-    const std::uint64_t first_id = number_ << thread_shift | std::uint64_t{index} << slot_shift | at.next_sequence;
-    auto client = std::make_unique<connection>(context_, first_id, now_);
-    poller_->addFd(fd.get(), Flags<NotifyOn>(NotifyOn::Read), client_tag(index));
-    at.client = std::move(client);
-  } catch (const std::exception& e) {
-    log(std::string("cannot take a connection: ") + e.what());
-    return shed(std::move(fd));
-  }
-  free_.pop_back();
-  at.fd = std::move(fd);
-  at.reading = true;
-  at.writing = at.dirty = false;
-  ++clients_;
-  shortage_logged_ = false;
-  mark(index);
-}
-
-/// Says no. The client's request is read, if it is there already, since closing over it would reset the connection and
-/// could destroy the answer.
-void reactor_thread::shed(unique_fd fd) {
-  connection refused(context_, 0, now_);
-  refused.refuse(now_, 503, "the server has as many connections as it can take");
-  const std::string_view bytes = refused.output();
-  [[maybe_unused]] const auto sent = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  ::shutdown(fd.get(), SHUT_WR);
-  [[maybe_unused]] const auto size = ::recv(fd.get(), read_buffer_.data(), read_buffer_.size(), 0);
-}
-
-/// Out of descriptors: gives up the one kept for this to take the client and tell it, rather than leave it waiting.
-bool reactor_thread::shed_with_reserve() {
-  if (!reserve_) return false;
-  reserve_.reset();
-  unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  const bool taken = static_cast<bool>(fd);
-  if (taken) shed(std::move(fd));
-  reserve_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  return taken;
-}
-
-void reactor_thread::set_accepting(bool on) {
-  if (on == accepting_ || !listener_) return;
-  if (on) {
-    poller_->addFd(listener_.get(), Flags<NotifyOn>(NotifyOn::Read), Tag(listener_tag));
-    if (!reserve_) reserve_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  } else {
-    poller_->removeFd(listener_.get());
-  }
-  accepting_ = on;
 }
 
 void reactor_thread::on_client_event(std::uint32_t index, const Pistache::Aio::FdSet::Entry& event) {
@@ -417,11 +315,11 @@ void reactor_thread::finish_batch() {
     flushing_.swap(dirty_);
     for (const std::uint32_t index : flushing_) {
       slots_[index].dirty = false;
-      if (slots_[index].client) flush(index);
+      with_client(index, [&] { flush(index); });
     }
     flushing_.clear();
   }
-  follow_descriptor();
+  guarded("descriptor", [&] { follow_descriptor(); });
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();
   if (life_ == life::draining && (clients_ == 0 || now_ >= patience_until_)) return end();
@@ -488,7 +386,7 @@ void reactor_thread::update_date() {
   if (now_ < date_until_) return;
   const auto wall = std::chrono::system_clock::now();
   const auto second = std::chrono::floor<std::chrono::seconds>(wall);
-  context_.date = format_date(std::chrono::system_clock::to_time_t(second));
+  context_.date = format_http_date(std::chrono::system_clock::to_time_t(second));
   date_until_ = now_ + std::chrono::duration_cast<clock::duration>(second + std::chrono::seconds(1) - wall);
 }
 

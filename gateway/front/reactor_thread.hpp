@@ -2,47 +2,34 @@
 
 #include <pistache/reactor.h>
 
-#include <array>
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <queue>
 #include <string_view>
 #include <vector>
 
 #include "gateway/front/application.hpp"
 #include "gateway/front/connection.hpp"
+#include "gateway/front/control.hpp"
 #include "gateway/front/listener.hpp"
 
 namespace waggle::front::detail {
 
-/// All that goes between a server and its reactor threads. The threads are woken through their own eventfd and then
-/// look at `wanted` here.
-class control {
- public:
-  enum class order { none, start, drain, stop };
+// Tags of epoll events. Pistache 0.0.5 shifts its own handler index by 0 bits, so that with one handler a tag is all
+// ours.
+inline constexpr std::uint64_t wake_tag = 0, listener_tag = 1, timer_tag = 2, application_tag = 3,
+                               first_client_tag = 16;
 
-  void give(order what, instant patience_until = instant::max());
-  [[nodiscard]] std::pair<order, instant> wanted() const;
-  void note_started(std::exception_ptr failure);
-  void note_ended();
-  /// Waits for `threads` of them; throws the first failure to start.
-  void wait_started(unsigned threads);
-  void wait_ended(unsigned threads);
+inline Pistache::Polling::Tag client_tag(std::uint32_t index) {
+  return Pistache::Polling::Tag(first_client_tag + index);
+}
 
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  order order_ = order::none;
-  instant patience_until_ = instant::max();
-  unsigned started_ = 0;
-  unsigned ended_ = 0;
-  std::exception_ptr failure_;
-};
+// An exchange id is the thread (8 bits), the connection's slot (16) and a number that goes on over the clients of a
+// slot (40): an answer finds its connection without a table, and one that comes too late finds none.
+inline constexpr unsigned slot_shift = 40, thread_shift = 56;
+inline constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << slot_shift) - 1;
+inline constexpr std::uint64_t slot_mask = 0xffff;
 
 /// What a reactor thread is made of; the same for all threads of a server.
 struct thread_plan {
@@ -100,6 +87,9 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   bool shed_with_reserve();
   void set_accepting(bool on);
 
+  /// Does something with a connection; one that fails is dropped, and the others do not notice.
+  template <typename Function>
+  void with_client(std::uint32_t index, Function&& call);
   void on_client_event(std::uint32_t index, const Pistache::Aio::FdSet::Entry& event);
   bool read_from(std::uint32_t index);
   void pump(std::uint32_t index);
@@ -110,6 +100,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   bool hold_to_budget(std::uint32_t index);
 
   void finish_batch();
+  void drain_client(std::uint32_t index);
   void follow_descriptor();
   void run_timers();
   void arm_timer();

@@ -1,5 +1,6 @@
 #include "gateway/front/http_parser.hpp"
 
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -377,6 +378,44 @@ TEST_CASE("http: nothing behind a framing error is read as a request", "[http]")
     later.feed(smuggled);
     later.feed("\r\n\r\n" + smuggled);
     CHECK(later.verdict() == one.verdict);
+  }
+}
+
+TEST_CASE("http: damaged requests get one verdict however they are split", "[http]") {
+  const limits bounds = small_limits();
+  const std::vector<sample> all = samples();
+  const std::string odd = std::string("\r\n \t:;,+-0159afxAF/*?#") + nul + "\x7f\xff";
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const auto below = [&](std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random);
+  };
+  for (int round = 0; round < 20'000; ++round) {
+    std::string bytes = all[below(all.size())].bytes + all[below(all.size())].bytes;
+    for (std::size_t i = 0; i <= below(4) && !bytes.empty(); ++i) {
+      const std::size_t at = below(bytes.size());
+      switch (below(3)) {
+        case 0:
+          bytes.erase(at, 1 + below(3));
+          break;
+        case 1:
+          bytes.insert(at, 1, odd[below(odd.size())]);
+          break;
+        default:
+          bytes[at] = odd[below(odd.size())];
+          break;
+      }
+    }
+    const std::string whole = verdict_on(bounds, bytes);
+    reader split(bounds);
+    for (std::size_t at = 0; at < bytes.size();) {
+      const std::size_t size = 1 + below(1 + below(60));
+      split.feed(std::string_view(bytes).substr(at, size));
+      at += size;
+    }
+    if (split.verdict() != whole) FAIL_CHECK(whole << " became " << split.verdict() << " of " << bytes);
+    if (ends_in_error(whole) && verdict_on(bounds, bytes + smuggled) != whole) FAIL_CHECK("read on after: " << bytes);
   }
 }
 

@@ -1,0 +1,257 @@
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gateway/front/server.hpp"
+
+/// A server with an application that obeys its clients, and clients that wait for a condition but not for ever.
+namespace front_fixture {
+
+using namespace std::chrono_literals;
+using namespace waggle::front;
+
+inline constexpr auto patience = 10s;
+
+/// What the applications of a server's threads tell the test.
+struct board {
+  template <typename Change>
+  void change(Change&& with) {
+    const std::lock_guard hold(mutex);
+    with();
+    changed.notify_all();
+  }
+  template <typename Condition>
+  bool wait(Condition&& until) {
+    std::unique_lock hold(mutex);
+    return changed.wait_for(hold, patience, until);
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  int made = 0, destroyed = 0, drained = 0, in_flight = 0;
+  std::set<std::thread::id> made_in, destroyed_in;
+  std::vector<std::string> asked;
+  int abandoned = 0;
+  std::uint64_t events_read = 0;
+  int deadlines = 0;
+};
+
+/// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
+/// answers everything that waits, the last first; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
+/// later.
+class toy final : public application {
+ public:
+  toy(responder& out, board& notes, int event) : out_(out), notes_(notes), event_(event) {
+    notes_.change([&] {
+      ++notes_.made;
+      notes_.made_in.insert(std::this_thread::get_id());
+    });
+  }
+  ~toy() override {
+    notes_.change([&] {
+      ++notes_.destroyed;
+      notes_.destroyed_in.insert(std::this_thread::get_id());
+    });
+  }
+
+  void on_request(instant now, exchange_id id, const request& in) override {
+    const std::string path(in.path);
+    if (path == "/wait") {
+      waiting_.emplace_back(id, std::string(in.query));
+    } else if (path == "/deadline") {
+      due_ = now + 20ms;
+      due_id_ = id;
+    } else if (path == "/throw") {
+      throw std::runtime_error("a secret");
+    } else if (path.rfind("/size/", 0) == 0) {
+      answer(id, std::string(std::stoul(path.substr(6)), 'x'));
+    } else if (path == "/echo") {
+      answer(id, std::string(in.body));
+    } else {
+      answer(id, path);
+    }
+    notes_.change([&] {
+      notes_.asked.push_back(path);
+      notes_.in_flight = static_cast<int>(waiting_.size());
+    });
+  }
+  void on_abandoned(instant, exchange_id id) override {
+    std::erase_if(waiting_, [&](const auto& one) { return one.first == id; });
+    notes_.change([&] {
+      ++notes_.abandoned;
+      notes_.in_flight = static_cast<int>(waiting_.size());
+    });
+  }
+  [[nodiscard]] int descriptor() const override { return event_; }
+  void on_readable(instant) override {
+    eventfd_t count = 0;
+    if (::eventfd_read(event_, &count) != 0) return;
+    for (auto at = waiting_.rbegin(); at != waiting_.rend(); ++at) answer(at->first, at->second);
+    waiting_.clear();
+    notes_.change([&] {
+      notes_.events_read += count;
+      notes_.in_flight = 0;
+    });
+  }
+  [[nodiscard]] instant next_deadline() const override { return due_; }
+  void on_deadline(instant) override {
+    due_ = instant::max();
+    answer(due_id_, "deadline");
+    notes_.change([&] { ++notes_.deadlines; });
+  }
+  void on_drain(instant) override {
+    notes_.change([&] { ++notes_.drained; });
+  }
+
+ private:
+  void answer(exchange_id id, std::string body) { out_.respond(id, {200, "text/plain", std::move(body), {}}); }
+
+  responder& out_;
+  board& notes_;
+  const int event_;
+  std::vector<std::pair<exchange_id, std::string>> waiting_;
+  instant due_ = instant::max();
+  exchange_id due_id_{};
+};
+
+struct toy_server {
+  explicit toy_server(unsigned threads = 1, limits bounds = {})
+      : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), front(options(threads, bounds), [this](responder& out) {
+          return std::make_unique<toy>(out, notes, event.get());
+        }) {
+    front.start();
+  }
+
+  server_options options(unsigned threads, limits bounds) {
+    server_options out;
+    out.threads = threads;
+    out.bounds = bounds;
+    out.log = [this](std::string_view line) { notes.change([&] { lines.emplace_back(line); }); };
+    return out;
+  }
+  [[nodiscard]] std::uint16_t port() const {
+    const std::string at = front.endpoint();
+    return static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
+  }
+  void release() { ::eventfd_write(event.get(), 1); }
+
+  board notes;
+  std::vector<std::string> lines;
+  unique_fd event;
+  server front;
+};
+
+/// A blocking client with a time limit on every read.
+class client {
+ public:
+  explicit client(std::uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (receive_buffer > 0) {
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    }
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  }
+
+  [[nodiscard]] bool connected() const { return connected_; }
+  bool send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (size <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(size));
+    }
+    return true;
+  }
+  /// Sends what fits without waiting, and says how much that was.
+  std::size_t send_what_fits(std::string_view bytes) {
+    const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return size < 0 ? 0 : static_cast<std::size_t>(size);
+  }
+  bool wait(short events) {
+    pollfd one{fd_.get(), events, 0};
+    return ::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(patience).count())) == 1;
+  }
+  /// One whole answer (by its length), or what came before the end of the connection.
+  std::string read() {
+    for (;;) {
+      const std::size_t head = buffer_.find("\r\n\r\n");
+      if (head != std::string::npos) {
+        const std::size_t at = buffer_.find("Content-Length: ");
+        const std::size_t size = at < head ? std::stoul(buffer_.substr(at + 16)) : 0;
+        if (buffer_.size() >= head + 4 + size) {
+          const std::string out = buffer_.substr(0, head + 4 + size);
+          buffer_.erase(0, out.size());
+          return out;
+        }
+      }
+      if (!more()) return std::exchange(buffer_, {});
+    }
+  }
+  std::string read_body() {
+    const std::string all = read();
+    const std::size_t at = all.find("\r\n\r\n");
+    return at == std::string::npos ? "" : all.substr(at + 4);
+  }
+  std::string read_to_end() {
+    while (more()) {
+    }
+    return std::exchange(buffer_, {});
+  }
+  /// Whether the server ends the connection in time, with nothing more to read.
+  bool ended() { return read_to_end().empty() && !timed_out_; }
+  void end_sending() { ::shutdown(fd_.get(), SHUT_WR); }
+  void reset() {
+    const linger abort{1, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+    fd_.reset();
+  }
+
+ private:
+  bool more() {
+    if (!wait(POLLIN)) {
+      timed_out_ = true;
+      return false;
+    }
+    char bytes[65536];
+    const ssize_t size = ::recv(fd_.get(), bytes, sizeof bytes, 0);
+    if (size <= 0) return false;
+    buffer_.append(bytes, static_cast<std::size_t>(size));
+    return true;
+  }
+
+  unique_fd fd_;
+  bool connected_ = false;
+  bool timed_out_ = false;
+  std::string buffer_;
+};
+
+inline std::string get(std::string_view path, std::string_view fields = "") {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
+
+inline std::string numbered(int i) { return std::string("/").append(std::to_string(i)); }
+
+inline bool is(std::string_view answer, int status) {
+  return answer.substr(0, 13) == "HTTP/1.1 " + std::to_string(status) + " ";
+}
+
+}  // namespace front_fixture

@@ -1,0 +1,186 @@
+#include "front_fixture.hpp"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace front_fixture;
+
+TEST_CASE("front: a client that does not read is not read from for ever", "[front]") {
+  toy_server net;
+  client flooder(net.port(), 4096);
+  const std::string flood = [] {
+    std::string out;
+    for (int i = 0; i < 1000; ++i) out += get("/size/1000");
+    return out;
+  }();
+  // The server's output bound and the kernel's buffers fill; a server without a bound would take everything.
+  std::size_t taken = 0;
+  constexpr std::size_t much = 256 * 1024 * 1024;
+  while (taken < much) {
+    const std::size_t size = flooder.send_what_fits(flood);
+    taken += size;
+    if (size > 0) continue;
+    client other(net.port());
+    if (!other.send(get("/")) || other.read_body() != "/") break;
+    // Full, and still full after the server has been round its loop for somebody else.
+    if (flooder.send_what_fits(flood) == 0) break;
+  }
+  CHECK(taken < much);
+}
+
+TEST_CASE("front: past the most connections a client is told and not served", "[front]") {
+  limits bounds;
+  bounds.connections_max = 3;
+  toy_server net(1, bounds);
+  std::vector<client> held;
+  for (int i = 0; i < 3; ++i) {
+    held.emplace_back(net.port());
+    REQUIRE(held.back().send(get("/")));
+    REQUIRE(held.back().read_body() == "/");
+  }
+  client refused(net.port());
+  const std::string out = refused.read_to_end();
+  CHECK(is(out, 503));
+  CHECK(out.find("Retry-After: ") != std::string::npos);
+  CHECK(out.find("Connection: close") != std::string::npos);
+
+  held.pop_back();
+  // The place is free once the server has seen the client go.
+  const auto until = std::chrono::steady_clock::now() + patience;
+  std::string body;
+  while (body != "/" && std::chrono::steady_clock::now() < until) {
+    client next(net.port());
+    next.send(get("/"));
+    body = next.read_body();
+  }
+  CHECK(body == "/");
+}
+
+TEST_CASE("front: a thread holds no more bytes for its clients than it may, and small requests still pass", "[front]") {
+  limits bounds;
+  bounds.body_bytes_max = 100 * 1024 * 1024;
+  bounds.buffered_bytes_max = 1024 * 1024;
+  toy_server net(1, bounds);
+  client large(net.port()), small(net.port());
+  REQUIRE(large.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"));
+  std::thread writer([&] { large.send(std::string(8 * 1024 * 1024, 'x')); });
+  CHECK(is(large.read(), 503));
+  writer.join();
+  REQUIRE(small.send(get("/small")));
+  CHECK(small.read_body() == "/small");
+
+  client slow(net.port(), 4096);
+  REQUIRE(slow.send(get("/size/20000000") + get("/wait?1")));
+  CHECK(slow.read().size() < 20'000'000);
+  REQUIRE(small.send(get("/small")));
+  CHECK(small.read_body() == "/small");
+}
+
+TEST_CASE("front: out of descriptors a client is told, and served once there are some again", "[front]") {
+  // In a process of its own, since the limit is the process's; this one has threads, so the child only execs itself.
+  if (::getenv("WAGGLE_FRONT_TEST_CHILD") == nullptr) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      ::setenv("WAGGLE_FRONT_TEST_CHILD", "1", 1);
+      ::execl("/proc/self/exe", "front_test", "front: out of descriptors a client is told*",
+              static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    return;
+  }
+  toy_server net;
+  client held(net.port());
+  REQUIRE(held.send(get("/")));
+  REQUIRE(held.read_body() == "/");
+  // The clients' own sockets are made before the limit is lowered to what is in use.
+  std::vector<unique_fd> sockets;
+  for (int i = 0; i < 4; ++i) sockets.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int in_use = ::dup(0);
+  ::close(in_use);
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(net.port());
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const rlimit low{static_cast<rlim_t>(in_use), before.rlim_max};
+  const bool lowered = ::setrlimit(RLIMIT_NOFILE, &low) == 0;
+  // Nothing is checked while descriptors are short: the sanitizers' own checks need some.
+  std::vector<std::string> answers;
+  for (const unique_fd& fd : sockets) {
+    std::string& out = answers.emplace_back(1024, ' ');
+    pollfd one{fd.get(), POLLIN, 0};
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 || ::poll(&one, 1, 10'000) != 1)
+      break;
+    out.resize(static_cast<std::size_t>(std::max<ssize_t>(::recv(fd.get(), out.data(), out.size(), 0), 0)));
+  }
+  // Those who are in stay in.
+  held.send(get("/held"));
+  const std::string held_body = held.read_body();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  REQUIRE(lowered);
+  CHECK(held_body == "/held");
+  CHECK(answers.size() == sockets.size());
+  for (const std::string& out : answers) CHECK(is(out, 503));
+
+  client next(net.port());
+  REQUIRE(next.send(get("/next")));
+  CHECK(next.read_body() == "/next");
+}
+
+TEST_CASE("front: late heads and bodies get 408, idle clients are let go", "[front]") {
+  limits bounds;
+  bounds.head_time = 30ms;
+  bounds.body_grace_time = 30ms;
+  bounds.idle_time = 60ms;
+  toy_server net(1, bounds);
+  client head(net.port()), body(net.port()), idle(net.port()), used(net.port());
+  REQUIRE(head.send("GET / HTTP/1.1\r\nHost: "));
+  REQUIRE(body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"));
+  REQUIRE(used.send(get("/used")));
+  CHECK(is(head.read_to_end(), 408));
+  CHECK(is(body.read_to_end(), 408));
+  CHECK(idle.ended());
+  CHECK(used.read_body() == "/used");
+  CHECK(used.ended());
+}
+
+TEST_CASE("front: a client that stops reading is let go and its requests abandoned", "[front]") {
+  limits bounds;
+  bounds.write_stall_time = 50ms;
+  bounds.output_bytes_max = 1024 * 1024 * 1024;  // so that the second request is read at all
+  toy_server net(1, bounds);
+  client stalled(net.port(), 4096);
+  REQUIRE(stalled.send(get("/size/20000000") + get("/wait?1")));
+  CHECK(net.notes.wait([&] { return net.notes.abandoned == 1; }));
+}
+
+TEST_CASE("front: a client that does not close after its last answer is let go", "[front]") {
+  limits bounds;
+  bounds.linger_time = 30ms;
+  bounds.connections_max = 1;
+  toy_server net(1, bounds);
+  client one(net.port());
+  REQUIRE(one.send(get("/", "Connection: close\r\n")));
+  REQUIRE(one.read_body() == "/");
+  const auto until = std::chrono::steady_clock::now() + patience;
+  std::string body;
+  while (body != "/" && std::chrono::steady_clock::now() < until) {
+    client next(net.port());
+    next.send(get("/"));
+    body = next.read_body();
+  }
+  CHECK(body == "/");
+}
