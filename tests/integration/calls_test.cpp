@@ -1,0 +1,305 @@
+#include <atomic>
+#include <barrier>
+#include <future>
+#include <set>
+
+#include "network_fixture.hpp"
+
+namespace {
+
+struct say {
+  std::string name;
+};
+struct greeting {
+  std::string message;
+};
+struct counting {
+  int to = 0;
+};
+struct seen {
+  std::string traceparent;
+  std::string key;
+  long long budget_ms = 0;
+};
+WAGGLE_FIELDS(say, name)
+WAGGLE_FIELDS(greeting, message)
+WAGGLE_FIELDS(counting, to)
+WAGGLE_FIELDS(seen, traceparent, key, budget_ms)
+
+using namespace waggle;
+using namespace waggle::test;
+
+service_options at(const running_broker& broker, net::context& sockets, unsigned threads = 4) {
+  service_options out;
+  out.broker = broker.commands();
+  out.threads = threads;
+  out.sockets = &sockets;
+  return out;
+}
+
+client_options caller(const running_broker& broker, net::context& sockets) {
+  client_options out;
+  out.broker = broker.commands();
+  out.sockets = &sockets;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("network: a typed call reaches its handler and the answer its caller", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service hello{"hello", "1.0.0"};
+  hello.on("hello.say", [](const say& in) { return greeting{"hello " + in.name}; }).safe();
+  running_service serving{hello, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+
+  const auto reply = net.call<greeting>("hello.say", say{"Ada"}, 5s);
+  REQUIRE(reply.has_value());
+  CHECK(reply->message == "hello Ada");
+}
+
+TEST_CASE("network: what a handler cannot take is refused with the path, and has not run", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<int> runs{0};
+  service hello{"hello", "1.0.0"};
+  hello.on("hello.say", [&](const say& in) { return ++runs, greeting{in.name}; });
+  running_service serving{hello, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+
+  const auto reply = net.call<greeting>("hello.say", counting{3}, 5s);
+  REQUIRE_FALSE(reply.has_value());
+  CHECK(reply.error().code == status::invalid_argument);
+  CHECK_FALSE(reply.error().may_have_run);
+  REQUIRE(reply.error().problems.size() == 1);
+  CHECK(reply.error().problems[0].path == "name");
+  CHECK(runs == 0);
+}
+
+TEST_CASE("network: failures of a handler reach the caller as what they are, exceptions without their text", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service store{"store", "1"};
+  store.on("store.find", [](const say& in) -> result<greeting> {
+    if (in.name == "throw") throw std::runtime_error{"secret detail"};
+    return failure(status::not_found, "there is no " + in.name);
+  });
+  running_service serving{store, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+
+  const auto missing = net.call<greeting>("store.find", say{"Bob"}, 5s);
+  REQUIRE_FALSE(missing.has_value());
+  CHECK(missing.error().code == status::not_found);
+  CHECK(missing.error().message == "there is no Bob");
+  CHECK(missing.error().may_have_run);
+
+  const auto thrown = net.call<greeting>("store.find", say{"throw"}, 5s);
+  REQUIRE_FALSE(thrown.has_value());
+  CHECK(thrown.error().code == status::internal);
+  CHECK(thrown.error().message.find("secret") == std::string::npos);
+}
+
+TEST_CASE("network: an unknown command and a served one without workers have different answers", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  client net{caller(broker, sockets)};
+  CHECK(net.call<nothing>("nobody.serves", nothing{}, 5s).error().code == status::unimplemented);
+  {
+    service hello{"hello", "1"};
+    hello.on("hello.say", [](const say& in) { return in; });
+    running_service serving{hello, at(broker, sockets)};
+    CHECK(net.call<say>("hello.say", say{"x"}, 5s).has_value());
+  }
+  const auto gone = net.call<say>("hello.say", say{"x"}, 5s);
+  CHECK(gone.error().code == status::unavailable);
+  CHECK_FALSE(gone.error().may_have_run);
+}
+
+TEST_CASE("client: without a broker a call ends within its budget and says truly that it has not run", "[client]") {
+  client_options nowhere;
+  nowhere.broker = "ipc:///nonexistent-folder/waggle-test";
+  client net{nowhere};
+  const auto before = std::chrono::steady_clock::now();
+  const auto reply = net.call<nothing>("hello.say", nothing{}, 50ms);
+  CHECK(reply.error().code == status::unavailable);
+  CHECK_FALSE(reply.error().may_have_run);
+  CHECK(std::chrono::steady_clock::now() - before < 5s);
+}
+
+TEST_CASE("client: ten thousand calls under way each get the answer that is theirs", "[client]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service twice{"twice", "1"};
+  twice.on("twice.of", [](int in) { return 2 * in; });
+  auto with = at(broker, sockets);
+  with.slots = 256;
+  running_service serving{twice, with};
+  client net{caller(broker, sockets)};
+
+  std::vector<std::future<result<int>>> answers;
+  for (int i = 0; i < 10'000; ++i) answers.push_back(net.call_async<int>("twice.of", i, 60s));
+  int wrong = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const auto got = answers[static_cast<std::size_t>(i)].get();
+    wrong += got && *got == 2 * i ? 0 : 1;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("network: two instances of a service share its calls", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<int> runs[2]{};
+  std::barrier both{2};
+  const auto make = [&](int which) {
+    auto made = std::make_unique<service>("pair", "1");
+    // Two calls that wait for each other can only end if both instances have one.
+    made->on("pair.meet", [&, which] { ++runs[which], both.arrive_and_wait(); });
+    return made;
+  };
+  const auto one = make(0), two = make(1);
+  running_service first{*one, at(broker, sockets, 1)}, second{*two, at(broker, sockets, 1)};
+  client net{caller(broker, sockets)};
+  for (int i = 0; i < 20; ++i) {
+    auto left = net.call_async<nothing>("pair.meet", nothing{}, 20s);
+    auto right = net.call_async<nothing>("pair.meet", nothing{}, 20s);
+    REQUIRE(left.get().has_value());
+    REQUIRE(right.get().has_value());
+  }
+  CHECK(runs[0] == 20);
+  CHECK(runs[1] == 20);
+}
+
+TEST_CASE("network: a call given up stops its handler through the token", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> begun{false}, stopped{false};
+  service slow{"slow", "1"};
+  slow.on("slow.wait", [&](context& with) {
+    begun = true;
+    eventually([&] { return with.stop().stop_requested(); });
+    stopped = with.cancelled();
+  });
+  running_service serving{slow, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  std::promise<result<nothing>> ended;
+  auto ticket = net.start<nothing>("slow.wait", nothing{}, 60s, [&](result<nothing> got) { ended.set_value(std::move(got)); });
+  REQUIRE(eventually([&] { return begun.load(); }));
+  ticket.cancel();
+  const auto got = ended.get_future().get();
+  CHECK(got.error().code == status::cancelled);
+  CHECK(got.error().may_have_run);
+  CHECK(eventually([&] { return stopped.load(); }));
+}
+
+TEST_CASE("network: a passed budget ends the call and stops its handler", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> stopped{false};
+  service slow{"slow", "1"};
+  slow.on("slow.wait", [&](context& with) { stopped = eventually([&] { return with.stop().stop_requested(); }); });
+  running_service serving{slow, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  const auto got = net.call<nothing>("slow.wait", nothing{}, 50ms);
+  CHECK(got.error().code == status::deadline_exceeded);
+  CHECK(got.error().may_have_run);
+  CHECK(eventually([&] { return stopped.load(); }));
+}
+
+TEST_CASE("network: parts arrive in order before the reply, until the reader has enough", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> told{false};
+  service count{"count", "1"};
+  count.on("count.up", [&](const counting& in, context& with) {
+    for (int i = 1; i <= in.to; ++i) {
+      if (!with.part(i)) return told = true, -1;
+    }
+    return in.to;
+  }).streams();
+  running_service serving{count, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+
+  std::vector<int> parts;
+  const auto all = net.stream<int, int>("count.up", counting{1000}, 20s, [&](int part) { parts.push_back(part); });
+  REQUIRE(all.has_value());
+  CHECK(*all == 1000);
+  REQUIRE(parts.size() == 1000);
+  CHECK(std::is_sorted(parts.begin(), parts.end()));
+
+  parts.clear();
+  const auto some = net.stream<int, int>("count.up", counting{1'000'000'000}, 20s, [&](int part) {
+    parts.push_back(part);
+    return parts.size() < 10;
+  });
+  CHECK(some.error().code == status::cancelled);
+  CHECK(parts.size() == 10);
+  CHECK(eventually([&] { return told.load(); }));
+}
+
+TEST_CASE("context: a handler's calls carry the trace and no more than what is left of the budget", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service inner{"inner", "1"};
+  inner.on("inner.see", [](context& with) {
+    return seen{std::string{with.header("traceparent")}, std::string{with.key()}, with.budget_left().count()};
+  });
+  service outer{"outer", "1"};
+  outer.on("outer.ask", [](context& with) { return with.call<seen>("inner.see", nothing{}, 1h, {.key = "k1", .traceparent = {}, .headers = {}}); });
+  running_service low{inner, at(broker, sockets)}, high{outer, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const auto got = net.call<seen>("outer.ask", nothing{}, 5s, {.key = {}, .traceparent = trace, .headers = {}});
+  REQUIRE(got.has_value());
+  CHECK(got->traceparent == trace);
+  CHECK(got->key == "k1");
+  CHECK(got->budget_ms <= 5000);
+  CHECK(got->budget_ms > 0);
+}
+
+TEST_CASE("service: a stop lets the call at hand finish and takes no other", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::promise<void> begun, go_on;
+  service slow{"slow", "1"};
+  slow.on("slow.wait", [&] {
+    begun.set_value();
+    go_on.get_future().wait();
+    return 7;
+  });
+  running_service serving{slow, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  auto first = net.call_async<int>("slow.wait", nothing{}, 30s);
+  begun.get_future().wait();
+  serving.request_stop();
+  // The drain has begun once the broker refuses the next call.
+  REQUIRE(eventually([&] {
+    const auto got = net.call<int>("slow.wait", nothing{}, 50ms);
+    return !got && got.error().code == status::unavailable;
+  }));
+  go_on.set_value();
+  const auto got = first.get();
+  REQUIRE(got.has_value());
+  CHECK(*got == 7);
+  serving.stop();
+  CHECK(serving.drained);
+}
+
+TEST_CASE("service: a name that a worker may not have is refused before anything connects", "[service]") {
+  service bad{"bad", "1"};
+  CHECK_THROWS_AS(bad.on("waggle.services", [] {}), std::invalid_argument);
+  CHECK_THROWS_AS(bad.on("two words", [] {}), std::invalid_argument);
+}
+
+TEST_CASE("network: broker, service and caller may live in one process and talk through it alone", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets, {"inproc://commands", "inproc://in", "inproc://out"}};
+  service hello{"hello", "1"};
+  hello.on("hello.say", [](const say& in) { return in; });
+  running_service serving{hello, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+  CHECK(net.call<say>("hello.say", say{"x"}, 5s)->name == "x");
+}
