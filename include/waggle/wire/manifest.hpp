@@ -159,6 +159,7 @@ class manifest_reader {
     if (in_.peek() != kind::array) return wrong("commands", "expected an array");
     if (!in_.array(count)) return false;
     if (count > manifest_commands_max) return wrong("commands", "a worker serves at most 4096 commands");
+    out.clear();  // a key may come twice
     out.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
       const auto at = "commands[" + std::to_string(i) + "]";
@@ -202,6 +203,7 @@ class manifest_reader {
     if (in_.peek() != kind::array) return wrong(path, "expected an array of strings");
     if (!in_.array(count)) return false;
     if (count > manifest_routes_max) return wrong(path, "a command has at most 16 routes");
+    out.clear();
     for (std::uint32_t i = 0; i < count; ++i) {
       if (!text(path, out.emplace_back(), 1024)) return false;
     }
