@@ -117,7 +117,6 @@ void broker_core::dispatch(instant now, std::uint32_t pool_index, outbox& out) {
     const auto call_index = directory_.command_at(command_index).queue.front();
     if (calls_[call_index].deadline <= now) {  // the tick that ends it has not come yet
       expire(call_index, out);
-      if (!directory_.command_at(command_index).queue.empty()) directory_.wait(command_index);
       continue;
     }
     const auto worker_index = directory_.take_slot_in(pool_index);

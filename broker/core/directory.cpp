@@ -104,11 +104,10 @@ result<std::uint32_t> directory::join(peer_id peer, const manifest& from, std::u
   } else if (old_pool == pool_index && !workers_[again].draining) {
     // Nothing changes but the worker's own entries.
   } else {
-    pools_[pool_index].active++;  // holds the new pool while the old one is left
+    pools_[pool_index].active++;  // holds the new pool while the old one is left: what both serve is not orphaned
     deactivate(again, orphaned);
     leave_pool(again);
     pools_[pool_index].active--;
-    std::erase_if(orphaned, [&](auto each) { return is_served(each); });
   }
   auto& seated = workers_[index];
   seated.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
@@ -123,7 +122,6 @@ result<std::uint32_t> directory::join(peer_id peer, const manifest& from, std::u
     }
   }
   relist(index);
-  std::erase_if(orphaned, [&](auto each) { return is_served(each); });
   return index;
 }
 

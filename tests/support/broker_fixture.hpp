@@ -79,6 +79,10 @@ class broker_fixture {
     core_.receive(now_, number_of(peer), bundle, out_);
     if (!holding_) deliver();
   }
+  void send_parts(const std::string& peer) {
+    core_.receive_parts(now_, number_of(peer), out_);
+    deliver();
+  }
   void hello(const std::string& peer, std::uint64_t id, std::uint32_t bundle) {
     std::string about, bytes;
     wire::writer writer{about};
@@ -131,6 +135,10 @@ class broker_fixture {
   }
   void publish(std::string_view topic, std::string_view event) {
     core_.receive_event(now_, topic, event, out_);
+    deliver();
+  }
+  void subscribe(std::string_view prefix) {
+    core_.subscribed(now_, prefix, out_);
     deliver();
   }
   void leave(const std::string& peer, std::uint64_t id = 2) {

@@ -123,7 +123,7 @@ TEST_CASE("broker: an idle peer is forgotten after idle_max, one that waits for 
 
 TEST_CASE("broker: past commands_max a JOIN is refused, unless a command that nobody serves can be forgotten", "[broker]") {
   broker_fixture net{{.commands_max = 3}};
-  net.join("one", serves("a").and_also("b"));
+  net.join("one", serves("b").and_also("a"));
   net.join("two", serves("c").and_also("d"), 1);
   CHECK(net.error_of("two", 1).code == status::resource_exhausted);
   net.join("two", serves("c"), 2);

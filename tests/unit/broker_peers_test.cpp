@@ -206,6 +206,20 @@ TEST_CASE("broker: garbage is told where it breaks and costs the peer its seat, 
   CHECK(net.status_of("client", 2) == status::ok);
 }
 
+TEST_CASE("broker: a message of several ZeroMQ frames is refused like garbage", "[broker]") {
+  broker_fixture net;
+  net.join("worker", serves("a"));
+  net.call("client", 1, "a", 1min);
+  net.send_parts("worker");
+  net.send_parts("stranger");
+  CHECK(net.error_of("worker", 0).code == status::invalid_argument);
+  CHECK(net.error_of("stranger", 0).code == status::invalid_argument);
+  CHECK(net.is_forgotten("worker"));
+  CHECK(net.is_forgotten("stranger"));
+  CHECK(net.status_of("client", 1) == status::unavailable);
+  CHECK(net.core().counts().broken_bundles == 2);
+}
+
 TEST_CASE("broker: frames before the place where a bundle breaks count, those behind it do not", "[broker]") {
   broker_fixture net;
   std::string bytes;
@@ -345,6 +359,21 @@ TEST_CASE("broker: what is published and is not one event under its own topic is
   drops("t", event + "\xc1");
   CHECK(net.events().empty());
   CHECK(net.core().peer_count() == 0);
+}
+
+TEST_CASE("broker: who subscribes to its own topic below waggle.hello. hears one event there, others hear nothing", "[broker]") {
+  broker_fixture net;
+  net.subscribe("order.");
+  net.subscribe("");
+  net.subscribe("waggle.");
+  net.subscribe("waggle.hello. with a space");
+  net.subscribe("waggle.hello." + std::string(wire::name_bytes_max, 'x'));
+  CHECK(net.events().empty());
+  net.subscribe("waggle.hello.4711");
+  REQUIRE(net.events().size() == 1);
+  CHECK(net.events()[0].first == "waggle.hello.4711");
+  CHECK(net.events()[0].second.name == "waggle.hello.4711");
+  CHECK(net.events()[0].second.payload.empty());
 }
 
 TEST_CASE("broker: waggle.ping answers with what it got", "[broker]") {
