@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Installs waggle into a prefix, builds the README's programs against it with find_package, and runs them.
+usage: run.py BUILD-FOLDER; ends with "N passed, N failed"."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+from network import REPOSITORY, Network
+
+BUILD = os.path.abspath(sys.argv[1])
+
+
+def run(*command):
+    got = subprocess.run(command, capture_output=True, text=True)
+    assert got.returncode == 0, f"{command}\n{got.stdout}\n{got.stderr}"
+    return got.stdout
+
+
+def programs_of_the_readme():
+    with open(os.path.join(REPOSITORY, "README.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"```cpp\n(.*?)```", file.read(), re.S)
+    assert len(blocks) == 3, "the README has a hello, a shop and a caller"
+    return dict(zip(("hello.cpp", "shop.cpp", "caller.cpp"), blocks))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        prefix, source, build = (os.path.join(folder, each) for each in ("prefix", "source", "build"))
+        run("cmake", "--install", BUILD, "--prefix", prefix)
+        shutil.copytree(HERE, source)
+        for name, text in programs_of_the_readme().items():
+            with open(os.path.join(source, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        headers = sorted(os.path.relpath(os.path.join(at, each), os.path.join(prefix, "include"))
+                         for at, _folders, files in os.walk(os.path.join(prefix, "include")) for each in files)
+        assert "waggle/service.hpp" in headers
+        for number in (1, 2):
+            with open(os.path.join(source, f"every_header_{number}.cpp"), "w", encoding="utf-8") as file:
+                file.write("".join(f"#include <{each}>\n" for each in headers) + ("int main() {}\n" if number == 1 else ""))
+        run("cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug",
+            *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []))
+        run("cmake", "--build", build)
+        with Network(os.path.join(prefix, "bin")) as net:
+            net.start(os.path.join(build, "hello"), "--broker", net.endpoint)
+            said = subprocess.run([os.path.join(build, "caller")], capture_output=True, text=True, timeout=30,
+                                  env={**os.environ, "WAGGLE_BROKER": net.endpoint})
+            assert said.stdout == "hello Ada\n", said
+            code, out, err = net.cli("call", "hello.say", '{"name":"prefix"}')
+            assert code == 0 and "hello prefix" in out, (out, err)
+            net.start(os.path.join(build, "shop"), "--broker", net.endpoint)
+            code, out, err = net.cli("call", "shop.order", '{"customer":"c","items":[]}')
+            assert code == 19 and "nothing in the order" in err, (code, out, err)
+
+
+try:
+    main()
+    print("ok      package: the README's programs build against an installed waggle and run")
+    print("1 passed, 0 failed")
+except Exception as e:
+    print(f"FAILED  package: the README's programs build against an installed waggle and run\n{e}")
+    print("0 passed, 1 failed")
+    sys.exit(1)
