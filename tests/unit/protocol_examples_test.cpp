@@ -1,0 +1,260 @@
+// PROTOCOL.md against the code: every example byte for byte, both ways, and the table of statuses.
+#include "support/catch.hpp"
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
+#include <waggle/wire/manifest.hpp>
+
+#include "broker/core/broker_core.hpp"
+
+using namespace std::literals;
+using namespace waggle;
+using namespace waggle::wire;
+
+namespace {
+
+std::vector<std::string> lines_of_the_page() {
+  std::ifstream page{WAGGLE_SOURCE_DIR "/broker/PROTOCOL.md"};
+  REQUIRE(page);
+  std::vector<std::string> out;
+  for (std::string line; std::getline(page, line);) out.push_back(line);
+  return out;
+}
+
+/// Blocks that begin with "```hex NAME": pairs of digits, and behind a semicolon what they mean.
+std::map<std::string, std::string> examples() {
+  std::map<std::string, std::string> out;
+  std::string* block = nullptr;
+  for (const auto& line : lines_of_the_page()) {
+    if (line.starts_with("```hex ")) {
+      const auto name = line.substr(7);
+      CHECK_FALSE(out.contains(name));
+      block = &out[name];
+    } else if (line.starts_with("```")) {
+      block = nullptr;
+    } else if (block != nullptr) {
+      std::istringstream digits{line.substr(0, line.find(';'))};
+      for (std::string pair; digits >> pair;) {
+        REQUIRE(pair.size() == 2);
+        REQUIRE(pair.find_first_not_of("0123456789abcdef") == std::string::npos);
+        block->push_back(static_cast<char>(std::stoi(pair, nullptr, 16)));
+      }
+    }
+  }
+  return out;
+}
+
+/// Plays one broker; each step gives the bytes of the one message that it sends.
+class one_broker {
+ public:
+  std::string answer(std::uint32_t from, std::string_view bytes) {
+    core_.receive(now_, broker::peer_id{from}, bytes, out_);
+    return sent();
+  }
+  std::string after(broker::instant::duration time) {
+    core_.tick(now_ += time, out_);
+    return sent();
+  }
+
+ private:
+  std::string sent() {
+    REQUIRE(out_.messages() <= 1);
+    const auto bytes = out_.messages() == 0 ? ""s : out_.message_at(0).bytes;
+    out_.clear();
+    return bytes;
+  }
+
+  static broker::settings settings() {
+    broker::settings from;
+    from.instance = "b-1";
+    from.version = "0.1.0";
+    from.events_in = "tcp://0.0.0.0:5556";
+    from.events_out = "tcp://0.0.0.0:5557";
+    return from;
+  }
+
+  broker::broker_core core_{settings()};
+  broker::outbox out_;
+  broker::instant now_ = broker::instant{} + 1h;
+};
+
+std::string map_of(const std::function<void(writer&)>& write) {
+  std::string out;
+  writer to{out};
+  write(to);
+  return out;
+}
+
+std::string say() {
+  return map_of([](writer& to) { to.map(1), to.string("name"), to.string("Ada"); });
+}
+std::string key() {
+  return map_of([](writer& to) { to.map(1), to.string("key"), to.string("ada"); });
+}
+std::string joins(std::vector<std::string> names, std::uint32_t slots = 4) {
+  manifest hello{"hello", "1.0.0", {}, slots, 1, {}};
+  for (auto& each : names) hello.commands.emplace_back().name = std::move(each);
+  hello.commands[0].retry = retry_class::safe;
+  std::string bytes, out;
+  append_manifest(bytes, hello);
+  append_join(out, 1, bytes);
+  return out;
+}
+
+/// What our own encoder, or a broker that is fed with the examples, makes of the same.
+std::map<std::string, std::function<std::string()>> encoders(const std::map<std::string, std::string>& example) {
+  const auto bytes = [](auto&& append) {
+    return [append] {
+      std::string out;
+      append(out);
+      return out;
+    };
+  };
+  return {
+      {"hello", bytes([](std::string& to) {
+         append_hello(to, 1, map_of([](writer& about) {
+                        about.map(2), about.string("name"), about.string("shop"), about.string("bundle"), about.unsigned_integer(64);
+                      }));
+       })},
+      {"welcome", [&] { return one_broker{}.answer(0, example.at("hello")); }},
+      {"call", bytes([](std::string& to) { append_call(to, 7, "hello.say", say(), 1500, key()); })},
+      {"leased",
+       [&] {
+         one_broker net;
+         net.answer(0, example.at("join"));
+         return net.answer(1, example.at("call"));
+       }},
+      {"part", bytes([](std::string& to) { append_part(to, 1 << 24, "\x01"); })},
+      {"reply", bytes([](std::string& to) {
+         append_reply(to, 1 << 24, status::ok,
+                      map_of([](writer& reply) { reply.map(1), reply.string("message"), reply.string("hello Ada"); }), {});
+       })},
+      {"error",
+       [&] {
+         one_broker net;
+         net.answer(0, example.at("join"));
+         net.answer(0, example.at("leave"));
+         return net.answer(1, example.at("call"));
+       }},
+      {"cancel", bytes([](std::string& to) { append_cancel(to, 7); })},
+      {"emit", bytes([](std::string& to) { append_emit(to, 9, "order.placed", "\x2a", {}); })},
+      {"receipt", [&] { return one_broker{}.answer(0, example.at("emit")); }},
+      {"event", bytes([](std::string& to) { append_event(to, 0, "order.placed", "\x2a", {}); })},
+      {"join", [] { return joins({"hello.say"}); }},
+      {"leave", bytes([](std::string& to) { append_leave(to, 2); })},
+      {"pulse", bytes([](std::string& to) { append_pulse(to); })},
+      {"pulse-seats",
+       [] {
+         one_broker net;
+         net.answer(0, joins({"a", "b", "c"}));
+         return net.after(1s);
+       }},
+      {"pulse-none", [&] { return one_broker{}.answer(0, example.at("pulse")); }},
+      {"bundle", bytes([](std::string& to) {
+         append_cancel(to, 7);
+         append_call(to, 8, "waggle.ping", {}, 1000, {});
+       })},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("PROTOCOL.md: every example is what the code writes", "[protocol]") {
+  const auto written = examples();
+  const auto ours = encoders(written);
+  for (const auto& [name, encode] : ours) {
+    CAPTURE(name);
+    REQUIRE(written.contains(name));
+    CHECK(written.at(name) == encode());
+  }
+  for (const auto& [name, bytes] : written) {
+    CAPTURE(name);
+    CHECK((ours.contains(name) || name == "newer"));
+  }
+}
+
+TEST_CASE("PROTOCOL.md: every example is read whole, and is refused when a byte is missing", "[protocol]") {
+  const std::map<std::string, std::vector<decoded>> what{
+      {"bundle", {decoded::frame, decoded::frame}}, {"newer", {decoded::frame, decoded::unknown, decoded::frame}}};
+  for (const auto& [name, bytes] : examples()) {
+    CAPTURE(name);
+    bundle_reader in{bytes};
+    frame out;
+    std::vector<decoded> got;
+    for (auto read = in.next(out); read != decoded::end && read != decoded::broken; read = in.next(out)) got.push_back(read);
+    CHECK(in.why() == nullptr);
+    CHECK(got == (what.contains(name) ? what.at(name) : std::vector{decoded::frame}));
+    const auto cut = bytes.substr(0, bytes.size() - 1);
+    bundle_reader shorter{cut};
+    auto last = shorter.next(out);
+    while (last == decoded::frame || last == decoded::unknown) last = shorter.next(out);
+    CHECK(last == (cut.empty() ? decoded::end : decoded::broken));
+  }
+}
+
+TEST_CASE("PROTOCOL.md: the examples mean what stands beside them", "[protocol]") {
+  const auto all = examples();
+  const auto read = [&](const std::string& name) {
+    frame out;
+    CHECK(bundle_reader{all.at(name)}.next(out) == decoded::frame);
+    return out;
+  };
+  CHECK(read("call").name == "hello.say");
+  CHECK(read("call").id == 7);
+  CHECK(read("call").budget_ms == 1500);
+  CHECK(read("call").payload == say());
+  CHECK(read("call").headers == key());
+  CHECK(read("leased").id == 1 << 24);
+  CHECK(read("error").status == status::unavailable);
+  CHECK_FALSE(read_error(status::unavailable, read("error").payload).may_have_run);
+  CHECK(read_error(status::unavailable, read("error").payload).retry_after == 100ms);
+  CHECK(read_manifest(read("join").manifest)->commands[0].name == "hello.say");
+  CHECK(read("pulse-seats").seats == 3);
+  CHECK(read("newer").id == 7);
+}
+
+TEST_CASE("PROTOCOL.md: the table of statuses is that of status.hpp", "[protocol]") {
+  std::vector<std::string> rows;
+  for (const auto& line : lines_of_the_page()) {
+    const bool is_frame_type = line.find(" [") != line.npos;
+    if (line.starts_with("| ") && line.size() > 2 && line[2] >= '0' && line[2] <= '9' && !is_frame_type) rows.push_back(line);
+  }
+  std::vector<std::string> ours;
+  for (const auto& each : status_table) {
+    std::ostringstream row;
+    row << "| " << static_cast<int>(each.code) << " | `" << each.name << "` | " << each.meaning << " | "
+        << (each.retryable ? "yes" : "no") << " | " << each.http << " | " << each.exit_code << " |";
+    ours.push_back(row.str());
+  }
+  CHECK(rows == ours);
+}
+
+TEST_CASE("PROTOCOL.md: the limits that it names are those of limits.hpp", "[protocol]") {
+  std::string page;
+  for (const auto& line : lines_of_the_page()) page += line + " ";
+  const auto says = [&](std::string_view text) {
+    CAPTURE(text);
+    CHECK(page.find(text) != page.npos);
+  };
+  CHECK((protocol_version == 1 && message_bytes_max == 8u << 20 && payload_bytes_max == 4u << 20));
+  says("A message is at most 8 MiB");
+  says("at most 4 MiB. It holds one msgpack value");
+  says("up to " + std::to_string(bundle_frames_max) + ", and closes a bundle once it has grown to " +
+       std::to_string(bundle_bytes_soft_max >> 10) + " KiB");
+  says("1 to " + std::to_string(name_bytes_max) + " bytes of UTF-8");
+  says("at most " + std::to_string(headers_bytes_max >> 10) + " KiB and " + std::to_string(headers_count_max) + " entries");
+  says("at most " + std::to_string(manifest_bytes_max >> 20) + " MiB");
+  says("array of maps, 1 to " + std::to_string(manifest_commands_max));
+  says("array of at most " + std::to_string(manifest_routes_max) + " str");
+  says("integer, 1 to " + std::to_string(slots_max) + "; default 1");
+  says("nest at most " + std::to_string(depth_max) + " deep");
+  says("one day (86 400 000)");
+}
