@@ -8,8 +8,9 @@
 
 namespace waggle::gateway {
 
-/// Null if the bytes are one msgpack value that a service may see: at most `wire::depth_max` levels, strings in UTF-8, no string
-/// twice as a key of one map, nothing after it; otherwise what is wrong, at `offset`. What comes as JSON keeps the same rules.
+/// Null if the bytes are one msgpack value that a service may see: at most `wire::depth_max` levels, strings in UTF-8,
+/// no string twice as a key of one map, nothing after it; otherwise what is wrong, at `offset`. What comes as JSON
+/// keeps the same rules.
 [[nodiscard]] const char* wrong_with_msgpack(std::string_view bytes, std::size_t& offset);
 
 /// The value that the steps lead to in a well-formed value, from map to map.

@@ -32,10 +32,12 @@ class config_reader {
     try {
       const auto documents = YAML::LoadAll(file.text);
       if (documents.size() > 1) return wrong(1, "the file holds several YAML documents; write one, without ---");
-      if (documents.empty() || documents[0].IsNull()) return wrong(1, "the file says nothing; write a list of routes under routes:");
+      if (documents.empty() || documents[0].IsNull())
+        return wrong(1, "the file says nothing; write a list of routes under routes:");
       read_document(documents[0]);
     } catch (const YAML::Exception& fault) {
-      wrong(fault.mark.is_null() ? 1 : fault.mark.line + 1, "this is not YAML (" + fault.msg + "); look for quotes, colons and the depth of lines");
+      wrong(fault.mark.is_null() ? 1 : fault.mark.line + 1,
+            "this is not YAML (" + fault.msg + "); look for quotes, colons and the depth of lines");
     }
   }
 
@@ -44,7 +46,9 @@ class config_reader {
     return tl::unexpected{std::move(errors_)};
   }
 
-  void wrong(int line, const std::string& message) { errors_.push_back(name_ + ':' + std::to_string(line) + ": " + message); }
+  void wrong(int line, const std::string& message) {
+    errors_.push_back(name_ + ':' + std::to_string(line) + ": " + message);
+  }
 
  private:
   void wrong(const YAML::Node& at, const std::string& message) { wrong(at.Mark().line + 1, message); }
@@ -55,13 +59,17 @@ class config_reader {
   };
 
   /// Where a value stands; an empty one, which the parser places at whatever comes next, stands with its key.
-  static int line_of(const YAML::Node& key, const YAML::Node& value) { return (value.IsNull() ? key : value).Mark().line + 1; }
+  static int line_of(const YAML::Node& key, const YAML::Node& value) {
+    return (value.IsNull() ? key : value).Mark().line + 1;
+  }
 
   /// The entries of a map by key; those that are none of `known` are told of.
-  std::map<std::string, entry> entries(const YAML::Node& node, const std::string& what, std::initializer_list<std::string_view> known) {
+  std::map<std::string, entry> entries(const YAML::Node& node, const std::string& what,
+                                       std::initializer_list<std::string_view> known) {
     std::map<std::string, entry> out;
     std::string listed;
-    for (const auto each : known) listed += (listed.empty() ? "" : each == *(known.end() - 1) ? " and " : ", ") + std::string{each};
+    for (const auto each : known)
+      listed += (listed.empty() ? "" : each == *(known.end() - 1) ? " and " : ", ") + std::string{each};
     for (const auto& pair : node) {
       const YAML::Node &name = pair.first, &value = pair.second;
       const std::string key = name.IsScalar() ? name.Scalar() : "";
@@ -79,9 +87,11 @@ class config_reader {
     const auto known = entries(document, "a file", {"routes"});
     const auto routes = known.find("routes");
     if (routes == known.end()) return wrong(document, "the file has no routes; write a list of them under routes:");
-    if (!routes->second.value.IsSequence()) return wrong(routes->second.line, "routes is no list; write each route after a dash, as in - route: GET /hello");
+    if (!routes->second.value.IsSequence())
+      return wrong(routes->second.line, "routes is no list; write each route after a dash, as in - route: GET /hello");
     for (const auto& each : routes->second.value) {
-      if (out_.routes.size() == config_routes_max) return wrong(each, "there are more than 16384 routes; write parameters, as in {id}");
+      if (out_.routes.size() == config_routes_max)
+        return wrong(each, "there are more than 16384 routes; write parameters, as in {id}");
       read_route(each);
     }
   }
@@ -101,7 +111,8 @@ class config_reader {
     const auto* call = text("call", "hello.say");
     const auto* budget = text("budget", "2s");
     const auto* summary = text("summary", "Greets somebody.");
-    if (!known.contains("route")) wrong(node, "the route has no method and path; write them, as in route: GET /things/{id}");
+    if (!known.contains("route"))
+      wrong(node, "the route has no method and path; write them, as in route: GET /things/{id}");
     if (!known.contains("call")) wrong(node, "the route calls nothing; write a command's name, as in call: hello.say");
 
     route_config out;
@@ -118,11 +129,13 @@ class config_reader {
     }
     if (call != nullptr) {
       out.command = *call;
-      if (!wire::is_name(*call)) wrong(known.at("call").line, quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
+      if (!wire::is_name(*call))
+        wrong(known.at("call").line, quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
     }
     if (budget != nullptr) {
       out.budget = waggle::detail::parse_duration(*budget);
-      if (!out.budget || *out.budget == std::chrono::milliseconds{0}) wrong(known.at("budget").line, quoted(*budget) + " is no budget; write 250ms, 2s, 5m or 1h, up to a day");
+      if (!out.budget || *out.budget == std::chrono::milliseconds{0})
+        wrong(known.at("budget").line, quoted(*budget) + " is no budget; write 250ms, 2s, 5m or 1h, up to a day");
     }
     if (summary != nullptr) {
       out.summary = *summary;
@@ -138,7 +151,9 @@ class config_reader {
     }
     const auto here = name_ + ':' + std::to_string(line);
     const auto [other, first] = places_.try_emplace(route.method + ' ' + route.path.shape(), here);
-    if (!first) wrong(line, route.method + ' ' + route.path.text() + " takes the same requests as the route at " + other->second + "; remove one");
+    if (!first)
+      wrong(line, route.method + ' ' + route.path.text() + " takes the same requests as the route at " + other->second +
+                      "; remove one");
   }
 
   void read_fields(const entry& fields, route_config& out, bool path_known) {
@@ -148,7 +163,9 @@ class config_reader {
       out.fields = route_config::whole_body{};
       return;
     }
-    if (!node.IsMap()) return wrong(fields.line, "fields is no map; write a source for each field, as in name: query.name, or fields: body");
+    if (!node.IsMap())
+      return wrong(fields.line,
+                   "fields is no map; write a source for each field, as in name: query.name, or fields: body");
     std::vector<field_binding> bindings;
     std::set<std::string> seen;
     for (const auto& pair : node) {
@@ -178,13 +195,15 @@ class config_reader {
       return out;
     }
     if (!node.IsMap()) {
-      wrong(written.line, "a field has no source; write one, as in query.name, {from: query.name, default: x} or {value: x}");
+      wrong(written.line,
+            "a field has no source; write one, as in query.name, {from: query.name, default: x} or {value: x}");
       return std::nullopt;
     }
     const auto known = entries(node, "a field", {"from", "default", "value"});
     const auto from = known.find("from"), otherwise = known.find("default"), value = known.find("value");
     if ((from == known.end()) == (value == known.end()) || (value != known.end() && otherwise != known.end())) {
-      wrong(node, "a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or {value: x}");
+      wrong(node,
+            "a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or {value: x}");
       return std::nullopt;
     }
     if (from != known.end()) {
@@ -232,7 +251,9 @@ class config_reader {
       return out;
     }
     if (name.empty() || (head != "path" && head != "query" && head != "header")) {
-      wrong(node, quoted(text) + " is no source; write path.NAME, query.NAME, header.NAME, body or body.NAME, or {value: ...} for a constant");
+      wrong(node, quoted(text) +
+                      " is no source; write path.NAME, query.NAME, header.NAME, body or body.NAME, or {value: ...} for "
+                      "a constant");
       return std::nullopt;
     }
     if (head == "path") {
@@ -241,7 +262,8 @@ class config_reader {
       if (!path_known || std::find(parameters.begin(), parameters.end(), name) != parameters.end()) return out;
       std::string listed;
       for (const auto& each : parameters) listed += (listed.empty() ? "" : ", ") + ("path." + each);
-      const std::string instead = listed.empty() ? "put {" + name + "} into the path, or write query." + name : "write " + listed;
+      const std::string instead =
+          listed.empty() ? "put {" + name + "} into the path, or write query." + name : "write " + listed;
       wrong(node, route.method + ' ' + route.path.text() + " has no parameter " + quoted(name) + "; " + instead);
       return std::nullopt;
     }

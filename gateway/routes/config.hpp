@@ -37,7 +37,8 @@ struct route_config {
   std::string command;
   std::optional<std::chrono::milliseconds> budget;
   std::string summary;
-  /// The payload is the body, the bindings' fields, or, when nothing is said, made the usual way (gateway/README.md, "Fields").
+  /// The payload is the body, the bindings' fields, or, when nothing is said, made the usual way (gateway/README.md,
+  /// "Fields").
   struct usual {};
   struct whole_body {};
   std::variant<usual, whole_body, std::vector<field_binding>> fields;
@@ -56,8 +57,8 @@ inline constexpr std::size_t config_bytes_max = 4u << 20;  // of one file
 inline constexpr std::size_t config_routes_max = 16'384;
 inline constexpr std::size_t route_fields_max = 256;
 
-/// All the files as one configuration, or everything that is wrong with them, each as "FILE:LINE: what is wrong; what to write
-/// instead".
+/// All the files as one configuration, or everything that is wrong with them, each as "FILE:LINE: what is wrong; what
+/// to write instead".
 [[nodiscard]] tl::expected<config, std::vector<std::string>> parse_config(std::span<const config_file> files);
 
 /// The same for files on disk.

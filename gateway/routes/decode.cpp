@@ -14,10 +14,11 @@ int hex_digit(char c) {
   return -1;
 }
 
-/// The text that `escaped` stands for: itself, or a view into `storage`, which must have room for it already, since views into
-/// it stay. Null `why` if it can be decoded.
+/// The text that `escaped` stands for: itself, or a view into `storage`, which must have room for it already, since
+/// views into it stay. Null `why` if it can be decoded.
 std::string_view decode(std::string_view escaped, bool plus_is_space, std::string& storage, const char*& why) {
-  const bool plain = std::none_of(escaped.begin(), escaped.end(), [&](char c) { return c == '%' || (plus_is_space && c == '+'); });
+  const bool plain =
+      std::none_of(escaped.begin(), escaped.end(), [&](char c) { return c == '%' || (plus_is_space && c == '+'); });
   std::string_view text = escaped;
   if (!plain) {
     const auto from = storage.size();
@@ -88,7 +89,8 @@ decoded_query::decoded_query(std::string_view query) {
     }
     parameters_.emplace_back(name, value);
   }
-  std::stable_sort(parameters_.begin(), parameters_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(parameters_.begin(), parameters_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
 }
 
 void decoded_query::find(std::string_view name, std::vector<std::string_view>& out) const {

@@ -13,16 +13,17 @@ namespace waggle::gateway {
 
 inline constexpr std::size_t query_parameters_max = 256;
 
-/// A request's path, cut at its slashes and then decoded, once and segment by segment: an escaped slash is part of a segment,
-/// never between two. What is matched, shown and handed to a service are these same texts. Points into the path it is made of.
+/// A request's path, cut at its slashes and then decoded, once and segment by segment: an escaped slash is part of a
+/// segment, never between two. What is matched, shown and handed to a service are these same texts. Points into the
+/// path it is made of.
 class decoded_path {
  public:
   explicit decoded_path(std::string_view path);
   decoded_path(const decoded_path&) = delete;
   decoded_path& operator=(const decoded_path&) = delete;
 
-  /// Null if all is well; otherwise why no service may see this path: an escape that is none, a zero byte, text that is not
-  /// UTF-8, or a segment `.` or `..`, however it is written.
+  /// Null if all is well; otherwise why no service may see this path: an escape that is none, a zero byte, text that is
+  /// not UTF-8, or a segment `.` or `..`, however it is written.
   [[nodiscard]] const char* why() const { return why_; }
   /// More segments than any route has.
   [[nodiscard]] bool too_long() const { return too_long_; }
@@ -37,8 +38,8 @@ class decoded_path {
   bool too_long_ = false;
 };
 
-/// A request's query as `application/x-www-form-urlencoded`: `+` is a space. Parameters of one name are next to each other, in
-/// the order in which they came. Points into the query it is made of.
+/// A request's query as `application/x-www-form-urlencoded`: `+` is a space. Parameters of one name are next to each
+/// other, in the order in which they came. Points into the query it is made of.
 class decoded_query {
  public:
   explicit decoded_query(std::string_view query);
@@ -48,7 +49,9 @@ class decoded_query {
   /// Null if all is well.
   [[nodiscard]] const char* why() const { return why_; }
   /// By name.
-  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& parameters() const { return parameters_; }
+  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& parameters() const {
+    return parameters_;
+  }
   /// Appends the values of one name.
   void find(std::string_view name, std::vector<std::string_view>& out) const;
 

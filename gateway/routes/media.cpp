@@ -96,9 +96,11 @@ body_format body_format_of(std::optional<std::string_view> content_type) {
   while (!left.empty()) {
     const auto parameter = next_part(left, ';');
     const auto equals = parameter.find('=');
-    if (!json || equals == std::string_view::npos || !equal_without_case(parameter.substr(0, equals), "charset")) continue;
+    if (!json || equals == std::string_view::npos || !equal_without_case(parameter.substr(0, equals), "charset"))
+      continue;
     auto charset = parameter.substr(equals + 1);
-    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"') charset = charset.substr(1, charset.size() - 2);
+    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"')
+      charset = charset.substr(1, charset.size() - 2);
     if (!equal_without_case(charset, "utf-8") && !equal_without_case(charset, "us-ascii")) return body_format::other;
   }
   if (json) return body_format::json;

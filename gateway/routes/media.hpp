@@ -21,8 +21,8 @@ enum class reply_format : std::uint8_t { json, vnd_msgpack, msgpack };
   return "application/json";
 }
 
-/// What the Accept fields ask for (RFC 9110, section 12.5.1): the highest quality wins, JSON among equals. JSON also when there
-/// is no Accept, or none of it can be read. Nothing when what can be read rules out all of them.
+/// What the Accept fields ask for (RFC 9110, section 12.5.1): the highest quality wins, JSON among equals. JSON also
+/// when there is no Accept, or none of it can be read. Nothing when what can be read rules out all of them.
 [[nodiscard]] std::optional<reply_format> negotiate(const std::vector<front::header>& headers);
 
 enum class body_format : std::uint8_t { json, msgpack, other };

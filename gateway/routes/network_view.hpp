@@ -33,8 +33,8 @@ struct network_view {
   std::vector<service_view> services;
 };
 
-/// The view from the reply's payload, or INTERNAL with what is wrong and where. Entries of a newer broker that are not known here
-/// are stepped over.
+/// The view from the reply's payload, or INTERNAL with what is wrong and where. Entries of a newer broker that are not
+/// known here are stepped over.
 [[nodiscard]] result<network_view> read_network_view(std::string_view msgpack);
 
 }  // namespace waggle::gateway

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -98,7 +99,8 @@ class document {
     if (added) {
       std::string wanted = from.what.command + '.' + which;
       for (char& c : wanted) {
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+                           c == '_' || c == '-';
         if (!plain) c = '_';
       }
       const auto name = unique(component_names_, wanted);
@@ -140,6 +142,7 @@ class document {
     const auto parameters = from.what.path.parameters();
     if (const auto* fields = std::get_if<std::vector<field_binding>>(&from.what.fields)) {
       for (const auto& each : *fields) in.add(each);
+      if (in.body_fields.schema || !in.body_fields.entries.empty()) in.body = in.body_fields.shown();
     } else if (std::holds_alternative<route_config::whole_body>(from.what.fields)) {
       in.body = reference(request_at);
       in.body_required = !in.required.empty();
@@ -182,7 +185,8 @@ class document {
     }
 
     /// Of one field of the payload; a text if it is not known.
-    [[nodiscard]] json_value schema_of(const std::string& field, const json_value& otherwise = {{"type", "string"}}) const {
+    [[nodiscard]] json_value schema_of(const std::string& field,
+                                       const json_value& otherwise = {{"type", "string"}}) const {
       if (!request.is_object()) return otherwise;
       const auto properties = request.find("properties");
       if (properties == request.end() || !properties->is_object() || !properties->contains(field)) return otherwise;
@@ -243,25 +247,30 @@ class document {
 
     void add_body(const field_binding& field, bool needed) {
       body_required = body_required || needed;
-      if (body.is_null()) body = {{"type", "object"}};
-      if (field.source.steps.empty()) {
-        body = schema_of(field.field, json_value::object());
-        whole = true;
-      }
-      if (whole) return;
-      json_value* at = &body;
+      body_node* at = &body_fields;
       for (const auto& step : field.source.steps) {
-        json_value& object = *at;
-        if (!object.contains("type")) object["type"] = "object";
-        if (needed && (!object.contains("required") ||
-                       std::find(object["required"].begin(), object["required"].end(), step) == object["required"].end())) {
-          object["required"].push_back(step);
-        }
-        at = &object["properties"][step];
-        if (at->is_null()) *at = json_value::object();
+        at = &at->entries[step];
+        at->needed = at->needed || needed;
       }
-      if (at->empty()) *at = schema_of(field.field, json_value::object());
+      if (!at->schema) at->schema = schema_of(field.field, json_value::object());
     }
+
+    /// The body that fields are taken from: where one field is a whole value, others may be parts of it.
+    struct body_node {
+      std::map<std::string, body_node> entries;
+      std::optional<json_value> schema;
+      bool needed = false;
+
+      [[nodiscard]] json_value shown() const {
+        if (schema) return *schema;
+        json_value out = {{"type", "object"}};
+        for (const auto& [name, entry] : entries) {
+          if (entry.needed) out["required"].push_back(name);
+        }
+        for (const auto& [name, entry] : entries) out["properties"][name] = entry.shown();
+        return out;
+      }
+    };
 
     const json_value& request;
     const std::string& request_at;
@@ -270,7 +279,7 @@ class document {
     std::vector<json_value> others;  // query parameters and headers
     json_value body;
     bool body_required = false;
-    bool whole = false;
+    body_node body_fields;
   };
 
   json_value out_;

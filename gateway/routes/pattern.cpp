@@ -32,10 +32,14 @@ std::optional<std::string> wrong_with_text(std::string_view segment) {
   if (segment.find_first_of("{}") != std::string_view::npos) {
     return "the segment " + quoted + " mixes text and a parameter; write /{name}/ with slashes around it";
   }
-  if (segment.front() == ':') return quoted + " is a text, not a parameter; write {" + std::string{segment.substr(1)} + "}";
-  if (segment == "*" || segment == "**") return "there are no wildcards; write a parameter, as in {name}, for each segment";
-  if (segment == "." || segment == "..") return "a path with " + quoted + " matches no request; write the path it leads to";
-  if (segment.find('%') != std::string_view::npos) return "the segment " + quoted + " is escaped; write what it stands for";
+  if (segment.front() == ':')
+    return quoted + " is a text, not a parameter; write {" + std::string{segment.substr(1)} + "}";
+  if (segment == "*" || segment == "**")
+    return "there are no wildcards; write a parameter, as in {name}, for each segment";
+  if (segment == "." || segment == "..")
+    return "a path with " + quoted + " matches no request; write the path it leads to";
+  if (segment.find('%') != std::string_view::npos)
+    return "the segment " + quoted + " is escaped; write what it stands for";
   const bool plain = std::none_of(segment.begin(), segment.end(), [](char c) {
     return (c >= 0 && c <= 0x20) || c == 0x7f || std::string_view{"?#\\\"<>^`|"}.find(c) != std::string_view::npos;
   });
@@ -89,16 +93,19 @@ tl::expected<route_pattern, std::string> parse_route(std::string_view route) {
     const auto segment = left.substr(0, left.find('/'));
     left.remove_prefix(segment.size());
     if (segment.empty()) {
-      return failed{"the path \"" + std::string{path} + "\" has an empty segment; write one slash between two segments and none at the end"};
+      return failed{"the path \"" + std::string{path} +
+                    "\" has an empty segment; write one slash between two segments and none at the end"};
     }
     if (segment.front() == '{' && segment.back() == '}') {
       const auto name = segment.substr(1, segment.size() - 2);
       if (!is_parameter_name(name)) {
-        return failed{'"' + std::string{name} + "\" is no name of a parameter; write letters, digits, _ and -, a letter first"};
+        return failed{'"' + std::string{name} +
+                      "\" is no name of a parameter; write letters, digits, _ and -, a letter first"};
       }
       for (const auto& each : out.path.segments) {
         if (each.parameter && each.text == name) {
-          return failed{"the parameter \"" + std::string{name} + "\" stands twice in the path; name one of them otherwise"};
+          return failed{"the parameter \"" + std::string{name} +
+                        "\" stands twice in the path; name one of them otherwise"};
         }
       }
       out.path.segments.push_back({std::string{name}, true});

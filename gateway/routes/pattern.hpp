@@ -35,7 +35,8 @@ struct route_pattern {
 /// "GET /things/{id}" in its parts, or what is wrong with it and what to write instead.
 [[nodiscard]] tl::expected<route_pattern, std::string> parse_route(std::string_view route);
 
-/// Paths that the gateway itself answers; no route may take them. A route of parameters may match them, but is not asked.
+/// Paths that the gateway itself answers; no route may take them. A route of parameters may match them, but is not
+/// asked.
 inline constexpr std::string_view reserved_paths[] = {"/livez", "/readyz", "/openapi.json"};
 
 [[nodiscard]] bool is_reserved(const path_pattern& path);

@@ -16,14 +16,6 @@ namespace {
 
 using part = field_source::part;
 
-text_rule rule_for(const json_value& schema, const std::string& property) {
-  if (!schema.is_object()) return {};
-  const auto properties = schema.find("properties");
-  if (properties == schema.end() || !properties->is_object()) return {};
-  const auto at = properties->find(property);
-  return at == properties->end() ? text_rule{} : text_rule{*at, schema};
-}
-
 std::size_t segment_of(const path_pattern& path, const std::string& parameter) {
   for (std::size_t i = 0; i < path.segments.size(); ++i) {
     if (path.segments[i].parameter && path.segments[i].text == parameter) return i;
@@ -33,10 +25,11 @@ std::size_t segment_of(const path_pattern& path, const std::string& parameter) {
 
 }  // namespace
 
-payload_plan::payload_plan(const route_config& route, const json_value& request_schema) : command_{route.command} {
+payload_plan::payload_plan(const route_config& route, std::shared_ptr<const text_rules> rules)
+    : command_{route.command}, rules_{std::move(rules)} {
   if (const auto* bindings = std::get_if<std::vector<field_binding>>(&route.fields)) {
     for (const auto& each : *bindings) {
-      fields_.push_back({each, segment_of(route.path, each.source.name), rule_for(request_schema, each.field)});
+      fields_.push_back({each, segment_of(route.path, each.source.name), &rule_for(each.field)});
       reads_query_ = reads_query_ || each.source.from == part::query;
       reads_body_ = reads_body_ || each.source.from == part::body;
     }
@@ -50,13 +43,15 @@ payload_plan::payload_plan(const route_config& route, const json_value& request_
   reads_query_ = route.method == "GET" || route.method == "DELETE";
   reads_body_ = !reads_query_;
   shape_ = reads_query_ ? shape::usual_query : shape::usual_body;
-  for (const auto& name : route.path.parameters()) {
-    parameters_.push_back({name, segment_of(route.path, name), rule_for(request_schema, name)});
-  }
-  if (!reads_query_ || !request_schema.is_object()) return;
-  const auto properties = request_schema.find("properties");
-  if (properties == request_schema.end() || !properties->is_object()) return;
-  for (const auto& [name, schema] : properties->items()) properties_.emplace(name, text_rule{schema, request_schema});
+  for (const auto& name : route.path.parameters())
+    parameters_.push_back({name, segment_of(route.path, name), &rule_for(name)});
+}
+
+const text_rule& payload_plan::rule_for(std::string_view field) const {
+  static const text_rule any;
+  if (!rules_) return any;
+  const auto at = rules_->find(field);
+  return at == rules_->end() ? any : at->second;
 }
 
 /// One request on its way to a payload.
@@ -90,7 +85,11 @@ class payload_plan::attempt {
 
   /// The body as msgpack that keeps the rules, or the answer to one that does not.
   std::optional<front::response> read_body() {
-    switch (body_format_of(content_type())) {
+    if (const auto coding = header("content-encoding");
+        coding && !front::syntax::equal_without_case(*coding, "identity")) {
+      return refusal(415, "a body comes as it is; leave Content-Encoding away");
+    }
+    switch (body_format_of(header("content-type"))) {
       case body_format::json: {
         auto bytes = wire::json_to_msgpack(in_.body);
         if (!bytes) return problem_of({status::invalid_argument, "the body is " + bytes.error().message});
@@ -116,9 +115,9 @@ class payload_plan::attempt {
     return std::nullopt;
   }
 
-  [[nodiscard]] std::optional<std::string_view> content_type() const {
-    for (const auto& header : in_.headers) {
-      if (front::syntax::equal_without_case(header.name, "content-type")) return header.value;
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
+    for (const auto& each : in_.headers) {
+      if (front::syntax::equal_without_case(each.name, name)) return each.value;
     }
     return std::nullopt;
   }
@@ -133,7 +132,8 @@ class payload_plan::attempt {
     return false;
   }
 
-  void write(map_builder& map, const text_rule& rule, const std::string& field, std::string_view where, std::string_view name) {
+  void write(map_builder& map, const text_rule& rule, const std::string& field, std::string_view where,
+             std::string_view name) {
     value_.clear();
     if (!convert(rule, field, where, name)) return;
     map.key(field);
@@ -143,12 +143,13 @@ class payload_plan::attempt {
   void write_parameters(map_builder& map) {
     for (const auto& each : plan_.parameters_) {
       texts_.assign(1, path_[each.segment]);
-      write(map, each.rule, each.name, "path parameter", each.name);
+      write(map, *each.rule, each.name, "path parameter", each.name);
     }
   }
 
   [[nodiscard]] bool is_parameter(std::string_view name) const {
-    return std::any_of(plan_.parameters_.begin(), plan_.parameters_.end(), [&](const auto& each) { return each.name == name; });
+    return std::any_of(plan_.parameters_.begin(), plan_.parameters_.end(),
+                       [&](const auto& each) { return each.name == name; });
   }
 
   void write_query() {
@@ -160,9 +161,7 @@ class payload_plan::attempt {
       texts_.clear();
       for (; i < all.size() && all[i].first == name; ++i) texts_.push_back(all[i].second);
       if (is_parameter(name)) continue;
-      static const text_rule any;
-      const auto known = plan_.properties_.find(name);
-      write(map, known == plan_.properties_.end() ? any : known->second, std::string{name}, "query parameter", name);
+      write(map, plan_.rule_for(name), std::string{name}, "query parameter", name);
     }
     map.finish();
   }
@@ -200,12 +199,12 @@ class payload_plan::attempt {
       switch (source.from) {
         case part::path:
           texts_.push_back(path_[each.segment]);
-          write(map, each.rule, field, "path parameter", source.name);
+          write(map, *each.rule, field, "path parameter", source.name);
           continue;
         case part::query: query_.find(source.name, texts_); break;
         case part::header:
-          for (const auto& header : in_.headers) {
-            if (front::syntax::equal_without_case(header.name, source.name)) texts_.push_back(header.value);
+          for (const auto& [name, value] : in_.headers) {
+            if (front::syntax::equal_without_case(name, source.name)) texts_.push_back(value);
           }
           break;
         case part::body:
@@ -218,7 +217,7 @@ class payload_plan::attempt {
         case part::constant: break;
       }
       if (!texts_.empty()) {
-        write(map, each.rule, field, source.from == part::query ? "query parameter" : "header", source.name);
+        write(map, *each.rule, field, source.from == part::query ? "query parameter" : "header", source.name);
       } else if (otherwise) {
         map.key(field);
         out_ += *otherwise;
@@ -239,7 +238,8 @@ class payload_plan::attempt {
   error wrong_;
 };
 
-tl::expected<std::string, front::response> payload_plan::payload(const front::request& in, const decoded_path& path) const {
+tl::expected<std::string, front::response> payload_plan::payload(const front::request& in,
+                                                                 const decoded_path& path) const {
   return attempt{*this, in, path}.run();
 }
 

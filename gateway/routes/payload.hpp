@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,14 +17,16 @@
 
 namespace waggle::gateway {
 
-/// How the requests of one route become payloads: the route's fields, bound once to its path and to its command's schema.
+/// How the requests of one route become payloads: the route's fields, bound once to its path and to its command's
+/// schema.
 class payload_plan {
  public:
-  /// `request_schema` is null when the command's is not known.
-  payload_plan(const route_config& route, const json_value& request_schema);
+  /// `rules` are those of the command's fields; null when no worker serves it.
+  payload_plan(const route_config& route, std::shared_ptr<const text_rules> rules);
 
   /// One msgpack value, or the answer that says why there is none: 400 or 415.
-  [[nodiscard]] tl::expected<std::string, front::response> payload(const front::request& in, const decoded_path& path) const;
+  [[nodiscard]] tl::expected<std::string, front::response> payload(const front::request& in,
+                                                                   const decoded_path& path) const;
 
  private:
   class attempt;
@@ -37,20 +40,22 @@ class payload_plan {
   struct parameter {
     std::string name;
     std::size_t segment;
-    text_rule rule;
+    const text_rule* rule;
   };
   struct bound_field {
     field_binding binding;
-    std::size_t segment = 0;  // of a path parameter
-    text_rule rule;
+    std::size_t segment;  // of a path parameter
+    const text_rule* rule;
   };
+
+  [[nodiscard]] const text_rule& rule_for(std::string_view field) const;
 
   std::string command_;
   shape shape_ = shape::bound;
   bool reads_query_ = false;
   bool reads_body_ = false;
   std::vector<parameter> parameters_;
-  std::map<std::string, text_rule, std::less<>> properties_;
+  std::shared_ptr<const text_rules> rules_;
   std::vector<bound_field> fields_;
 };
 

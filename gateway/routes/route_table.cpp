@@ -49,8 +49,9 @@ route_table::route_table(const config& routes, const network_view& network, std:
   for (const auto* service : services) {
     for (const auto& each : service->commands) {
       if (commands.contains(each.name)) continue;
-      commands.emplace(each.name, std::make_shared<const command_info>(command_info{
-                                      service->service, each.doc, each.retry, each.streams, schema_of(each.request), schema_of(each.reply)}));
+      commands.emplace(each.name, std::make_shared<const command_info>(
+                                      command_info{service->service, each.doc, each.retry, each.streams,
+                                                   schema_of(each.request), schema_of(each.reply)}));
     }
   }
   for (const auto& each : routes.routes) {
@@ -61,7 +62,8 @@ route_table::route_table(const config& routes, const network_view& network, std:
     for (const auto& command : service->commands) {
       for (const auto& text : command.http) {
         const auto leave_out = [&](const std::string& why) {
-          warnings.push_back("service " + service->service + ", command " + command.name + ": the route \"" + text + "\" is left out: " + why);
+          warnings.push_back("service " + service->service + ", command " + command.name + ": the route \"" + text +
+                             "\" is left out: " + why);
         };
         auto pattern = parse_route(text);
         if (!pattern) {
@@ -71,8 +73,8 @@ route_table::route_table(const config& routes, const network_view& network, std:
         } else if (routes_.size() >= routes_max) {
           leave_out("there are more than " + std::to_string(routes_max) + " routes");
         } else {
-          const auto* other = add({std::move(pattern->method), std::move(pattern->path), command.name, {}, {}, {}}, false,
-                                  commands.at(command.name));
+          const auto* other = add({std::move(pattern->method), std::move(pattern->path), command.name, {}, {}, {}},
+                                  false, commands.at(command.name));
           if (other == nullptr || other->configured || other->what.command == command.name) continue;
           const std::string owner = other->command ? "service " + other->command->service + ", " : "";
           leave_out(owner + "command " + other->what.command + " has it already");
@@ -86,7 +88,8 @@ const route* route_table::add(route_config what, bool configured, std::shared_pt
   std::uint32_t at = 0;
   for (const auto& segment : what.path.segments) {
     const auto next = static_cast<std::uint32_t>(nodes_.size());
-    std::uint32_t& child = segment.parameter ? nodes_[at].parameter : nodes_[at].texts.try_emplace(segment.text, none).first->second;
+    std::uint32_t& child =
+        segment.parameter ? nodes_[at].parameter : nodes_[at].texts.try_emplace(segment.text, none).first->second;
     at = child == none ? child = next : child;
     if (at == next) nodes_.emplace_back();
   }
@@ -94,8 +97,10 @@ const route* route_table::add(route_config what, bool configured, std::shared_pt
     if (routes_[i].what.method == what.method) return &routes_[i];
   }
   nodes_[at].routes.push_back(static_cast<std::uint32_t>(routes_.size()));
-  payload_plan plan{what, command ? command->request : json_value{}};
-  routes_.push_back({std::move(what), configured, std::move(command), std::move(plan)});
+  auto rules = command ? std::shared_ptr<const text_rules>{command, &command->rules} : nullptr;
+  payload_plan plan{what, std::move(rules)};
+  auto text = what.method + ' ' + what.path.text();
+  routes_.push_back({std::move(what), std::move(text), configured, std::move(command), std::move(plan)});
   return nullptr;
 }
 

@@ -25,27 +25,26 @@ struct command_info {
   bool streams = false;
   json_value request;
   json_value reply;
+  text_rules rules = rules_of(request);
 };
 
 struct route {
   route_config what;
+  std::string text;                             ///< as in "GET /things/{id}"
   bool configured = false;                      ///< by a file, not by a manifest
   std::shared_ptr<const command_info> command;  ///< null when no worker serves it
   payload_plan plan;
-
-  /// As in "GET /things/{id}".
-  [[nodiscard]] std::string text() const { return what.method + ' ' + what.path.text(); }
 };
 
 inline constexpr std::size_t routes_max = 65'536;
 
-/// All the routes there are, and which of them a request takes. A text in a path is preferred to a parameter, from the left;
-/// among the routes of the request's method only.
+/// All the routes there are, and which of them a request takes. A text in a path is preferred to a parameter, from the
+/// left; among the routes of the request's method only.
 class route_table {
  public:
-  /// Routes of the configuration stand before those of manifests with the same method and path. Of two manifests the one whose
-  /// service comes first by name and version keeps the route. Each route that is left out for another reason than the
-  /// configuration is told of in `warnings`.
+  /// Routes of the configuration stand before those of manifests with the same method and path. Of two manifests the
+  /// one whose service comes first by name and version keeps the route. Each route that is left out for another reason
+  /// than the configuration is told of in `warnings`.
   route_table(const config& routes, const network_view& network, std::vector<std::string>& warnings);
 
   struct found {

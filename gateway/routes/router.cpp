@@ -12,7 +12,9 @@
 
 namespace waggle::gateway {
 
-router::router(config routes, router_options options) : config_{std::move(routes)}, options_{std::move(options)} { update({}); }
+router::router(config routes, router_options options) : config_{std::move(routes)}, options_{std::move(options)} {
+  update({});
+}
 router::router(router&&) noexcept = default;
 router& router::operator=(router&&) noexcept = default;
 router::~router() = default;
@@ -29,13 +31,15 @@ std::variant<planned_call, front::response> router::plan(const front::request& i
     out.headers.emplace_back("Allow", std::move(methods));
     return out;
   };
-  if (in.method == "OPTIONS" && in.path == "*") return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, table_->methods());
+  if (in.method == "OPTIONS" && in.path == "*")
+    return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, table_->methods());
   const decoded_path path{in.path};
   if (path.why() != nullptr) return refusal(400, std::string{"the path cannot be read: "} + path.why());
   auto [route, allow] = table_->find(in.method, path);
   if (route == nullptr) {
     if (allow.empty()) return refusal(404, "no route takes this path");
-    if (in.method == "OPTIONS") return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(allow));
+    if (in.method == "OPTIONS")
+      return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(allow));
     return allowing(refusal(405, "no route of this path takes this method"), std::move(allow));
   }
   const auto reply = negotiate(in.headers);
@@ -46,8 +50,12 @@ std::variant<planned_call, front::response> router::plan(const front::request& i
   }
   auto payload = route->plan.payload(in, path);
   if (!payload) return std::move(payload.error());
-  return planned_call{route->what.command, std::move(*payload),       route->what.budget.value_or(options_.budget),
-                      *reply,              route->command && route->command->streams, route->text()};
+  return planned_call{route->what.command,
+                      std::move(*payload),
+                      route->what.budget.value_or(options_.budget),
+                      *reply,
+                      route->command && route->command->streams,
+                      route->text};
 }
 
 front::response router::answer(const planned_call& call, const result<std::string>& payload) {
@@ -58,7 +66,8 @@ front::response router::answer(const planned_call& call, const result<std::strin
   if (!payload) {
     out = problem_of(payload.error());
   } else {
-    const std::string_view value = payload->empty() ? std::string_view{"\xc0"} : *payload;  // a worker that says nothing says nil
+    const std::string_view value =
+        payload->empty() ? std::string_view{"\xc0"} : *payload;  // a worker that says nothing says nil
     if (call.reply == reply_format::json) {
       if (auto text = wire::try_msgpack_to_json(value)) {
         out.content_type = media_type(call.reply);

@@ -35,8 +35,8 @@ struct planned_call {
   std::string route;     ///< as in "GET /things/{id}": for logs and counters, bounded by the number of routes
 };
 
-/// Turns HTTP requests into calls and their outcomes into answers. No socket, thread, clock or log; equal inputs give equal
-/// outputs. One object for one reactor thread.
+/// Turns HTTP requests into calls and their outcomes into answers. No socket, thread, clock or log; equal inputs give
+/// equal outputs. One object for one reactor thread.
 class router {
  public:
   explicit router(config routes = {}, router_options options = {});
@@ -47,14 +47,15 @@ class router {
   /// Takes the network as it is now. Returns, for the log, each route of a manifest that is left out and why.
   std::vector<std::string> update(const network_view& network);
 
-  /// The call that a request stands for, or the answer when there is none: no such route (404, 405), OPTIONS (204), a request
-  /// that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
+  /// The call that a request stands for, or the answer when there is none: no such route (404, 405), OPTIONS (204), a
+  /// request that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
   [[nodiscard]] std::variant<planned_call, front::response> plan(const front::request& in) const;
 
   /// The answer to a call that has ended: its reply's payload (an empty one stands for nil), or what went wrong.
   [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string>& payload);
 
-  /// The OpenAPI 3.1 document of the routes as they are now, as JSON. Made when first asked for, then kept until `update`.
+  /// The OpenAPI 3.1 document of the routes as they are now, as JSON. Made when first asked for, then kept until
+  /// `update`.
   [[nodiscard]] const std::string& openapi() const;
 
   [[nodiscard]] const route_table& table() const { return *table_; }

@@ -10,9 +10,6 @@
 namespace waggle::gateway {
 namespace {
 
-/// Of one rule. References make a small schema endlessly deep, or broad; a worker's manifest may hold any.
-constexpr int schema_visits_max = 256;
-
 /// The schema that a reference within the same document names; null if there is none.
 const json_value* resolve(const json_value& reference, const json_value& root) {
   if (!reference.is_string()) return nullptr;
@@ -47,8 +44,13 @@ void text_rule::read(const json_value& schema, const json_value& root, int& visi
   const auto add_type = [&](const json_value& type) {
     if (!type.is_string()) return;
     const auto& text = type.get_ref<const std::string&>();
-    constexpr std::array<std::pair<std::string_view, std::uint8_t>, 7> names{{{"integer", integer}, {"number", number},
-        {"boolean", boolean}, {"string", string}, {"null", null}, {"array", list}, {"object", object}}};
+    constexpr std::array<std::pair<std::string_view, std::uint8_t>, 7> names{{{"integer", integer},
+                                                                              {"number", number},
+                                                                              {"boolean", boolean},
+                                                                              {"string", string},
+                                                                              {"null", null},
+                                                                              {"array", list},
+                                                                              {"object", object}}};
     for (const auto& [known, bit] : names) {
       if (text == known) types_ |= bit;
     }
@@ -62,10 +64,20 @@ void text_rule::read(const json_value& schema, const json_value& root, int& visi
   }
   const auto add_value = [&](const json_value& value) {
     enumerated_ = true;
-    if (auto bytes = wire::json_to_msgpack(value.dump())) values_.push_back(std::move(*bytes));
+    auto bytes = open_ ? failure(status::out_of_range, "") : wire::json_to_msgpack(value.dump());
+    if (bytes && bytes->size() <= schema_value_bytes_max && values_.size() < schema_values_max) {
+      values_.push_back(std::move(*bytes));
+    } else {
+      open_ = true;
+    }
     if (schema.contains("type")) return;
-    types_ |= value.is_string() ? string : value.is_number_integer() ? integer : value.is_number() ? number
-              : value.is_boolean() ? boolean : value.is_null() ? null : value.is_array() ? list : object;
+    types_ |= value.is_string()           ? string
+              : value.is_number_integer() ? integer
+              : value.is_number()         ? number
+              : value.is_boolean()        ? boolean
+              : value.is_null()           ? null
+              : value.is_array()          ? list
+                                          : object;
   };
   if (const auto at = schema.find("enum"); at != schema.end() && at->is_array()) {
     for (const auto& each : *at) add_value(each);
@@ -77,7 +89,8 @@ void text_rule::read(const json_value& schema, const json_value& root, int& visi
     items_[0].read(*at, root, visits_left);
   }
   for (const char* const either : {"anyOf", "oneOf"}) {
-    if (const auto at = schema.find(either); at != schema.end() && at->is_array()) merge_alternatives(*at, root, visits_left);
+    if (const auto at = schema.find(either); at != schema.end() && at->is_array())
+      merge_alternatives(*at, root, visits_left);
   }
   if (const auto at = schema.find("allOf"); at != schema.end() && at->is_array()) {
     for (const auto& each : *at) {
@@ -98,6 +111,8 @@ void text_rule::merge_alternatives(const json_value& alternatives, const json_va
     if (items_.empty()) items_ = std::move(branch.items_);
     if (branch.types_ == null) continue;
     all_enumerated = all_enumerated && branch.enumerated_;
+    open_ = open_ || branch.open_ || values.size() + branch.values_.size() > schema_values_max;
+    if (open_) continue;
     for (auto& value : branch.values_) values.push_back(std::move(value));
   }
   if (!all_enumerated || values.empty()) return;
@@ -120,10 +135,12 @@ void text_rule::describe() {
   add(boolean, "true or false");
   add(string, "a text");
   if (types.empty() && (types_ & list) != 0) types = "a list of which each is " + items_[0].expected_.substr(9);
-  if (types.empty()) types = (types_ & object) != 0 ? "an object, which only a body can carry" : "an empty text, for null";
-  if (enumerated_) {
+  if (types.empty())
+    types = (types_ & object) != 0 ? "an object, which only a body can carry" : "an empty text, for null";
+  if (enumerated_ && !open_) {
     std::string listed;
-    for (std::size_t i = 0; i < values_.size() && i < 16; ++i) listed += (i == 0 ? "" : ", ") + wire::msgpack_to_json(values_[i]);
+    for (std::size_t i = 0; i < values_.size() && i < 16; ++i)
+      listed += (i == 0 ? "" : ", ") + wire::msgpack_to_json(values_[i]);
     if (values_.size() > 16) listed += ", ...";
     if (!listed.empty()) types = "one of " + listed;
   }
@@ -187,7 +204,19 @@ bool text_rule::append_one(std::string& out, std::string_view text) const {
 }
 
 bool text_rule::allowed(std::string_view value) const {
-  return !enumerated_ || std::find(values_.begin(), values_.end(), value) != values_.end();
+  return !enumerated_ || open_ || std::find(values_.begin(), values_.end(), value) != values_.end();
+}
+
+text_rules rules_of(const json_value& schema) {
+  text_rules out;
+  if (!schema.is_object()) return out;
+  const auto properties = schema.find("properties");
+  if (properties == schema.end() || !properties->is_object()) return out;
+  for (const auto& [name, each] : properties->items()) {
+    if (out.size() == schema_properties_max) break;
+    out.emplace(name, text_rule{each, schema});
+  }
+  return out;
 }
 
 }  // namespace waggle::gateway

@@ -14,7 +14,8 @@ namespace waggle::gateway {
 namespace {
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return text;
 }
 
@@ -25,7 +26,9 @@ bool one_of(std::string_view text, std::initializer_list<std::string_view> all) 
 /// Whether some reader of YAML would take the text for a number, in whatever base.
 bool resembles_number(std::string_view text) {
   if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
-  const auto all_of = [&](std::string_view characters) { return text.find_first_not_of(characters) == std::string_view::npos; };
+  const auto all_of = [&](std::string_view characters) {
+    return text.find_first_not_of(characters) == std::string_view::npos;
+  };
   if (text.starts_with("0x")) return text.remove_prefix(2), all_of("0123456789abcdef_");
   if (text.starts_with("0o")) return text.remove_prefix(2), all_of("01234567_");
   if (text.empty() || text.find_first_of("0123456789") > (text[0] == '.' ? 1u : 0u)) return false;

@@ -20,14 +20,17 @@ using nlohmann::json;
 
 /// The network that a JSON text describes in the form of `waggle.services`.
 inline network_view network(std::string_view services) {
-  const std::string text = R"({"revision":"b:1","broker":{"instance":"b","version":"1"},"services":)" + std::string{services} + "}";
+  const std::string text =
+      R"({"revision":"b:1","broker":{"instance":"b","version":"1"},"services":)" + std::string{services} + "}";
   return read_network_view(wire::json_to_msgpack(text).value()).value();
 }
 
 /// One service `shop` with one command, its routes and its request schema.
-inline network_view one_command(std::string_view routes, std::string_view schema = "null", std::string_view name = "shop.do") {
-  return network(R"([{"service":"shop","version":"1","commands":[{"name":")" + std::string{name} + R"(","retry":"once","http":)" +
-                 std::string{routes} + R"(,"request":)" + std::string{schema} + R"(}],"instances":[]}])");
+inline network_view one_command(std::string_view routes, std::string_view schema = "null",
+                                std::string_view name = "shop.do") {
+  return network(R"([{"service":"shop","version":"1","commands":[{"name":")" + std::string{name} +
+                 R"(","retry":"once","http":)" + std::string{routes} + R"(,"request":)" + std::string{schema} +
+                 R"(}],"instances":[]}])");
 }
 
 inline config configured(std::string text) {

@@ -108,7 +108,7 @@ TEST_CASE("json: headers take their smallest form whatever the count and the nes
     for (std::size_t i = 0; i < count; ++i) {
       array.push_back(i % 7);
       object["k" + std::to_string(i)] = i;
-      if (i < 40) nested.push_back({array, object, i});
+      if (i < 8) nested.push_back({array, object, i});
     }
     for (const auto& document : {array, object, nested}) {
       const auto expected = json::to_msgpack(document);

@@ -46,14 +46,16 @@ TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and docu
   const auto document = document_of(table);
   const auto& get = document.at("paths").at("/things/{id}").at("get");
   CHECK(get.at("tags") == json::parse(R"(["shop"])"));
-  CHECK(get.at("description") == "Finds one thing.\n\nThe answer holds what the command sent before its reply, in order, and the reply.");
+  CHECK(get.at("description") ==
+        "Finds one thing.\n\nThe answer holds what the command sent before its reply, in order, and the reply.");
   CHECK(get.at("operationId") == "shop.get");
   CHECK(get.at("parameters") == json::parse(R"([
     {"name":"id","in":"path","required":true,"schema":{"type":"integer"}},
     {"name":"size","in":"query","required":true,"schema":{"$ref":"#/components/schemas/shop.get.request/$defs/size"}},
     {"name":"tags","in":"query","schema":{"type":"array","items":{"type":"string"}}}])"));
   CHECK_FALSE(get.contains("requestBody"));
-  const auto reply = json::parse(R"({"type":"object","required":["parts","reply"],"properties":{"parts":{"type":"array"},
+  const auto reply =
+      json::parse(R"({"type":"object","required":["parts","reply"],"properties":{"parts":{"type":"array"},
     "reply":{"$ref":"#/components/schemas/shop.get.reply"}}})");
   CHECK(get.at("responses").at("200").at("content") ==
         json{{"application/json", {{"schema", reply}}}, {"application/vnd.msgpack", {{"schema", reply}}}});
@@ -77,11 +79,15 @@ TEST_CASE("openapi: paths that differ in names of parameters only are one path, 
   CHECK(document.at("paths").size() == 2);
   const auto& item = document.at("paths").at("/things/{id}");
   const auto& put = item.at("put");
-  CHECK(put.at("parameters") == json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"integer"}}])"));
-  CHECK(put.at("requestBody").at("content").at("application/vnd.msgpack").at("schema") == json::parse(
-      R"({"type":"object","required":["name"],"properties":{"name":{"$ref":"#/components/schemas/shop.put.request/$defs/n"}}})"));
+  CHECK(put.at("parameters") ==
+        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"integer"}}])"));
+  CHECK(
+      put.at("requestBody").at("content").at("application/vnd.msgpack").at("schema") ==
+      json::parse(
+          R"({"type":"object","required":["name"],"properties":{"name":{"$ref":"#/components/schemas/shop.put.request/$defs/n"}}})"));
   const auto& drop = item.at("delete");
-  CHECK(drop.at("parameters") == json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"string"}}])"));
+  CHECK(drop.at("parameters") ==
+        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"string"}}])"));
   CHECK(drop.at("responses").at("200").at("content").at("application/json").at("schema") == json::object());
 }
 
@@ -116,7 +122,9 @@ routes:
   CHECK(hi.at("requestBody") == json::parse(R"({"required":false,"content":{
     "application/json":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{}}}}}},
     "application/vnd.msgpack":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{}}}}}}}})"));
-  const auto schema = [&](const char* path) { return document.at("paths").at(path).at("post").at("requestBody").at("content").at("application/json").at("schema"); };
+  const auto schema = [&](const char* path) {
+    return document.at("paths").at(path).at("post").at("requestBody").at("content").at("application/json").at("schema");
+  };
   CHECK(schema("/whole") == json::parse(R"({"type":"object"})"));
   CHECK(schema("/body") == json::parse(R"({"$ref":"#/components/schemas/shop.put.request"})"));
   const auto& none = document.at("paths").at("/none").at("get");
@@ -142,10 +150,14 @@ TEST_CASE("openapi: every reference leads somewhere and every operation has its 
 }
 
 TEST_CASE("openapi: schemas of any shape leave the document whole", "[openapi]") {
-  for (const auto schema : {R"({"properties":[1]})", R"({"properties":{"a":1,"b":true,"c":null},"required":{"a":1}})", R"({"required":[1,null,"x"]})",
-                            R"({"$ref":5,"$defs":[{"$ref":"#"}],"properties":{"x":{"$ref":"#/properties/x"}}})", R"({"type":["object",7]})", "{}"}) {
+  for (const auto schema : {R"({"properties":[1]})", R"({"properties":{"a":1,"b":true,"c":null},"required":{"a":1}})",
+                            R"({"required":[1,null,"x"]})",
+                            R"({"$ref":5,"$defs":[{"$ref":"#"}],"properties":{"x":{"$ref":"#/properties/x"}}})",
+                            R"({"type":["object",7]})", "{}"}) {
     CAPTURE(schema);
-    router table{configured("routes:\n  - route: POST /m/{b}\n    call: shop.do\n    fields: {a: body.a, c: body.c.d, x: query.x, b: path.b}\n")};
+    router table{
+        configured("routes:\n  - route: POST /m/{b}\n    call: shop.do\n    fields: {a: body.a, c: body.c.d, x: "
+                   "query.x, b: path.b, d: body.a.b.c, e: body.c}\n")};
     table.update(one_command(R"(["GET /a/{a}","POST /b/{b}","PUT /c"])", schema));
     CHECK(document_of(table).at("paths").size() == 4);
     CHECK(plan(table, {"GET", "/a/1?b=2&c=3&x=4", "", {}}).call);

@@ -10,7 +10,8 @@ using waggle::status;
 
 namespace {
 
-constexpr auto every_type = R"({"type":"object","required":["id"],"$defs":{"colour":{"enum":["red","green"]},"loop":{"$ref":"#/$defs/loop"},
+constexpr auto every_type =
+    R"({"type":"object","required":["id"],"$defs":{"colour":{"enum":["red","green"]},"loop":{"$ref":"#/$defs/loop"},
   "deep":{"type":"array","items":{"$ref":"#/$defs/deep"}}},
   "properties":{
     "id":{"type":"integer"},"n":{"type":"number"},"on":{"type":"boolean"},"s":{"type":"string"},
@@ -34,13 +35,15 @@ TEST_CASE("payload: the text of a query becomes what the schema says", "[routes]
   const auto table = serving(R"(["GET /do"])", every_type);
   const auto of = [&](const std::string& query) { return shown(table, {"GET", "/do?" + query, "", {}}); };
   const auto refused = [](const std::string& field, const std::string& expected) {
-    return "400 the request cannot be turned into what shop.do takes [" + field + "] query parameter " + field + ": expected " + expected;
+    return "400 the request cannot be turned into what shop.do takes [" + field + "] query parameter " + field +
+           ": expected " + expected;
   };
   CHECK(of("") == "{}");
   CHECK(of("id=7") == R"({"id":7})");
   CHECK(of("id=-9223372036854775808") == R"({"id":-9223372036854775808})");
   CHECK(of("id=18446744073709551615") == R"({"id":18446744073709551615})");
-  for (const auto text : {"18446744073709551616", "-9223372036854775809", "", "x", "1.5", "1e3", "0x1", "01", "%2B1", "+1", "1 ", "--1", "-"}) {
+  for (const auto text : {"18446744073709551616", "-9223372036854775809", "", "x", "1.5", "1e3", "0x1", "01", "%2B1",
+                          "+1", "1 ", "--1", "-"}) {
     CAPTURE(text);
     CHECK(of("id="s + text) == refused("id", "an integer of at most 64 bits"));
   }
@@ -48,7 +51,8 @@ TEST_CASE("payload: the text of a query becomes what the schema says", "[routes]
   CHECK(of("n=1.5") == R"({"n":1.5})");
   CHECK(of("n=-1e-3") == R"({"n":-0.001})");
   CHECK(of("n=5") == R"({"n":5})");
-  for (const auto text : {"1e999", "nan", "inf", ".5", "1.", "1e", "18446744073709551616"}) CHECK(of("n="s + text) == refused("n", "a number"));
+  for (const auto text : {"1e999", "nan", "inf", ".5", "1.", "1e", "18446744073709551616"})
+    CHECK(of("n="s + text) == refused("n", "a number"));
   CHECK(of("on=true") == R"({"on":true})");
   CHECK(of("on=1") == R"({"on":true})");
   CHECK(of("on=false") == R"({"on":false})");
@@ -79,8 +83,28 @@ TEST_CASE("payload: the text of a query becomes what the schema says", "[routes]
   CHECK(of("one_or_more=a&one_or_more=3") == R"({"one_or_more":["a","3"]})");
   CHECK(of("all=x") == refused("all", "an integer of at most 64 bits"));
   CHECK(of("thing={}") == refused("thing", "an object, which only a body can carry"));
-  CHECK(of("any=1&yes=2&loop=3&lost=4&far=5&unheard=6") == R"({"any":"1","far":"5","loop":"3","lost":"4","unheard":"6","yes":"2"})");
+  CHECK(of("any=1&yes=2&loop=3&lost=4&far=5&unheard=6") ==
+        R"({"any":"1","far":"5","loop":"3","lost":"4","unheard":"6","yes":"2"})");
   CHECK(of("deep=x").find("400 ") == 0);
+}
+
+TEST_CASE("payload: a schema costs a bounded amount of work, whatever it says", "[routes]") {
+  // Each reference doubles the work of the next one, and each property asks for all of it.
+  json schema;
+  for (int i = 0; i < 60; ++i) {
+    const json next = {{"$ref", "#/$defs/d" + std::to_string(i + 1)}};
+    schema["$defs"]["d" + std::to_string(i)] = {{"anyOf", {next, next}}};
+  }
+  schema["$defs"]["d60"] = {{"type", "integer"}};
+  for (int i = 0; i < 2'000; ++i) schema["$defs"]["many"]["enum"].push_back("v" + std::to_string(i));
+  for (int i = 0; i < 500; ++i) {
+    schema["properties"]["p" + std::to_string(i)] = {{"$ref", "#/$defs/d0"}};
+    schema["properties"]["m" + std::to_string(i)] = {{"$ref", "#/$defs/many"}};
+  }
+  const auto table = serving(R"(["GET /do"])", schema.dump());
+  CHECK(shown(table, {"GET", "/do?m1=v1999", "", {}}) == R"({"m1":"v1999"})");
+  CHECK(shown(table, {"GET", "/do?m1=unheard", "", {}}) == R"({"m1":"unheard"})");  // the service's to refuse
+  CHECK(plan(table, {"GET", "/do?p1=1", "", {}}).call);
 }
 
 TEST_CASE("payload: a query is decoded once, and is refused where it is ambiguous", "[routes]") {
@@ -93,7 +117,8 @@ TEST_CASE("payload: a query is decoded once, and is refused where it is ambiguou
   CHECK(of("&&s=x&") == R"({"s":"x"})");
   CHECK(of("s=a/b?c") == R"({"s":"a/b?c"})");
   CHECK(of("s=1&s=2") ==
-        "400 the request cannot be turned into what shop.do takes [s] query parameter s: expected one value; it came more than once");
+        "400 the request cannot be turned into what shop.do takes [s] query parameter s: expected one value; it came "
+        "more than once");
   CHECK(of("s=1&%73=1").find("came more than once") != std::string::npos);
   CHECK(of("new=1&new=2").find("came more than once") != std::string::npos);
   CHECK(of("s=%zz") == "400 the query cannot be read: a % is not followed by two hexadecimal digits");
@@ -123,10 +148,13 @@ TEST_CASE("payload: a path parameter wins over a query parameter and over an ent
   const auto table = serving(R"(["GET /do/{id}","POST /do/{id}","DELETE /do/{id}"])", every_type);
   CHECK(shown(table, {"GET", "/do/1?id=2&s=x", "", {}}) == R"({"id":1,"s":"x"})");
   CHECK(shown(table, {"DELETE", "/do/1?s=x", "", {}}) == R"({"id":1,"s":"x"})");
-  CHECK(shown(table, {"POST", "/do/1", R"({"s":"x","id":2,"t":[1,{"id":3}]})", {}}) == R"({"id":1,"s":"x","t":[1,{"id":3}]})");
+  CHECK(shown(table, {"POST", "/do/1", R"({"s":"x","id":2,"t":[1,{"id":3}]})", {}}) ==
+        R"({"id":1,"s":"x","t":[1,{"id":3}]})");
   CHECK(shown(table, {"POST", "/do/1?s=ignored", "", {}}) == R"({"id":1})");
-  CHECK(shown(table, {"POST", "/do/1", "[1]", {}}) == "400 the request cannot be turned into what shop.do takes [] body: expected an object");
-  CHECK(shown(table, {"POST", "/do/1", "\x82\x01\x02\xa1s\x03", {{"content-type", "application/msgpack"}}}) == R"({"id":1,"1":2,"s":3})");
+  CHECK(shown(table, {"POST", "/do/1", "[1]", {}}) ==
+        "400 the request cannot be turned into what shop.do takes [] body: expected an object");
+  CHECK(shown(table, {"POST", "/do/1", "\x82\x01\x02\xa1s\x03", {{"content-type", "application/msgpack"}}}) ==
+        R"({"id":1,"1":2,"s":3})");
   std::string wide = "{\"id\":0", expected = "{\"id\":1";
   for (int i = 0; i < 300; ++i) {
     const auto entry = ",\"k" + std::to_string(i) + "\":" + std::to_string(i);
@@ -148,36 +176,52 @@ TEST_CASE("payload: without path parameters the body is the payload, and no body
 
 TEST_CASE("payload: a body is JSON or msgpack, says so, and is checked alike", "[routes]") {
   const auto table = serving(R"(["POST /do"])");
-  const auto of = [&](std::string body, std::string type) { return shown(table, {"POST", "/do", std::move(body), {{"Content-Type", std::move(type)}}}); };
+  const auto of = [&](std::string body, std::string type) {
+    return shown(table, {"POST", "/do", std::move(body), {{"Content-Type", std::move(type)}}});
+  };
   CHECK(shown(table, {"POST", "/do", "{}", {}}) == "{}");
-  for (const auto type : {"application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/json;charset=\"UTF-8\"", ""}) {
+  for (const auto type : {"application/json", "APPLICATION/JSON", "application/json; charset=utf-8",
+                          "application/json;charset=\"UTF-8\"", ""}) {
     CAPTURE(type);
     CHECK(of("{\"a\":1}", type) == "{\"a\":1}");
   }
   for (const auto type : {"application/vnd.msgpack", "application/msgpack", "Application/MsgPack; x=y"}) {
     CAPTURE(type);
-    CHECK(of("\x81\xa1" "a\x01", type) == "{\"a\":1}");
+    CHECK(of("\x81\xa1"
+             "a\x01",
+             type) == "{\"a\":1}");
   }
-  for (const auto type : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1",
-                          "application/jsonp", "json", "application/merge-patch+json"}) {
+  for (const auto type :
+       {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+        "application/json; charset=latin1", "application/jsonp", "json", "application/merge-patch+json"}) {
     CAPTURE(type);
     const auto out = plan(table, {"POST", "/do", "{}", {{"content-type", type}}});
     CHECK(out.shown() == "415 a body is application/json or application/vnd.msgpack; say which in Content-Type");
     CHECK(out.header("Accept") == "application/json, application/vnd.msgpack, application/msgpack");
   }
   CHECK(shown(table, {"POST", "/do", "", {{"content-type", "text/plain"}}}) == "{}");
-  CHECK(of("{\"a\":1,\"a\":2}", "application/json") == "400 the body is not acceptable JSON at line 1, column 10: the key comes twice: \"a\"");
-  CHECK(of("{", "application/json") == "400 the body is not acceptable JSON at line 1, column 1: the text ends too early");
+  CHECK(shown(table, {"POST", "/do", "{}", {{"Content-Encoding", "gzip"}}}) ==
+        "415 a body comes as it is; leave Content-Encoding away");
+  CHECK(shown(table, {"POST", "/do", "{}", {{"Content-Encoding", "identity"}}}) == "{}");
+  CHECK(of("{\"a\":1,\"a\":2}", "application/json") ==
+        "400 the body is not acceptable JSON at line 1, column 10: the key comes twice: \"a\"");
+  CHECK(of("{", "application/json") ==
+        "400 the body is not acceptable JSON at line 1, column 1: the text ends too early");
   const auto packed = [&](std::string body) { return of(std::move(body), "application/msgpack"); };
-  CHECK(packed("\x82\xa1" "a\x01\xa1" "a\x02") == "400 the body is not acceptable msgpack at byte 7: a key comes twice in a map");
+  CHECK(packed("\x82\xa1"
+               "a\x01\xa1"
+               "a\x02") == "400 the body is not acceptable msgpack at byte 7: a key comes twice in a map");
   CHECK(packed("\x01\x02") == "400 the body is not acceptable msgpack at byte 1: more bytes after the value");
   CHECK(packed("\xa1\xff") == "400 the body is not acceptable msgpack at byte 2: a string is not UTF-8");
   CHECK(packed("\x81\xa1\xff\x01") == "400 the body is not acceptable msgpack at byte 3: a string is not UTF-8");
   CHECK(packed("\xc1") == "400 the body is not acceptable msgpack at byte 0: 0xc1 begins no value");
-  CHECK(packed("\x92\x01") == "400 the body is not acceptable msgpack at byte 0: the array announces more elements than there are bytes");
+  CHECK(packed("\x92\x01") ==
+        "400 the body is not acceptable msgpack at byte 0: the array announces more elements than there are bytes");
   CHECK(packed(std::string(64, '\x91') + "\x01").find("[[[[") == 0);
-  CHECK(packed(std::string(65, '\x91') + "\x01") == "400 the body is not acceptable msgpack at byte 64: values are nested too deep");
-  CHECK(packed("\xdd\xff\xff\xff\xff") == "400 the body is not acceptable msgpack at byte 0: the array announces more elements than there are bytes");
+  CHECK(packed(std::string(65, '\x91') + "\x01") ==
+        "400 the body is not acceptable msgpack at byte 64: values are nested too deep");
+  CHECK(packed("\xdd\xff\xff\xff\xff") ==
+        "400 the body is not acceptable msgpack at byte 0: the array announces more elements than there are bytes");
 }
 
 TEST_CASE("payload: fields come from where the configuration says, and are left out when that is absent", "[routes]") {
@@ -204,10 +248,14 @@ routes:
     fields: { who: path.who, why: body.reason }
 )");
   CHECK(shown(table, {"POST", "/do/Ada", "", {}}) == R"({"name":"Ada","n":10,"kind":{"a":[1,"1",1.0,true,null,"x"]}})");
-  CHECK(shown(table, {"POST", "/do/Ada?count=3&tag=a&tag=b&other=1", R"({"address":{"city":{"zip":1}}})", {{"x-tenant", "t1"}}}) ==
-        R"({"name":"Ada","n":3,"tags":["a","b"],"tenant":"t1","city":{"zip":1},"whole":{"address":{"city":{"zip":1}}},"kind":{"a":[1,"1",1.0,true,null,"x"]}})");
+  CHECK(
+      shown(
+          table,
+          {"POST", "/do/Ada?count=3&tag=a&tag=b&other=1", R"({"address":{"city":{"zip":1}}})", {{"x-tenant", "t1"}}}) ==
+      R"({"name":"Ada","n":3,"tags":["a","b"],"tenant":"t1","city":{"zip":1},"whole":{"address":{"city":{"zip":1}}},"kind":{"a":[1,"1",1.0,true,null,"x"]}})");
   CHECK(shown(table, {"POST", "/do/Ada?count=x", R"({"address":[]})", {{"X-TENANT", "t1"}, {"x-tenant", "t2"}}}) ==
-        "400 the request cannot be turned into what shop.do takes [n] query parameter count: expected an integer of at most 64 bits"
+        "400 the request cannot be turned into what shop.do takes [n] query parameter count: expected an integer of at "
+        "most 64 bits"
         " [tenant] header X-Tenant: expected one value; it came more than once");
   CHECK(shown(table, {"POST", "/do/Ada", "", {{"X-Tenant", "\xff"}}}) ==
         "400 the request cannot be turned into what shop.do takes [tenant] header X-Tenant: expected UTF-8");
@@ -258,7 +306,9 @@ TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is
   const auto answer = [](reply_format format, waggle::result<std::string> payload) {
     return router::answer({"shop.do", "", {}, format, false, "GET /do"}, payload);
   };
-  const std::string reply = "\x81\xa1" "a\xc4\x01z";
+  const std::string reply =
+      "\x81\xa1"
+      "a\xc4\x01z";
   const auto text = answer(reply_format::json, reply);
   CHECK(text.status == 200);
   CHECK(text.content_type == "application/json");
@@ -285,17 +335,24 @@ TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is
 
 TEST_CASE("answer: an error is a problem that says what the caller may do", "[routes]") {
   const auto answer = [](waggle::error error) {
-    return router::answer({"shop.do", "", {}, reply_format::msgpack, false, "GET /do"}, tl::unexpected{std::move(error)});
+    return router::answer({"shop.do", "", {}, reply_format::msgpack, false, "GET /do"},
+                          tl::unexpected{std::move(error)});
   };
   const auto out = answer({status::unavailable, "no worker serves \"shop.do\" now", false, 1500ms, {}});
   CHECK(out.status == 503);
   CHECK(out.content_type == "application/problem+json");
   CHECK(out.headers == std::vector<std::pair<std::string, std::string>>{{"Retry-After", "2"}, {"Vary", "Accept"}});
-  CHECK(out.body == R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no worker serves \"shop.do\" now",)"
-                    R"("code":"UNAVAILABLE","may_have_run":false})");
-  const auto invalid = json::parse(answer({status::invalid_argument, "bad", false, {}, {{"a.b[1]", "expected \xff"}, {"", "y"}}}).body);
-  CHECK(invalid.at("errors") == json::parse(R"([{"path":"a.b[1]","message":"expected \ufffd"},{"path":"","message":"y"}])"));
-  const auto retry_after = [&](std::chrono::milliseconds time) { return answer({status::resource_exhausted, "", false, time, {}}).headers.at(0).second; };
+  CHECK(
+      out.body ==
+      R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no worker serves \"shop.do\" now",)"
+      R"("code":"UNAVAILABLE","may_have_run":false})");
+  const auto invalid =
+      json::parse(answer({status::invalid_argument, "bad", false, {}, {{"a.b[1]", "expected \xff"}, {"", "y"}}}).body);
+  CHECK(invalid.at("errors") ==
+        json::parse(R"([{"path":"a.b[1]","message":"expected \ufffd"},{"path":"","message":"y"}])"));
+  const auto retry_after = [&](std::chrono::milliseconds time) {
+    return answer({status::resource_exhausted, "", false, time, {}}).headers.at(0).second;
+  };
   CHECK(retry_after(0ms) == "0");
   CHECK(retry_after(1ms) == "1");
   CHECK(retry_after(1000ms) == "1");
@@ -313,5 +370,8 @@ TEST_CASE("answer: an error is a problem that says what the caller may do", "[ro
 
 TEST_CASE("answer: a refusal of the gateway has no code, since nothing was called", "[routes]") {
   const auto body = json::parse(plan(router{}, {"GET", "/x", "", {}}).response.body);
-  CHECK(body == json::parse(R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no route takes this path","may_have_run":false})"));
+  CHECK(
+      body ==
+      json::parse(
+          R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no route takes this path","may_have_run":false})"));
 }

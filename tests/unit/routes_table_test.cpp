@@ -20,8 +20,10 @@ router routed(std::string_view routes_to_commands) {
   return router{configured(text)};
 }
 
-/// What `route_table` does, obviously: try each route, and of those that fit take the one whose segments are texts first.
-std::string slow_find(const std::vector<std::pair<std::string, std::string>>& routes, const std::string& method, const std::string& path) {
+/// What `route_table` does, obviously: try each route, and of those that fit take the one whose segments are texts
+/// first.
+std::string slow_find(const std::vector<std::pair<std::string, std::string>>& routes, const std::string& method,
+                      const std::string& path) {
   const auto cut = [](std::string_view text) {
     std::vector<std::string> out;
     if (text == "/") return out;
@@ -57,8 +59,9 @@ std::string slow_find(const std::vector<std::pair<std::string, std::string>>& ro
 }  // namespace
 
 TEST_CASE("routes: a text is preferred to a parameter, from the left, whatever the order of the routes", "[routes]") {
-  for (const auto text : {R"({"GET /a/{x}":"one","GET /a/b":"two","GET /{y}/b":"three","GET /{y}/{z}":"four","GET /":"root"})",
-                          R"({"GET /":"root","GET /{y}/{z}":"four","GET /{y}/b":"three","GET /a/b":"two","GET /a/{x}":"one"})"}) {
+  for (const auto text :
+       {R"({"GET /a/{x}":"one","GET /a/b":"two","GET /{y}/b":"three","GET /{y}/{z}":"four","GET /":"root"})",
+        R"({"GET /":"root","GET /{y}/{z}":"four","GET /{y}/b":"three","GET /a/b":"two","GET /a/{x}":"one"})"}) {
     const auto table = routed(text);
     CHECK(taken(table, "GET", "/a/b") == "two");
     CHECK(taken(table, "GET", "/a/c") == "one");
@@ -77,7 +80,8 @@ TEST_CASE("routes: a text that leads nowhere gives way to a parameter", "[routes
 }
 
 TEST_CASE("routes: a route of another method does not hide one of the request's", "[routes]") {
-  const auto table = routed(R"({"GET /things/new":"form","POST /things/{id}":"change","DELETE /things/{id}":"remove"})");
+  const auto table =
+      routed(R"({"GET /things/new":"form","POST /things/{id}":"change","DELETE /things/{id}":"remove"})");
   CHECK(taken(table, "POST", "/things/new") == "change");
   const auto refused = plan(table, {"PATCH", "/things/new", "", {}});
   CHECK(refused.shown() == "405 no route of this path takes this method");
@@ -144,17 +148,20 @@ TEST_CASE("routes: a path longer than any route is not found, and read to its en
   CHECK(taken(table, "GET", std::string(16'000, '/')) == "404");
 }
 
-TEST_CASE("routes: configuration wins over manifests, and the first manifest over the others, which is told", "[routes]") {
+TEST_CASE("routes: configuration wins over manifests, and the first manifest over the others, which is told",
+          "[routes]") {
   const auto view = network(R"([
     {"service":"zoo","version":"1","instances":[],"commands":[{"name":"zoo.get","http":["GET /a/{y}","GET /zoo"]}]},
     {"service":"ark","version":"1","instances":[],"commands":[{"name":"ark.get","http":["GET /a/{x}","GET /both","GET /livez","GET /a/:id"]}]},
     {"service":"ark","version":"2","instances":[],"commands":[{"name":"ark.get","http":["GET /a/{x}","GET /newer"]}]}])");
   router table{configured("routes: [{route: GET /both, call: mine}]")};
   const auto warnings = table.update(view);
-  CHECK(warnings == std::vector<std::string>{
-                        R"(service ark, command ark.get: the route "GET /livez" is left out: the gateway itself answers /livez)",
-                        R"(service ark, command ark.get: the route "GET /a/:id" is left out: ":id" is a text, not a parameter; write {id})",
-                        R"(service zoo, command zoo.get: the route "GET /a/{y}" is left out: service ark, command ark.get has it already)"});
+  CHECK(
+      warnings ==
+      std::vector<std::string>{
+          R"(service ark, command ark.get: the route "GET /livez" is left out: the gateway itself answers /livez)",
+          R"(service ark, command ark.get: the route "GET /a/:id" is left out: ":id" is a text, not a parameter; write {id})",
+          R"(service zoo, command zoo.get: the route "GET /a/{y}" is left out: service ark, command ark.get has it already)"});
   CHECK(taken(table, "GET", "/both") == "mine");
   CHECK(taken(table, "GET", "/a/1") == "ark.get");
   CHECK(taken(table, "GET", "/zoo") == "zoo.get");
@@ -223,16 +230,33 @@ routes:
   - {route: "PUT /g/{a}", call: g}
   - {route: "GET /h", call: h}
 )")};
-  table.update(one_command(R"(["GET /s/{id}","POST /s"])", R"({"type":"object","properties":{"id":{"type":"integer"},"on":{"type":["boolean","null"]},
+  table.update(one_command(R"(["GET /s/{id}","POST /s"])",
+                           R"({"type":"object","properties":{"id":{"type":"integer"},"on":{"type":["boolean","null"]},
     "tags":{"type":"array","items":{"type":"number"}},"kind":{"enum":["a","b"]}}})"));
-  const std::vector<std::string> pieces = {"/", "f", "g", "h", "s", "%2F", "%00", "%", "..", ".", "+", "a", "1", "-5", "?", "&", "=", "id", "on", "tags",
-                                           "kind", "q", "d", "%FF", "%C3%A9", "true", "1e9", "*", "//", "\x01"};
-  const std::vector<std::string> bodies = {"", "{}", "{\"x\":{\"y\":[1]}}", "[1]", "{\"a\":1,\"a\":2}", "\x81\xa1" "a\x01", "\x81\xa1x\x81\xa1y\xc3", "{", "\xc1", "null"};
-  const std::vector<std::string> types = {"application/json", "application/msgpack", "text/plain", "", "application/json; charset=latin-1", "\""};
-  const std::vector<std::string> accepts = {"*/*", "application/msgpack;q=0.5, application/json;q=0.4", "text/html", ";;q", "\"", "application/json;q=0"};
+  const std::vector<std::string> pieces = {"/",    "f", "g", "h",   "s",      "%2F",  "%00", "%",  "..", ".",
+                                           "+",    "a", "1", "-5",  "?",      "&",    "=",   "id", "on", "tags",
+                                           "kind", "q", "d", "%FF", "%C3%A9", "true", "1e9", "*",  "//", "\x01"};
+  const std::vector<std::string> bodies = {"",
+                                           "{}",
+                                           "{\"x\":{\"y\":[1]}}",
+                                           "[1]",
+                                           "{\"a\":1,\"a\":2}",
+                                           "\x81\xa1"
+                                           "a\x01",
+                                           "\x81\xa1x\x81\xa1y\xc3",
+                                           "{",
+                                           "\xc1",
+                                           "null"};
+  const std::vector<std::string> types = {
+      "application/json", "application/msgpack", "text/plain", "", "application/json; charset=latin-1", "\""};
+  const std::vector<std::string> accepts = {
+      "*/*", "application/msgpack;q=0.5, application/json;q=0.4", "text/html", ";;q", "\"", "application/json;q=0"};
   int calls = 0;
   for (int round = 0; round < 30'000; ++round) {
-    sent in{std::vector<std::string>{"GET", "POST", "PUT", "HEAD", "OPTIONS", "x"}[random() % 6], "/", random() % 2 == 0 ? "" : bodies[random() % bodies.size()], {}};
+    sent in{std::vector<std::string>{"GET", "POST", "PUT", "HEAD", "OPTIONS", "x"}[random() % 6],
+            "/",
+            random() % 2 == 0 ? "" : bodies[random() % bodies.size()],
+            {}};
     if (random() % 2 == 0) in.target += std::vector<std::string>{"f/1/2", "g/x", "h", "s/4", "s", "s/y"}[random() % 6];
     for (auto left = random() % 3 * (random() % 4); left > 0; --left) in.target += pieces[random() % pieces.size()];
     if (random() % 2 == 0) in.headers.emplace_back("content-TYPE", types[random() % types.size()]);
@@ -271,19 +295,24 @@ TEST_CASE("routes: patterns that could not mean what they say are refused", "[ro
   CHECK(why("HEAD /things") == "HEAD is answered by the GET route; write GET");
   CHECK(why("OPTIONS /things") == "OPTIONS is answered by the gateway; remove the route");
   CHECK(why("GET things") == R"(the path "things" does not begin with a slash; write /things)");
-  CHECK(why("GET /things/") == R"(the path "/things/" has an empty segment; write one slash between two segments and none at the end)");
-  CHECK(why("GET //") == R"(the path "//" has an empty segment; write one slash between two segments and none at the end)");
+  CHECK(why("GET /things/") ==
+        R"(the path "/things/" has an empty segment; write one slash between two segments and none at the end)");
+  CHECK(why("GET //") ==
+        R"(the path "//" has an empty segment; write one slash between two segments and none at the end)");
   CHECK(why("GET /a/{}") == R"("" is no name of a parameter; write letters, digits, _ and -, a letter first)");
   CHECK(why("GET /a/{1}") == R"("1" is no name of a parameter; write letters, digits, _ and -, a letter first)");
   CHECK(why("GET /{a}/{a}") == R"(the parameter "a" stands twice in the path; name one of them otherwise)");
-  CHECK(why("GET /a/x{b}") == R"(the segment "x{b}" mixes text and a parameter; write /{name}/ with slashes around it)");
+  CHECK(why("GET /a/x{b}") ==
+        R"(the segment "x{b}" mixes text and a parameter; write /{name}/ with slashes around it)");
   CHECK(why("GET /a/{b") == R"(the segment "{b" mixes text and a parameter; write /{name}/ with slashes around it)");
   CHECK(why("GET /a/:b") == R"(":b" is a text, not a parameter; write {b})");
   CHECK(why("GET /a/*") == "there are no wildcards; write a parameter, as in {name}, for each segment");
   CHECK(why("GET /a/../b") == R"(a path with ".." matches no request; write the path it leads to)");
   CHECK(why("GET /a%20b") == R"(the segment "a%20b" is escaped; write what it stands for)");
-  CHECK(why("GET /a?b=1") == R"(the segment "a?b=1" has characters that a path does not have; write letters, digits and -._~)");
-  CHECK(why("GET /a b") == R"(the segment "a b" has characters that a path does not have; write letters, digits and -._~)");
+  CHECK(why("GET /a?b=1") ==
+        R"(the segment "a?b=1" has characters that a path does not have; write letters, digits and -._~)");
+  CHECK(why("GET /a b") ==
+        R"(the segment "a b" has characters that a path does not have; write letters, digits and -._~)");
   CHECK(why("GET /\xff") == "the route is not UTF-8; write it anew");
   std::string path;
   for (int i = 0; i < 33; ++i) path += "/a";
@@ -313,12 +342,15 @@ TEST_CASE("network view: what the broker lists is read, what it is not is refuse
   CHECK(service.instances[0].in_flight == 3);
   CHECK(service.instances[0].draining);
 
-  const auto why = [](std::string_view text) { return read_network_view(waggle::wire::json_to_msgpack(text).value()).error().message; };
+  const auto why = [](std::string_view text) {
+    return read_network_view(waggle::wire::json_to_msgpack(text).value()).error().message;
+  };
   CHECK(why("{}") == "the broker's list of services is malformed at byte 1: it has no services");
   CHECK(why("[]") == "the broker's list of services is malformed at byte 0: expected a map");
   CHECK(why(R"({"services":{}})") == "the broker's list of services is malformed at byte 10: expected an array");
   CHECK(why(R"({"services":[{"commands":[{"name":5}]}]})") ==
-        "the broker's list of services is malformed: the list of commands is refused at commands[0].name: expected a string");
+        "the broker's list of services is malformed: the list of commands is refused at commands[0].name: expected a "
+        "string");
   CHECK(read_network_view("\x80\x80").error().code == waggle::status::internal);
   CHECK_FALSE(read_network_view(""));
 }

@@ -92,8 +92,9 @@ class json_cursor {
   const char** at_;
 };
 
-/// Takes the events of nlohmann's parser and writes msgpack. Each container gets one byte for its header, which holds counts up
-/// to 15; the few that need more are widened at the end, from the back to the front, so that every byte moves once at most.
+/// Takes the events of nlohmann's parser and writes msgpack. Each container gets one byte for its header, which holds
+/// counts up to 15; the few that need more are widened at the end, from the back to the front, so that every byte moves
+/// once at most.
 class json_events {
  public:
   using string_t = nlohmann::json::string_t;
@@ -138,8 +139,8 @@ class json_events {
   bool start_array(std::size_t) { return open(false); }
   bool key(const string_t& value) {
     out_.string(value);
-    keys_.push_back({bytes_.size() - value.size(), static_cast<std::uint32_t>(value.size()),
-                     static_cast<std::uint32_t>(where())});
+    keys_.push_back(
+        {bytes_.size() - value.size(), static_cast<std::uint32_t>(value.size()), static_cast<std::uint32_t>(where())});
     return true;
   }
   bool end_object() {
@@ -265,10 +266,10 @@ class json_events {
 
 }  // namespace detail
 
-/// One JSON text (RFC 8259) as one msgpack value: integers in the smallest integer format, other numbers as doubles, every
-/// header in its smallest form. INVALID_ARGUMENT, with line and column, for anything that would lose or bend what was sent:
-/// a key twice in one object, an integer outside 64 bits, a number past the doubles, half a surrogate pair, text that is not
-/// UTF-8, more than `depth_max` levels, anything after the value. Columns count bytes.
+/// One JSON text (RFC 8259) as one msgpack value: integers in the smallest integer format, other numbers as doubles,
+/// every header in its smallest form. INVALID_ARGUMENT, with line and column, for anything that would lose or bend what
+/// was sent: a key twice in one object, an integer outside 64 bits, a number past the doubles, half a surrogate pair,
+/// text that is not UTF-8, more than `depth_max` levels, anything after the value. Columns count bytes.
 [[nodiscard]] inline result<std::string> json_to_msgpack(std::string_view json) {
   std::string bytes;
   bytes.reserve(json.size());
@@ -306,9 +307,7 @@ class json_printer {
   bool value(std::uint32_t depth) {
     std::string_view bytes;
     switch (in_.peek()) {
-      case kind::nil:
-        out_ += "null";
-        return in_.nil();
+      case kind::nil: out_ += "null"; return in_.nil();
       case kind::boolean: {
         bool truth = false;
         if (!in_.boolean(truth)) return false;
@@ -351,8 +350,8 @@ class json_printer {
     return true;
   }
 
-  /// The shortest text that reads back as the same double, with a point or an exponent, so that it stays one. JSON has no
-  /// infinities and no NaN: null.
+  /// The shortest text that reads back as the same double, with a point or an exponent, so that it stays one. JSON has
+  /// no infinities and no NaN: null.
   bool floating(double number) {
     if (!std::isfinite(number)) {
       out_ += "null";
@@ -433,7 +432,8 @@ class json_printer {
     return true;
   }
 
-  /// msgpack's own extension: 32 bits of seconds; 30 of nanoseconds and 34 of seconds; or 32 of nanoseconds and 64 of seconds.
+  /// msgpack's own extension: 32 bits of seconds; 30 of nanoseconds and 34 of seconds; or 32 of nanoseconds and 64 of
+  /// seconds.
   static std::string timestamp(std::string_view data) {
     const auto big_endian = [&](std::size_t from, std::size_t size) {
       std::uint64_t value = 0;
@@ -471,12 +471,12 @@ class json_printer {
 
 }  // namespace detail
 
-/// One msgpack value as JSON text, or INTERNAL when the bytes are not one msgpack value of at most `depth_max` levels. An
-/// `indent` of 0 or more gives one line per value, as many spaces deeper per level.
+/// One msgpack value as JSON text, or INTERNAL when the bytes are not one msgpack value of at most `depth_max` levels.
+/// An `indent` of 0 or more gives one line per value, as many spaces deeper per level.
 ///
-/// What JSON lacks: a binary becomes its base64; a timestamp RFC 3339 text; another extension {"type": n, "data": base64};
-/// NaN and the infinities null; a key that is not a string its JSON text as a string; bytes in a string that are not UTF-8 U+FFFD.
-/// A key that comes twice in a map comes twice in the text.
+/// What JSON lacks: a binary becomes its base64; a timestamp RFC 3339 text; another extension {"type": n, "data":
+/// base64}; NaN and the infinities null; a key that is not a string its JSON text as a string; bytes in a string that
+/// are not UTF-8 U+FFFD. A key that comes twice in a map comes twice in the text.
 [[nodiscard]] inline result<std::string> try_msgpack_to_json(std::string_view msgpack, int indent = -1) {
   std::string out;
   out.reserve(msgpack.size() + msgpack.size() / 2);
