@@ -166,6 +166,7 @@ class client {
   void give_up(operation_ptr which);
   void finish(const operation_ptr& which, result<std::string> with);
   void serve();
+  void serve(detail::caller_core<operation_ptr>& core);
 
   client_options options_;
   std::unique_ptr<net::context> own_sockets_;
@@ -178,6 +179,7 @@ class client {
   std::optional<detail::welcome> welcome_;
   std::condition_variable welcomed_;
   bool closing_ = false;
+  bool closed_ = false;  ///< our thread takes nothing any more
 
   std::atomic<std::size_t> open_{0};
   std::thread thread_;
@@ -284,7 +286,12 @@ inline client::operation_ptr client::submit(wire::frame_type type, std::string_v
   made->done = std::move(done);
   made->part = std::move(part);
   {
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
+    if (closed_) {
+      lock.unlock();
+      finish(made, failure(status::cancelled, "the client is closed"));
+      return {};
+    }
     submitted_.push_back(made);
     if (submitted_.size() > 1) return made;  // the thread has been woken for the first and takes all
   }
@@ -397,8 +404,27 @@ inline void client::finish(const operation_ptr& which, result<std::string> with)
 }
 
 inline void client::serve() {
+  detail::caller_core<operation_ptr> core{std::chrono::steady_clock::now(), {options_.name, options_.broker, options_.calls_max}};
+  try {
+    serve(core);
+  } catch (const std::exception& e) {  // no memory, no descriptor: nothing to go on with, but nobody is left waiting
+    std::fprintf(stderr, "waggle client: %s; the client is closed\n", e.what());
+    const std::lock_guard lock{mutex_};
+    closing_ = true;
+  }
+  core.close_all(sink{*this});
+  std::vector<operation_ptr> submitted;
+  do {  // callbacks may have tried to call again
+    for (const auto& each : submitted) finish(each, failure(status::cancelled, "the client is closed"));
+    submitted.clear();
+    const std::lock_guard lock{mutex_};
+    submitted.swap(submitted_);
+    closed_ = submitted.empty();
+  } while (!submitted.empty());
+}
+
+inline void client::serve(detail::caller_core<operation_ptr>& core) {
   using clock = std::chrono::steady_clock;
-  detail::caller_core<operation_ptr> core{clock::now(), {options_.name, options_.broker, options_.calls_max}};
   const sink to{*this};
   std::string bundle;  // taken from the core and not sent yet
   std::vector<operation_ptr> submitted, given_up;
@@ -408,7 +434,7 @@ inline void client::serve() {
     wake_.lower();
     {
       const std::lock_guard lock{mutex_};
-      if (closing_) break;
+      if (closing_) return;
       submitted.swap(submitted_);
       given_up.swap(given_up_);
     }
@@ -448,12 +474,6 @@ inline void client::serve() {
     bundle.empty() ? waiter.read(*socket_) : waiter.read_write(*socket_);
     waiter.wait_until(core.next_deadline());
   }
-  core.close_all(to);
-  do {  // callbacks may have tried to call again
-    for (const auto& each : std::exchange(submitted, {})) finish(each, failure(status::cancelled, "the client is closing"));
-    const std::lock_guard lock{mutex_};
-    submitted.swap(submitted_);
-  } while (!submitted.empty());
 }
 
 }  // namespace waggle

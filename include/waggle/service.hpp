@@ -122,6 +122,9 @@ class service final : private detail::context_host {
   };
   using job_ptr = std::shared_ptr<job>;
 
+  /// Parts that handlers may send ahead of the connection's thread before they wait for it.
+  static constexpr std::size_t part_bytes_max = 4u << 20;
+
   /// What handlers have for the network.
   struct output {
     detail::lease lease;
@@ -146,7 +149,7 @@ class service final : private detail::context_host {
   bool send_part(const void* call, std::string payload, const std::stop_token& stop) override;
 
   [[nodiscard]] std::string manifest_bytes(unsigned slots) const;
-  void keep_connected(detail::worker_core& core, const std::stop_token& stop);
+  std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
   bool send(detail::worker_core& core);
   void take(const detail::lease& lease, const wire::frame& in);
   void give_up(const detail::lease& lease);
@@ -174,10 +177,13 @@ class service final : private detail::context_host {
 
   std::mutex mutex_;  ///< of what follows
   std::condition_variable jobs_changed_;
+  std::condition_variable ran_;
   std::condition_variable_any room_changed_;
   std::deque<job_ptr> jobs_;
   std::vector<output> outputs_;
-  bool has_room_ = true;  ///< for parts
+  std::size_t part_bytes_ = 0;  ///< in `outputs_`
+  bool has_room_ = true;        ///< for parts, behind `outputs_`
+  std::size_t running_ = 0;     ///< handlers, those of lost seats too
   bool closing_ = false;
   std::vector<std::thread> threads_;
 
@@ -233,8 +239,9 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
     caller_.reset();
     socket_.reset();
   };
+  auto drained_by = clock::time_point::min();
   try {
-    keep_connected(core, stop);
+    drained_by = keep_connected(core, stop);
   } catch (...) {
     close_pool();
     join_pool();
@@ -242,7 +249,13 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   }
   close_pool();
   for (const auto& [id, each] : at_hand_) each->stop.request_stop();
-  if (!at_hand_.empty()) {
+  // Handlers whose seat was lost are nobody's any more, but they still run in our threads.
+  bool all_ended = false;
+  {
+    std::unique_lock lock{mutex_};
+    all_ended = ran_.wait_until(lock, drained_by, [&] { return running_ == 0; });
+  }
+  if (!all_ended) {
     for (auto& each : threads_) each.detach();
     threads_.clear();
     return false;
@@ -253,8 +266,8 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   return true;
 }
 
-/// The loop of the connection's thread: until the service has left, or was refused, or `drain` has passed.
-inline void service::keep_connected(detail::worker_core& core, const std::stop_token& stop) {
+/// The loop of the connection's thread: until the service has left, or was refused, or `drain` has passed. Returns when that is.
+inline std::chrono::steady_clock::time_point service::keep_connected(detail::worker_core& core, const std::stop_token& stop) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
   const std::stop_callback on_stop{stop, [this] { wake_->raise(); }};
@@ -277,6 +290,7 @@ inline void service::keep_connected(detail::worker_core& core, const std::stop_t
     {
       const std::lock_guard lock{mutex_};
       outputs.swap(outputs_);
+      if (std::exchange(part_bytes_, 0) >= part_bytes_max) room_changed_.notify_all();
     }
     for (const auto& each : outputs) {
       if (each.is_part) {
@@ -303,7 +317,7 @@ inline void service::keep_connected(detail::worker_core& core, const std::stop_t
         room_changed_.notify_all();
       }
     }
-    if ((core.left() && all_sent) || clock::now() >= drained_by) return;
+    if ((core.left() && all_sent) || clock::now() >= drained_by) break;
     if (!told && !core.joined() && clock::now() - begun > std::chrono::seconds{1}) {
       told = true;
       log("no broker answers at " + options_.broker + "; waiting for it (start waggle-broker, or set --broker or WAGGLE_BROKER)");
@@ -315,6 +329,7 @@ inline void service::keep_connected(detail::worker_core& core, const std::stop_t
     waiter.wait_until(until);
     told = told || core.joined();
   }
+  return std::min(drained_by, clock::now() + options_.drain);
 }
 
 /// Sends what there is; false when the socket takes no more now.
@@ -379,7 +394,9 @@ inline bool service::send_part(const void* call, std::string payload, const std:
   const auto& of = *static_cast<const job*>(call);
   {
     std::unique_lock lock{mutex_};
-    if (!room_changed_.wait(lock, stop, [&] { return has_room_ || closing_; }) || closing_) return false;
+    const auto room = [&] { return (has_room_ && part_bytes_ < part_bytes_max) || closing_; };
+    if (!room_changed_.wait(lock, stop, room) || closing_) return false;
+    part_bytes_ += payload.size();
   }
   put({of.lease, true, status::ok, std::move(payload), {}});
   return true;
@@ -401,8 +418,12 @@ inline void service::run_handlers() {
       if (closing_) return;
       next = std::move(jobs_.front());
       jobs_.pop_front();
+      ++running_;
     }
     run_job(next);
+    const std::lock_guard lock{mutex_};
+    --running_;
+    ran_.notify_all();
   }
 }
 

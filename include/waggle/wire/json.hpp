@@ -130,7 +130,7 @@ class json_events {
   bool number_unsigned(number_unsigned_t value) { return count() && (out_.unsigned_integer(value), true); }
   bool number_float(number_float_t value, const string_t& digits) {
     if (digits.find_first_of(".eE") == string_t::npos) return refuse("the integer does not fit 64 bits");
-    return count() && (floating(value), true);
+    return count() && (out_.floating(value), true);
   }
   bool string(const string_t& value) { return count() && (out_.string(value), true); }
   bool binary(const binary_t&) { return refuse("JSON has no binary values"); }
@@ -187,14 +187,6 @@ class json_events {
   bool count() {
     if (!open_.empty()) ++open_.back().count;
     return true;
-  }
-
-  /// msgpack-cxx packs 1.0 as the integer 1, and -0.0 as 0; who wrote a point meant a number with one.
-  void floating(double value) {
-    auto bits = std::bit_cast<std::uint64_t>(value);
-    std::array<char, 9> bytes{'\xcb'};
-    for (std::size_t i = 8; i > 0; --i, bits >>= 8) bytes[i] = static_cast<char>(bits & 0xff);
-    out_.raw({bytes.data(), bytes.size()});
   }
 
   bool open(bool map) {

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,9 @@ class writer {
   void boolean(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
   void unsigned_integer(std::uint64_t value) { packer_.pack_uint64(value); }
   void integer(std::int64_t value) { packer_.pack_int64(value); }
-  void floating(double value) { packer_.pack_double(value); }
-  void floating(float value) { packer_.pack_float(value); }
+  /// Written here, because msgpack-cxx packs 1.0 as the integer 1 and -0.0 as 0: whoever sends a floating number keeps one.
+  void floating(double value) { big_endian('\xcb', std::bit_cast<std::uint64_t>(value)); }
+  void floating(float value) { big_endian('\xca', std::bit_cast<std::uint32_t>(value)); }
   /// Texts and binaries of 4 GiB and more do not exist in msgpack; every caller's limit is far below.
   void string(std::string_view text) {
     packer_.pack_str(static_cast<std::uint32_t>(text.size()));
@@ -44,6 +46,13 @@ class writer {
   void raw(std::string_view value) { sink_.out->append(value); }
 
  private:
+  template <class Bits>
+  void big_endian(char type, Bits bits) {
+    std::array<char, 1 + sizeof(Bits)> bytes{type};
+    for (std::size_t i = sizeof(Bits); i > 0; --i, bits >>= 8) bytes[i] = static_cast<char>(bits & 0xff);
+    raw({bytes.data(), bytes.size()});
+  }
+
   struct sink {
     std::string* out;
     void write(const char* data, std::size_t size) { out->append(data, size); }

@@ -1,0 +1,235 @@
+#include <waggle/detail/caller_core.hpp>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace waggle;
+using namespace std::chrono_literals;
+using core = detail::caller_core<std::string>;
+
+/// A caller core with a clock to turn, whose broker is the test.
+struct caller_fixture {
+  detail::time_point now{std::chrono::hours{1}};
+  core under_test{now, {.name = "test", .broker = "tcp://broker", .calls_max = 3}};
+  std::map<std::string, std::string> results;
+  std::map<std::string, error> errors;
+  std::vector<std::string> parts;
+  int complaints = 0;
+
+  void on_part(std::string&, std::string_view payload) { parts.emplace_back(payload); }
+  void on_result(std::string tag, std::string_view payload, std::string_view) { results[tag] = payload; }
+  void on_error(std::string tag, error why) { errors[tag] = std::move(why); }
+  void on_complaint(const error&) { ++complaints; }
+
+  std::uint64_t call(std::string tag, std::chrono::milliseconds budget) {
+    return under_test.call(now, tag, "a.b", "\x01", budget, {});
+  }
+  void advance(std::chrono::milliseconds by) {
+    now += by;
+    under_test.tick(now, *this);
+  }
+  /// The frames that it wants sent now. Views point into `sent`.
+  std::vector<wire::frame> sends() {
+    sent.clear();
+    std::vector<wire::frame> out;
+    while (under_test.take_bundle(now, sent)) {
+    }
+    wire::bundle_reader frames{sent};
+    wire::frame in;
+    while (frames.next(in) == wire::decoded::frame) out.push_back(in);
+    return out;
+  }
+  void hears(const std::string& bundle) { under_test.receive(now, bundle, *this); }
+  void welcomed(const std::string& broker = "b1") {
+    std::string about, bundle;
+    wire::writer writer{about};
+    writer.map(3);
+    writer.string("broker");
+    writer.string(broker);
+    writer.string("pulse_ms");
+    writer.unsigned_integer(100);
+    writer.string("missed_pulses_max");
+    writer.unsigned_integer(3);
+    wire::append_reply(bundle, 1, status::ok, about, {});
+    hears(bundle);
+  }
+  void replied(std::uint64_t id, const std::string& payload = "\x02") {
+    std::string bundle;
+    wire::append_reply(bundle, id, status::ok, payload, {});
+    hears(bundle);
+  }
+  std::string sent;
+};
+
+}  // namespace
+
+TEST_CASE("caller: nothing but HELLO leaves before the broker has answered, and then what waited does", "[caller]") {
+  caller_fixture net;
+  const auto id = net.call("one", 1s);
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::hello);
+  CHECK(net.sends().empty());
+
+  net.advance(200ms);
+  net.welcomed();
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::call);
+  CHECK(frames[0].id == id);
+  CHECK(frames[0].budget_ms == 800);
+  net.replied(id);
+  CHECK(net.results.at("one") == "\x02");
+}
+
+TEST_CASE("caller: a call that ends before it was sent has not run; one that was sent may have", "[caller]") {
+  caller_fixture net;
+  net.call("early", 100ms);
+  net.advance(100ms);
+  CHECK(net.errors.at("early").code == status::unavailable);
+  CHECK_FALSE(net.errors.at("early").may_have_run);
+
+  net.sends();
+  net.welcomed();
+  net.call("sent", 100ms);
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  net.advance(100ms);
+  CHECK(net.errors.count("sent") == 0);  // the broker's own verdict may be on its way
+  net.advance(100ms);
+  CHECK(net.errors.at("sent").code == status::deadline_exceeded);
+  CHECK(net.errors.at("sent").may_have_run);
+  bool cancelled = false;
+  for (const auto& each : net.sends()) cancelled = cancelled || each.type == wire::frame_type::cancel;
+  CHECK(cancelled);
+}
+
+TEST_CASE("caller: a reply that comes late, twice or for nobody ends nothing", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  const auto first = net.call("first", 1s);
+  net.sends();
+  net.replied(first, "\x01");
+  net.replied(first, "\x02");
+  net.replied(12345, "\x03");
+  const auto second = net.call("second", 1s);
+  net.sends();
+  CHECK(second != first);  // the place is the same, the id is not
+  net.replied(first, "\x04");
+  CHECK(net.results.at("first") == "\x01");
+  CHECK(net.results.count("second") == 0);
+  CHECK(net.under_test.open_calls() == 1);
+}
+
+TEST_CASE("caller: a broker that falls silent loses what was sent, keeps what was not, and is sought anew", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  net.call("sent", 1h);
+  net.sends();
+  net.advance(100ms);
+  REQUIRE(net.sends().size() == 1);  // HELLO again, since calls are open
+  net.advance(300ms);
+  CHECK(net.errors.at("sent").code == status::unavailable);
+  CHECK(net.errors.at("sent").may_have_run);
+  CHECK(net.under_test.wants_connection());
+  CHECK_FALSE(net.under_test.wants_connection());
+  CHECK_FALSE(net.under_test.ready());
+
+  net.call("waits", 1h);
+  net.sends();
+  net.welcomed("b2");
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::call);
+}
+
+TEST_CASE("caller: another broker at the same endpoint is noticed, and calls of the old one end", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1");
+  net.call("old", 1h);
+  net.sends();
+  net.advance(100ms);
+  net.sends();
+  net.welcomed("b2");
+  CHECK(net.errors.at("old").code == status::unavailable);
+  CHECK(net.errors.at("old").may_have_run);
+  CHECK(net.under_test.ready());
+}
+
+TEST_CASE("caller: at its limit of open calls it refuses the next and leaves the tag alone", "[caller]") {
+  caller_fixture net;
+  for (const char* each : {"a", "b", "c"}) CHECK(net.call(each, 1s) != 0);
+  std::string tag = "d";
+  CHECK(net.under_test.call(net.now, tag, "a.b", {}, 1s, {}) == 0);
+  CHECK(tag == "d");
+}
+
+TEST_CASE("caller: parts reach the open call until its reply", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  const auto id = net.call("stream", 1s);
+  net.sends();
+  std::string bundle;
+  wire::append_part(bundle, id, "\x01");
+  wire::append_part(bundle, id, "\x02");
+  wire::append_reply(bundle, id, status::ok, "\x03", {});
+  wire::append_part(bundle, id, "\x04");
+  net.hears(bundle);
+  CHECK(net.parts == std::vector<std::string>{"\x01", "\x02"});
+  CHECK(net.results.at("stream") == "\x03");
+}
+
+TEST_CASE("caller: a call given up before it was sent ends at once, a sent one when the broker says so", "[caller]") {
+  caller_fixture net;
+  const auto early = net.call("early", 1s);
+  net.under_test.cancel(early, net);
+  CHECK(net.errors.at("early").code == status::cancelled);
+  CHECK_FALSE(net.errors.at("early").may_have_run);
+  net.sends();
+  net.welcomed();
+  const auto sent = net.call("sent", 1s);
+  net.sends();
+  net.under_test.cancel(sent, net);
+  CHECK(net.errors.count("sent") == 0);
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::cancel);
+  CHECK(frames[0].id == sent);
+}
+
+TEST_CASE("caller: closing ends every call, and says which may have run", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  net.call("sent", 1s);
+  net.sends();
+  net.call("unsent", 1s);
+  net.under_test.close_all(net);
+  CHECK(net.errors.at("sent").may_have_run);
+  CHECK_FALSE(net.errors.at("unsent").may_have_run);
+  CHECK(net.under_test.open_calls() == 0);
+}
+
+TEST_CASE("caller: any bytes from the broker are survived", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  const auto id = net.call("one", 1s);
+  net.sends();
+  std::string good;
+  wire::append_reply(good, id, status::ok, "\x02", {});
+  for (std::size_t cut = 0; cut < good.size(); ++cut) net.hears(good.substr(0, cut));
+  net.hears("\xc1");
+  CHECK(net.results.empty());
+  net.hears(good);
+  CHECK(net.results.count("one") == 1);
+}

@@ -1,0 +1,224 @@
+#include <waggle/detail/worker_core.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace waggle;
+using namespace std::chrono_literals;
+
+/// A worker core with a clock to turn, whose broker is the test.
+struct worker_fixture {
+  detail::time_point now{std::chrono::hours{1}};
+  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000}};
+  std::vector<detail::lease> calls;
+  std::vector<detail::lease> cancels;
+  int joined = 0, lost = 0, left = 0, complaints = 0;
+  std::optional<error> refused;
+  std::string sent;
+
+  void on_joined(const detail::welcome&) { ++joined; }
+  void on_call(const detail::lease& lease, const wire::frame&) { calls.push_back(lease); }
+  void on_cancel(const detail::lease& lease) { cancels.push_back(lease); }
+  void on_lost(const std::string&) { ++lost; }
+  void on_refused(error why) { refused = std::move(why); }
+  void on_left() { ++left; }
+  void on_complaint(const error&) { ++complaints; }
+
+  void advance(std::chrono::milliseconds by) {
+    now += by;
+    under_test.tick(now, *this);
+  }
+  /// The frames that it wants sent now. Views point into `sent`.
+  std::vector<wire::frame> sends() {
+    sent.clear();
+    std::vector<wire::frame> out;
+    while (under_test.take_bundle(now, sent)) {
+    }
+    wire::bundle_reader frames{sent};
+    wire::frame in;
+    while (frames.next(in) == wire::decoded::frame) out.push_back(in);
+    return out;
+  }
+  int sends_of(wire::frame_type type) {
+    int out = 0;
+    for (const auto& each : sends()) out += each.type == type ? 1 : 0;
+    return out;
+  }
+  void hears(const std::string& bundle) { under_test.receive(now, bundle, *this); }
+  void answers(std::uint64_t id, status code) {
+    std::string about, bundle;
+    if (code == status::ok) {
+      wire::writer writer{about};
+      writer.map(2);
+      writer.string("pulse_ms");
+      writer.unsigned_integer(100);
+      writer.string("missed_pulses_max");
+      writer.unsigned_integer(3);
+    } else {
+      wire::append_error(about, {code, "no"});
+    }
+    wire::append_reply(bundle, id, code, about, {});
+    hears(bundle);
+  }
+  void join() {
+    while (sends_of(wire::frame_type::join) == 0) advance(10ms);
+    answers(1, status::ok);
+  }
+  void called(std::uint64_t lease) {
+    std::string bundle;
+    wire::append_call(bundle, lease, "a.b", "\x01", 1000, {});
+    hears(bundle);
+  }
+  void pulse(std::uint64_t seats) {
+    std::string bundle;
+    wire::append_pulse(bundle, seats);
+    hears(bundle);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("worker: joins once, pulses at the broker's rate, and answers what it is given", "[worker]") {
+  worker_fixture net;
+  CHECK(net.sends_of(wire::frame_type::join) == 1);
+  CHECK(net.sends().empty());
+  net.answers(1, status::ok);
+  CHECK(net.joined == 1);
+  for (int i = 0; i < 5; ++i) {
+    net.advance(99ms);
+    CHECK(net.sends().empty());
+    net.advance(1ms);
+    CHECK(net.sends_of(wire::frame_type::pulse) == 1);
+    net.pulse(1);
+  }
+  net.called(77);
+  REQUIRE(net.calls.size() == 1);
+  net.under_test.reply(net.calls[0], status::ok, "\x02");
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::reply);
+  CHECK(frames[0].id == 77);
+}
+
+TEST_CASE("worker: a broker that has forgotten it is joined again, and leases of the old seat are void", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  const auto old = net.calls.at(0);
+  net.pulse(0);
+  CHECK(net.lost == 1);
+  CHECK_FALSE(net.under_test.wants_connection());
+  net.join();
+  CHECK(net.joined == 2);
+  net.called(5);  // the same number, another call
+  net.under_test.reply(old, status::ok, "\x01");
+  CHECK(net.sends_of(wire::frame_type::reply) == 0);
+  net.under_test.reply(net.calls.at(1), status::ok, "\x02");
+  CHECK(net.sends_of(wire::frame_type::reply) == 1);
+}
+
+TEST_CASE("worker: a broker that falls silent is sought on another connection", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  net.advance(299ms);
+  CHECK(net.lost == 0);
+  net.advance(1ms);
+  CHECK(net.lost == 1);
+  CHECK(net.under_test.wants_connection());
+  CHECK(net.under_test.at_hand() == 0);
+  net.join();
+  CHECK(net.joined == 2);
+}
+
+TEST_CASE("worker: a manifest that is refused is the end; a broker that is full is asked again", "[worker]") {
+  worker_fixture refused;
+  refused.sends();
+  refused.answers(1, status::invalid_argument);
+  REQUIRE(refused.refused.has_value());
+  CHECK(refused.under_test.left());
+
+  worker_fixture full;
+  full.sends();
+  full.answers(1, status::resource_exhausted);
+  CHECK_FALSE(full.refused.has_value());
+  CHECK(full.complaints == 1);
+  full.advance(900ms);
+  CHECK(full.sends_of(wire::frame_type::join) == 0);
+  full.advance(400ms);
+  CHECK(full.sends_of(wire::frame_type::join) == 1);
+}
+
+TEST_CASE("worker: leaves when the broker says that nothing is at hand, and answers what is until then", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  net.under_test.leave(net.now, net);
+  CHECK(net.sends_of(wire::frame_type::leave) == 1);
+  net.advance(100ms);
+  net.pulse(0);  // it drains: no seats, but no reason to join again
+  CHECK(net.lost == 0);
+  net.under_test.reply(net.calls.at(0), status::ok, "\x01");
+  CHECK(net.sends_of(wire::frame_type::reply) == 1);
+  CHECK(net.left == 0);
+  net.answers(2, status::ok);
+  CHECK(net.left == 1);
+  CHECK(net.under_test.next_deadline() == detail::time_point::max());
+}
+
+TEST_CASE("worker: a LEAVE that nobody answers does not keep an idle worker", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.under_test.leave(net.now, net);
+  net.advance(250ms);
+  net.pulse(0);
+  net.advance(249ms);
+  CHECK(net.left == 0);
+  net.advance(1ms);
+  CHECK(net.left == 1);
+
+  worker_fixture never_joined;
+  never_joined.under_test.leave(never_joined.now, never_joined);
+  CHECK(never_joined.left == 1);
+}
+
+TEST_CASE("worker: has no room for parts once its limit of unsent bytes is reached, and again when they have left", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  CHECK(net.under_test.has_room());
+  net.under_test.part(net.calls.at(0), std::string(1000, 'x'));
+  CHECK_FALSE(net.under_test.has_room());
+  CHECK(net.sends_of(wire::frame_type::part) == 1);
+  CHECK(net.under_test.has_room());
+}
+
+TEST_CASE("worker: workers that lose their broker together do not all join again at the same moment", "[worker]") {
+  std::vector<detail::time_point> joins;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    worker_fixture net;
+    net.under_test = detail::worker_core{net.now, {.manifest = "\x80", .broker = "b", .jitter_seed = seed * 7919}};
+    net.join();
+    net.pulse(0);
+    while (net.sends_of(wire::frame_type::join) == 0) net.advance(1ms);
+    joins.push_back(net.now);
+  }
+  std::sort(joins.begin(), joins.end());
+  CHECK(joins.back() - joins.front() > 50ms);
+}
+
+TEST_CASE("worker: any bytes from the broker are survived", "[worker]") {
+  worker_fixture net;
+  net.join();
+  std::string good;
+  wire::append_call(good, 9, "a.b", "\x01", 1000, {});
+  for (std::size_t cut = 0; cut < good.size(); ++cut) net.hears(good.substr(0, cut));
+  CHECK(net.calls.empty());
+  net.hears(good);
+  CHECK(net.calls.size() == 1);
+}
