@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -26,6 +25,7 @@
 #include <waggle/context.hpp>
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/handler.hpp>
+#include <waggle/detail/service_flags.hpp>
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
@@ -465,21 +465,24 @@ inline void service::run_job(const job_ptr& which) {
 }
 
 inline int service::run(int argc, char** argv) {
-  service_options with;
-  CLI::App app{name_ + " " + version_ + ", a waggle service. Every flag is also an environment variable.", name_};
-  std::string drain = "10s";
-  app.add_option("--broker", with.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
-  app.add_option("--instance", with.instance, "This process's name among those of its service; made up when not given")
-      ->envname("WAGGLE_INSTANCE");
-  app.add_option("--threads", with.threads, "Handlers that run at the same time")
-      ->envname("WAGGLE_THREADS")->capture_default_str()->check(CLI::Range(1u, 1024u));
-  app.add_option("--slots", with.slots, "Calls the broker may hand over at the same time; 0: twice the threads")
-      ->envname("WAGGLE_SLOTS")->capture_default_str()->check(CLI::Range(0u, wire::slots_max));
-  app.add_option("--drain", drain, "How long calls at hand may take after SIGTERM")
-      ->envname("WAGGLE_DRAIN")->capture_default_str()->check(detail::duration_problem);
-  app.set_version_flag("--version", version_);
-  CLI11_PARSE(app, argc, argv);
-  with.drain = *detail::parse_duration(drain);
+  std::vector<detail::service_flag> flags{
+      {"broker", "WAGGLE_BROKER", "ENDPOINT", "the broker's command endpoint", default_broker},
+      {"instance", "WAGGLE_INSTANCE", "NAME", "this process among those of its service; made up if not given", ""},
+      {"threads", "WAGGLE_THREADS", "N", "handlers that run at the same time", "8"},
+      {"slots", "WAGGLE_SLOTS", "N", "calls at hand at the same time; 0: twice the threads", "0"},
+      {"drain", "WAGGLE_DRAIN", "TIME", "how long calls at hand may take after SIGTERM", "10s"},
+  };
+  if (const auto code = detail::read_service_flags(argc, argv, name_, version_, flags)) return *code;
+  const auto threads = detail::number_of(flags[2], 1, 1024);
+  const auto slots = detail::number_of(flags[3], 0, wire::slots_max);
+  const auto drain = detail::parse_duration(flags[4].now);
+  if (!drain) std::fprintf(stderr, "--drain (WAGGLE_DRAIN): %s\n", detail::duration_problem(flags[4].now).c_str());
+  if (!flags[1].now.empty() && !wire::is_name(flags[1].now)) {
+    std::fprintf(stderr, "--instance (WAGGLE_INSTANCE) is a name of 1 to 128 bytes without spaces, not '%s'\n", flags[1].now.c_str());
+    return 2;
+  }
+  if (!threads || !slots || !drain) return 2;
+  const service_options with{flags[0].now, flags[1].now, *threads, *slots, *drain, nullptr};
 
   int exit_code = 0;
   bool drained = true;
@@ -518,7 +521,7 @@ inline int service::run(int argc, char** argv) {
     exit_code = 1;
   }
   if (!drained) {
-    log("calls were still running after " + drain + "; leaving without them");
+    log("calls were still running after " + flags[4].now + "; leaving without them");
     std::fflush(nullptr);
     std::_Exit(1);  // their handlers are still on their threads
   }

@@ -4,7 +4,6 @@ find_dependency(Threads)
 find_dependency(cppzmq)
 find_dependency(tl-expected)
 find_dependency(fmt)
-find_dependency(CLI11)
 find_dependency(nlohmann_json)
 
 # msgpack-cxx is header-only. Its CMake package has been called msgpackc-cxx (Debian 12) and msgpack-cxx (Debian 13), and
