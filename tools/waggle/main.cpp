@@ -100,8 +100,8 @@ int run(int argc, char** argv) {
   with.add_flags(app);
   app.set_version_flag("--version", std::string{waggle::version});
   app.footer(
-      "Every command has examples: waggle call --help. Colour is for terminals, and never\n"
-      "used if NO_COLOR is set.\n\n" +
+      "Every command has examples: waggle call --help. Colour is for terminals, and\n"
+      "never used if NO_COLOR is set.\n\n" +
       exit_codes());
   const std::vector<command> commands{make_call(app, with),      make_emit(app, with),          make_sub(app, with),
                                       make_ls(app, with),        make_describe(app, with),      make_ping(app, with),
