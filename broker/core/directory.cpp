@@ -129,7 +129,9 @@ result<std::uint32_t> directory::join(peer_id peer, const manifest& from, std::u
 void directory::relist(std::uint32_t worker_index) {
   auto& moved = workers_[worker_index];
   auto& in = pools_[moved.pool];
-  const auto free = moved.draining ? none : moved.slots > moved.in_flight ? moved.slots - moved.in_flight : 0;
+  const auto free = moved.draining                    ? none
+                    : moved.slots > moved.in_flight ? std::min(moved.slots - moved.in_flight, free_listed_max)
+                                                    : 0;
   if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
   moved.listed_free = free;
   if (free != none) {

@@ -24,6 +24,9 @@ namespace waggle::broker {
 /// ten thousand.
 class directory {
  public:
+  /// Workers with more free slots than this count alike and take turns; a list for each number would be memory for nothing.
+  static constexpr std::uint32_t free_listed_max = 64;
+
   struct worker {
     peer_id peer{};
     std::uint32_t pool = none;
@@ -58,7 +61,7 @@ class directory {
     std::vector<std::uint32_t> commands;
     index_list<&worker::by_pool> workers;
     std::size_t active = 0;                             ///< of them, those that do not drain
-    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots, longest unused first
+    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
     std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
     std::deque<std::uint32_t> waiting;                  ///< commands that have queued calls, in turn
   };
@@ -78,7 +81,8 @@ class directory {
   [[nodiscard]] std::uint32_t find(std::string_view name) const;
   /// Whether a worker that is not draining serves it.
   [[nodiscard]] bool is_served(std::uint32_t command_index) const;
-  /// The worker with the most free slots among all that serve the command, its slot taken; `none` if all are busy.
+  /// The worker with the most free slots among all that serve the command (up to `free_listed_max`, and in turn among equals), its slot
+  /// taken; `none` if all are busy.
   std::uint32_t take_slot(std::uint32_t command_index);
   /// One in the pool, for a command that waits there.
   std::uint32_t take_slot_in(std::uint32_t pool_index);
