@@ -150,6 +150,62 @@ TEST_CASE("caller: a broker that falls silent loses what was sent, keeps what wa
   CHECK(frames[0].type == wire::frame_type::call);
 }
 
+TEST_CASE("caller: while nothing can be sent it waits for the clock, and counts the broker as silent all the same", "[caller]") {
+  caller_fixture nobody;  // its HELLO is stuck
+  nobody.sends();
+  for (int i = 0; i < 50; ++i) {
+    nobody.advance(100ms);
+    REQUIRE(nobody.under_test.next_deadline() > nobody.now);
+  }
+
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  net.call("sent", 1h);
+  net.sends();  // the last that the owner gets rid of
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(net.errors.empty());
+    net.advance(100ms);
+    if (net.errors.empty()) REQUIRE(net.under_test.next_deadline() > net.now);
+  }
+  CHECK(net.errors.at("sent").code == status::unavailable);
+  CHECK(net.under_test.wants_connection());
+}
+
+TEST_CASE("caller: after standing still itself it waits one pulse more before it takes the broker for silent", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  const auto id = net.call("sent", 1h);
+  net.sends();
+  net.advance(100ms);
+  net.sends();  // HELLO, whose answer comes while this process is stopped
+  net.advance(10s);
+  CHECK(net.errors.empty());
+  net.welcomed();
+  net.replied(id);
+  CHECK(net.results.count("sent") == 1);
+
+  net.call("other", 1h);
+  net.sends();
+  net.advance(100ms);
+  net.sends();
+  net.advance(10s);
+  net.advance(100ms);
+  CHECK(net.errors.at("other").code == status::unavailable);
+}
+
+TEST_CASE("caller: calls that come and end without a broker leave nothing behind", "[caller]") {
+  caller_fixture net;
+  net.call("long", 24h);  // stands before all others
+  for (int i = 0; i < 1000; ++i) {
+    net.call("short", 1ms);
+    net.advance(1ms);
+  }
+  CHECK(net.under_test.open_calls() == 1);
+  CHECK(net.under_test.waiting_ids() < 100);
+}
+
 TEST_CASE("caller: another broker at the same endpoint is noticed, and calls of the old one end", "[caller]") {
   caller_fixture net;
   net.sends();

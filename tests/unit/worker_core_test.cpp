@@ -136,6 +136,38 @@ TEST_CASE("worker: a broker that falls silent is sought on another connection", 
   CHECK(net.joined == 2);
 }
 
+TEST_CASE("worker: while nothing can be sent it waits for the clock, joined or not", "[worker]") {
+  worker_fixture nobody;  // its JOIN is stuck
+  nobody.sends();
+  for (int i = 0; i < 100; ++i) {
+    nobody.advance(100ms);
+    REQUIRE(nobody.under_test.next_deadline() > nobody.now);
+  }
+  CHECK(nobody.sends_of(wire::frame_type::join) == 1);  // however many connections were given up meanwhile
+
+  worker_fixture net;
+  net.join();
+  for (int i = 0; i < 100; ++i) {
+    net.advance(10ms);
+    REQUIRE(net.under_test.next_deadline() > net.now);
+  }
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: after standing still itself it waits one pulse more before it takes the broker for silent", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  net.advance(10s);
+  CHECK(net.lost == 0);
+  net.pulse(1);  // lay unread
+  net.under_test.reply(net.calls.at(0), status::ok, "\x01");
+  CHECK(net.sends_of(wire::frame_type::reply) == 1);
+  net.advance(10s);
+  net.advance(100ms);
+  CHECK(net.lost == 1);
+}
+
 TEST_CASE("worker: a manifest that is refused is the end; a broker that is full is asked again", "[worker]") {
   worker_fixture refused;
   refused.sends();

@@ -130,21 +130,27 @@ class caller_core {
   template <class Sink>
   void tick(time_point now, Sink&& sink) {
     while (deadlines_.earliest() <= now) expire(deadlines_.front(), sink);
-    if (hello_unanswered_since_ != time_point::max() && ready_ && hello_unanswered_since_ + welcome_.silence_max() <= now) {
-      lose(now, "the broker at " + options_.broker + " has fallen silent", sink);
-      wants_connection_ = true;
+    ask_when_due(now);
+    if (hello_unanswered_since_ == time_point::max() || !ready_) return;
+    const auto silence_ends = hello_unanswered_since_ + welcome_.silence_max();
+    if (silence_ends > now) return;
+    if (now - silence_ends > welcome_.pulse) {
+      // Nobody let us look at the clock for so long: it was us who stood still, and the answer may lie unread. One pulse more.
+      hello_unanswered_since_ = now + welcome_.pulse - welcome_.silence_max();
+      return;
     }
+    lose(now, "the broker at " + options_.broker + " has fallen silent", sink);
+    wants_connection_ = true;
   }
 
   /// The next bundle to send, appended to `out`; false when there is none. What is in it counts as sent.
   bool take_bundle(time_point now, std::string& out) {
     const auto before = out.size();
     std::uint32_t frames = 0;
-    if (hello_at_ <= now) {
+    ask_when_due(now);
+    if (std::exchange(hello_due_, false)) {
       say_hello(out);
       ++frames;
-      if (hello_unanswered_since_ == time_point::max()) hello_unanswered_since_ = now;
-      hello_at_ = now + (ready_ && calls_.used() == 0 ? idle_hello : welcome_.pulse);
     }
     const auto has_room = [&] { return out.size() - before < wire::bundle_bytes_soft_max && frames < wire::bundle_frames_max; };
     for (; !cancels_.empty() && has_room(); cancels_.pop_front(), ++frames) wire::append_cancel(out, cancels_.front());
@@ -158,7 +164,7 @@ class caller_core {
     return out.size() > before;
   }
 
-  /// When time alone gives `tick` or `take_bundle` something to do.
+  /// When time alone gives `tick` something to do; after a `tick` it is not past, even if nothing can be sent.
   [[nodiscard]] time_point next_deadline() const {
     auto next = std::min(deadlines_.earliest(), hello_at_);
     if (ready_ && hello_unanswered_since_ != time_point::max()) {
@@ -175,6 +181,8 @@ class caller_core {
   /// What it said; meaningful when `ready`.
   [[nodiscard]] const welcome& broker() const { return welcome_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.used(); }
+  /// Ids that wait to be sent, those of calls that have ended meanwhile too; for tests.
+  [[nodiscard]] std::size_t waiting_ids() const { return unsent_.size(); }
 
   /// Ends every call, because the owner closes.
   template <class Sink>
@@ -228,6 +236,7 @@ class caller_core {
     made.payload = payload;
     made.headers = headers;
     unsent_bytes_ += bytes;
+    forget_ended_unsent();
     deadlines_.insert(calls_, index, made.deadline);
     unsent_.push_back(id_of(index));
     return unsent_.back();
@@ -239,6 +248,20 @@ class caller_core {
   [[nodiscard]] std::uint32_t find(std::uint64_t id) const {
     const auto index = static_cast<std::uint32_t>(id & (size_max - 1));
     return calls_.has(index) && calls_[index].at != stage::free && id_of(index) == id ? index : none;
+  }
+
+  /// Without a broker nothing takes ids out of `unsent_`, and calls come and end all the same.
+  void forget_ended_unsent() {
+    if (unsent_.size() <= 2 * calls_.used() + 64) return;
+    std::erase_if(unsent_, [this](std::uint64_t id) { return find(id) == none; });
+  }
+
+  /// A HELLO that is due counts as asked even while the owner cannot send it: a way that is blocked is silence, too.
+  void ask_when_due(time_point now) {
+    if (hello_at_ > now) return;
+    hello_due_ = true;
+    if (hello_unanswered_since_ == time_point::max()) hello_unanswered_since_ = now;
+    hello_at_ = now + (ready_ && calls_.used() == 0 ? idle_hello : welcome_.pulse);
   }
 
   void send(time_point now, std::uint32_t index, std::string& out) {
@@ -298,6 +321,7 @@ class caller_core {
     if (ready_ && said.broker != welcome_.broker) lose(now, "the broker at " + options_.broker + " has restarted", sink);
     welcome_ = std::move(said);
     ready_ = true;
+    hello_due_ = false;
     hello_unanswered_since_ = time_point::max();
     hello_at_ = now + (calls_.used() == 0 ? idle_hello : welcome_.pulse);
   }
@@ -334,6 +358,7 @@ class caller_core {
   welcome welcome_;
   bool ready_ = false;
   bool wants_connection_ = false;
+  bool hello_due_ = false;
   time_point hello_at_;
   time_point hello_unanswered_since_ = time_point::max();
 };

@@ -91,7 +91,14 @@ class worker_core {
       at_ = stage::left;
       return sink.on_left();
     }
-    if (heard_ + welcome_.silence_max() > now) return;
+    act_when_due(now);
+    const auto silence_ends = heard_ + welcome_.silence_max();
+    if (silence_ends > now) return;
+    if (now - silence_ends > welcome_.pulse) {
+      // Nobody let us look at the clock for so long: it was us who stood still, and what the broker said may lie unread.
+      heard_ = now + welcome_.pulse - welcome_.silence_max();
+      return;
+    }
     // A JOIN that nobody has answered yet says no more than that there is no broker: it waits in the socket.
     if (at_ != stage::joining) {
       lose(now, "the broker at " + options_.broker + " has fallen silent", sink);
@@ -99,22 +106,16 @@ class worker_core {
       asked_ = false;
       act_at_ = now;
       wants_connection_ = true;
+      unsent_.clear();  // for the connection that is given up
+      unsent_bytes_ = 0;
+      act_when_due(now);
     }
     heard_ = now;
   }
 
   /// The next bundle to send, appended to `out`; false when there is none.
   bool take_bundle(time_point now, std::string& out) {
-    if (act_at_ <= now) {
-      act_at_ = now + welcome_.pulse;
-      if (at_ == stage::joining && !asked_) {
-        append([&](std::string& to) { wire::append_join(to, join_id, options_.manifest); });
-        asked_ = true;
-        heard_ = now;
-      } else if (at_ == stage::joined || at_ == stage::leaving) {
-        append([](std::string& to) { wire::append_pulse(to); });
-      }
-    }
+    act_when_due(now);
     if (unsent_.empty()) return false;
     unsent_bytes_ -= unsent_.front().bytes.size();
     out += unsent_.front().bytes;
@@ -122,7 +123,7 @@ class worker_core {
     return true;
   }
 
-  /// When time alone gives `tick` or `take_bundle` something to do.
+  /// When time alone gives `tick` something to do; after a `tick` it is not past, even if nothing can be sent.
   [[nodiscard]] time_point next_deadline() const {
     if (at_ == stage::left) return time_point::max();
     const auto next = std::min(act_at_, heard_ + welcome_.silence_max());
@@ -150,6 +151,18 @@ class worker_core {
 
   [[nodiscard]] bool holds(const lease& what) const {
     return what.seat == seat_ && (at_ == stage::joined || at_ == stage::leaving);
+  }
+
+  void act_when_due(time_point now) {
+    if (act_at_ > now) return;
+    act_at_ = now + welcome_.pulse;
+    if (at_ == stage::joining && !asked_) {
+      append([&](std::string& to) { wire::append_join(to, join_id, options_.manifest); });
+      asked_ = true;
+      heard_ = now;
+    } else if (at_ == stage::joined || at_ == stage::leaving) {
+      append([](std::string& to) { wire::append_pulse(to); });
+    }
   }
 
   /// Puts one frame into the bundle that is open, or into a new one when that is full.
