@@ -13,6 +13,12 @@ namespace {
 constexpr int turn_max = 1000;
 constexpr std::chrono::seconds log_interval{10};
 
+// A peer whose pipe is full is given this much room and time before it is let go.
+constexpr std::size_t backlog_bytes_max = 16u << 20;
+constexpr std::chrono::seconds backlog_time_max{5};
+/// A full pipe does not say when it has room again.
+constexpr std::chrono::milliseconds backlog_pause{1};
+
 settings with_endpoints(settings from, const endpoints& bound) {
   from.events_in = bound.events_in;
   from.events_out = bound.events_out;
@@ -39,6 +45,7 @@ void shell::run(int stop_descriptor) {
     busy = receive_events() || busy;
     const auto now = std::chrono::steady_clock::now();
     if (core_.next_deadline() <= now) core_.tick(now, out_);
+    send_backlogs(now);
     perform();
     log_what_was_dropped(now);
     if (busy) continue;
@@ -46,7 +53,8 @@ void shell::run(int stop_descriptor) {
     waiter.read(events_in_);
     waiter.read(events_out_);
     waiter.read(stop_descriptor);
-    waiter.wait_until(std::min(core_.next_deadline(), log_at_));
+    const auto until = std::min(core_.next_deadline(), log_at_);
+    waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
   }
   // What was answered last still leaves.
   commands_.linger(std::chrono::milliseconds{200});
@@ -81,35 +89,74 @@ bool shell::receive_events() {
 
 /// Does what the core wants done. What cannot be sent goes back to it, and what it wants done then is done too.
 void shell::perform() {
-  while (!out_.empty()) {
-    for (std::size_t i = 0; i < out_.messages(); ++i) {
-      const auto& message = out_.message_at(i);
-      const auto& routing_id = routing_ids_[static_cast<std::size_t>(message.to)];
-      if (commands_.send(routing_id, message.bytes) != net::sent::yes) failed_.push_back(message.to);
-    }
+  while (!out_.empty() || !failed_.empty()) {
+    const auto now = std::chrono::steady_clock::now();
+    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
-    for (const auto peer : out_.forgotten()) {
-      auto& routing_id = routing_ids_[static_cast<std::size_t>(peer)];
-      numbers_.erase(routing_id);
-      routing_id.clear();
-      free_numbers_.push_back(peer);
-      std::erase(failed_, peer);
-    }
+    for (const auto peer : out_.forgotten()) forget(peer);
     out_.clear();
-    for (const auto peer : failed_) core_.unreachable(std::chrono::steady_clock::now(), peer, out_);
-    failed_.clear();
+    for (const auto peer : std::exchange(failed_, {})) {
+      auto& to = links_[static_cast<std::size_t>(peer)];
+      if (!to.failed) continue;  // forgotten meanwhile
+      const std::vector<std::string_view> unsent{to.backlog.begin(), to.backlog.end()};
+      core_.unreachable(now, peer, unsent, out_);
+    }
   }
+}
+
+void shell::send(detail::time_point now, peer_id peer, const std::string& bytes) {
+  auto& to = links_[static_cast<std::size_t>(peer)];
+  const auto fail = [&] {
+    if (!std::exchange(to.failed, true)) failed_.push_back(peer);
+  };
+  if (to.backlog.empty() && !to.failed) {
+    const auto how = commands_.send(to.routing_id, bytes);
+    if (how == net::sent::yes) return;
+    if (how == net::sent::unreachable) fail();
+    to.stuck_since = now;
+    backlogged_.push_back(peer);
+  }
+  // Kept even when all is lost: the core wants to know what has not left.
+  to.backlog.push_back(bytes);
+  to.backlog_bytes += bytes.size();
+  if (to.backlog_bytes > backlog_bytes_max) fail();
+}
+
+void shell::send_backlogs(detail::time_point now) {
+  std::erase_if(backlogged_, [&](peer_id peer) {
+    auto& to = links_[static_cast<std::size_t>(peer)];
+    while (!to.backlog.empty() && !to.failed) {
+      const auto how = commands_.send(to.routing_id, to.backlog.front());
+      if (how == net::sent::unreachable || (how == net::sent::full && now - to.stuck_since > backlog_time_max)) {
+        to.failed = true;
+        failed_.push_back(peer);
+      }
+      if (how != net::sent::yes) break;
+      to.backlog_bytes -= to.backlog.front().size();
+      to.backlog.pop_front();
+      to.stuck_since = now;
+    }
+    return to.backlog.empty();
+  });
+}
+
+void shell::forget(peer_id peer) {
+  auto& gone = links_[static_cast<std::size_t>(peer)];
+  numbers_.erase(gone.routing_id);
+  if (!gone.backlog.empty()) std::erase(backlogged_, peer);
+  gone = link{};
+  free_numbers_.push_back(peer);
 }
 
 peer_id shell::number_of(std::string_view routing_id) {
   if (const auto known = numbers_.find(routing_id); known != numbers_.end()) return known->second;
   if (free_numbers_.empty()) {
-    free_numbers_.push_back(static_cast<peer_id>(routing_ids_.size()));
-    routing_ids_.emplace_back();
+    free_numbers_.push_back(static_cast<peer_id>(links_.size()));
+    links_.emplace_back();
   }
   const auto number = free_numbers_.back();
   free_numbers_.pop_back();
-  routing_ids_[static_cast<std::size_t>(number)] = routing_id;
+  links_[static_cast<std::size_t>(number)].routing_id = routing_id;
   numbers_.emplace(routing_id, number);
   return number;
 }
@@ -122,6 +169,7 @@ void shell::log_what_was_dropped(detail::time_point now) {
     if (const auto more = counts.*which - logged_.*which; more > 0) fmt::print(stderr, "waggle-broker: {} {}\n", more, what);
   };
   say(&counters::dead_workers, "workers fell silent or lost their connection");
+  say(&counters::retries, "calls went back to their queue because a worker died or rejected them");
   say(&counters::broken_bundles, "messages were not command frames; their senders lost their seats");
   say(&counters::unasked_replies, "replies were late, doubled or nobody's, and dropped");
   say(&counters::misplaced_frames, "frames came from a peer that may not send them, and were refused");

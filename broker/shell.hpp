@@ -1,6 +1,8 @@
 #pragma once
 
+#include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tsl/robin_map.h>
@@ -34,6 +36,9 @@ class shell {
   bool receive_commands();
   bool receive_events();
   void perform();
+  void send(detail::time_point now, peer_id to, const std::string& bytes);
+  void send_backlogs(detail::time_point now);
+  void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
   void log_what_was_dropped(detail::time_point now);
 
@@ -44,14 +49,22 @@ class shell {
   broker_core core_;
   outbox out_;
 
-  // Peers are numbered here; 5-byte ids, which ROUTER assigns, fit a std::string without allocation.
+  /// A peer as ZeroMQ knows it. Routing ids that ROUTER assigns have 5 bytes, which a std::string holds without allocation.
+  struct link {
+    std::string routing_id;
+    std::deque<std::string> backlog;  ///< what its pipe had no room for: a burst, or a peer that does not read
+    std::size_t backlog_bytes = 0;
+    detail::time_point stuck_since{};  ///< when the first of it should have left
+    bool failed = false;
+  };
   struct bytes_hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view bytes) const { return std::hash<std::string_view>{}(bytes); }
   };
   tsl::robin_map<std::string, peer_id, bytes_hash, std::equal_to<>> numbers_;
-  std::vector<std::string> routing_ids_;
+  std::vector<link> links_;  ///< by peer_id
   std::vector<peer_id> free_numbers_;
+  std::vector<peer_id> backlogged_;
   std::vector<peer_id> failed_;
 
   counters logged_;

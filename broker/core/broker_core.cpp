@@ -4,7 +4,9 @@
 
 namespace waggle::broker {
 
-broker_core::broker_core(settings from) : settings_{std::move(from)}, directory_{settings_.commands_max} {
+broker_core::broker_core(settings from)
+    : settings_{std::move(from)},
+      directory_{settings_.commands_max, settings_.hold, settings_.held_pools_max} {
   settings_.calls_max = std::min(settings_.calls_max, call_table::size_max);
 }
 
@@ -51,6 +53,7 @@ void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& 
   why += "; the peer loses its seat and may join again (broker/PROTOCOL.md says what a frame is)";
   refuse(from, 0, {status::invalid_argument, std::move(why)}, out);
   drop(now, from, out);
+  dispatch_requeued(now, out);
 }
 
 bool broker_core::admit(instant now, peer_id from, outbox& out) {
@@ -75,7 +78,7 @@ void broker_core::heard(instant now, peer_id from) {
   (who.worker == none ? silent_ : pulsing_).move_to_back(peers_, static_cast<std::uint32_t>(from));
 }
 
-/// Ends everything that concerns the peer and forgets it.
+/// Ends everything that concerns the peer and forgets it. Calls that it had and others may run wait for `dispatch_requeued`.
 void broker_core::drop(instant now, peer_id gone, outbox& out) {
   if (at(gone).worker != none) remove_worker(now, gone, "the worker that had the call is gone", out);
   while (!at(gone).calls.empty()) abandon(at(gone).calls.front(), out);
@@ -91,11 +94,15 @@ void broker_core::forget(peer_id gone, outbox& out) {
   out.forget(gone);
 }
 
-void broker_core::unreachable(instant now, peer_id peer_gone, outbox& out) {
+void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<std::string_view>& unsent, outbox& out) {
   now = observe(now);
   if (static_cast<std::size_t>(peer_gone) >= peers_.size() || !at(peer_gone).known) return;
-  if (at(peer_gone).worker != none) ++counts_.dead_workers;
+  if (at(peer_gone).worker != none) {
+    ++counts_.dead_workers;
+    for (const auto bundle : unsent) take_back(peer_gone, bundle);
+  }
   drop(now, peer_gone, out);
+  dispatch_requeued(now, out);
 }
 
 /// Where the next frame to this peer goes: into the message that is open for it, while that has room.
@@ -189,8 +196,7 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   if (!wanted) return refuse(from, in.id, wanted.error(), out);
   const auto again = at(from).worker;
   const bool was_draining = again != none && directory_.worker_at(again).draining;
-  unserved_.clear();
-  const auto joined = directory_.join(from, *wanted, again, unserved_);
+  const auto joined = directory_.join(now, from, *wanted, again);
   if (!joined) return refuse(from, in.id, joined.error(), out);
   if (was_draining) {
     refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
@@ -205,8 +211,8 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     pulses_.push_back(directory_.workers(), *joined);
   }
   welcome(from, in.id, out);
-  fail_queues(unserved_, out);
   network_changed(now);
+  release_held(now, out);
   dispatch(now, directory_.worker_at(*joined).pool, out);
 }
 
@@ -221,10 +227,9 @@ void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, out
     return refuse(from, in.id, {status::failed_precondition, "the worker is leaving already"}, out);
   }
   leaving.leave_id = in.id;
-  unserved_.clear();
-  directory_.drain(worker_index, unserved_);
+  directory_.drain(now, worker_index);
   network_changed(now);
-  fail_queues(unserved_, out);
+  release_held(now, out);
   if (leaving.in_flight == 0) finish_drain(now, from, out);
 }
 
@@ -284,11 +289,13 @@ void broker_core::subscribed(instant now, std::string_view prefix, outbox& out) 
 void broker_core::tick(instant now, outbox& out) {
   now = observe(now);
   while (deadlines_.earliest() <= now) expire(deadlines_.front(), out);
+  release_held(now, out);
   const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
   while (now >= verdicts_from_ && !pulsing_.empty() && peers_[pulsing_.front()].heard + silence_max <= now) {
     ++counts_.dead_workers;
     drop(now, peer_id{pulsing_.front()}, out);
   }
+  dispatch_requeued(now, out);  // not before all the dead are known: a call should not go from one to the next
   while (!silent_.empty() && peers_[silent_.front()].heard + settings_.idle_max <= now) {
     const auto index = silent_.front();
     if (peers_[index].calls.empty()) {
@@ -311,7 +318,7 @@ void broker_core::tick(instant now, outbox& out) {
 }
 
 instant broker_core::next_deadline() const {
-  auto next = std::min(deadlines_.earliest(), announce_at_);
+  auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until()});
   if (!pulsing_.empty()) {
     const auto verdict = peers_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
     next = std::min(next, std::max(verdict, verdicts_from_));

@@ -33,15 +33,16 @@ class broker_core {
   /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
   /// topic: it tells the subscriber that what it subscribed to before is in force.
   void subscribed(instant now, std::string_view prefix, outbox& out);
-  /// A message to this peer could not be sent: it is gone, or does not read. Its calls end, its leases fail.
-  void unreachable(instant now, peer_id peer, outbox& out);
+  /// Messages to this peer could not be sent: it is gone, or has not read for too long. Its calls end, its leases fail or go to
+  /// other workers; calls in `unsent`, the bundles that did not leave, have certainly not run.
+  void unreachable(instant now, peer_id peer, const std::vector<std::string_view>& unsent, outbox& out);
   void tick(instant now, outbox& out);
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
 
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
-  [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
+  [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   [[nodiscard]] std::size_t worker_count() const { return directory_.worker_count(); }
   [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
 
@@ -84,18 +85,25 @@ class broker_core {
   void on_pulse(peer_id from, outbox& out);
 
   // Calls, in broker_calls.cpp
-  std::uint32_t open_call(peer_id caller, const wire::frame& in, instant deadline);
+  std::uint32_t open_call(peer_id caller, const wire::frame& in, instant deadline, std::uint32_t command_index);
   void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view payload,
              std::string_view headers, outbox& out);
-  void enqueue(std::uint32_t call_index, const wire::frame& in);
+  void keep(std::uint32_t call_index, std::string_view payload, std::string_view headers);
+  void let_go(std::uint32_t call_index);
+  void enqueue(std::uint32_t call_index);
   void unqueue(std::uint32_t call_index);
+  [[nodiscard]] bool may_retry(std::uint32_t call_index) const;
+  void requeue(std::uint32_t call_index);
+  void take_back(peer_id worker, std::string_view bundle);
+  void dispatch_requeued(instant now, outbox& out);
+  void release_held(instant now, outbox& out);
   void dispatch(instant now, std::uint32_t pool_index, outbox& out);
   /// The caller's part of a call ends here: after this nothing more is sent to it for this id.
   void settle_caller(std::uint32_t call_index);
   void end(std::uint32_t call_index, const error& why, outbox& out);
   void abandon(std::uint32_t call_index, outbox& out);
-  void return_slot(instant now, std::uint32_t call_index, outbox& out);
-  void fail_queues(const std::vector<std::uint32_t>& command_indexes, outbox& out);
+  void reject(instant now, std::uint32_t call_index, outbox& out);
+  void return_slot(instant now, peer_id of, outbox& out);
   void expire(std::uint32_t call_index, outbox& out);
   void remove_worker(instant now, peer_id of, std::string_view why, outbox& out);
   void finish_drain(instant now, peer_id of, outbox& out);
@@ -117,13 +125,14 @@ class broker_core {
   index_list<&peer::by_silence> pulsing_;  ///< workers
   index_list<&directory::worker::by_pulse> pulses_;
   index_list<&call::by_place> parked_;
-  std::size_t queued_bytes_ = 0;
+  std::size_t kept_bytes_ = 0;
   instant now_{};
   instant verdicts_from_{};  ///< nobody is found dead of silence before this
   std::uint64_t changes_ = 0;
   instant announce_at_ = instant::max();
   counters counts_;
-  std::vector<std::uint32_t> unserved_;  ///< scratch
+  std::vector<std::uint32_t> unserved_;  ///< scratch of `release_held`
+  std::vector<std::uint32_t> requeued_;  ///< commands to which calls have gone back, until `dispatch_requeued`
 };
 
 }  // namespace waggle::broker

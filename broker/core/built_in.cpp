@@ -38,7 +38,7 @@ void broker_core::watch_services(instant now, peer_id from, const wire::frame& i
     return refuse(from, in.id, overload("as many callers as may wait for changes (watchers_max)"), out);
   }
   const auto until = now + milliseconds{std::min(wait_ms, in.budget_ms)};
-  const auto call_index = open_call(from, in, until);
+  const auto call_index = open_call(from, in, until, none);
   calls_[call_index].state = call_state::parked;
   parked_.push_back(calls_.items(), call_index);
   if (!waits) reply_services(call_index, out);

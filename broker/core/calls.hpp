@@ -12,7 +12,7 @@ namespace waggle::broker {
 
 enum class call_state : std::uint8_t {
   free,
-  queued,    ///< waits in its command's queue, payload kept
+  queued,    ///< waits in its command's queue
   leased,    ///< a worker has it
   orphaned,  ///< a worker has it, but the caller has had its reply or has gone: only the slot is still held
   parked,    ///< waggle.services that waits for a change
@@ -24,13 +24,19 @@ struct call {
   peer_id caller{};
   std::uint64_t caller_id = 0;
   std::uint32_t command = none;
+  std::uint64_t command_serial = 0;  ///< of that command: the directory may have forgotten it while a worker had the call
   std::uint32_t worker = none;
   instant deadline{};
   std::uint32_t deadline_at = none;  ///< place in the deadline heap
   links by_caller;
   links by_place;  ///< in the command's queue, the worker's leases, or the parked
-  std::string payload;  ///< while queued
+  std::uint32_t attempts = 0;  ///< workers it has been handed to
+  bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
+  bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
+  std::string payload;
   std::string headers;
+
+  [[nodiscard]] std::size_t bytes() const { return payload.size() + headers.size(); }
 };
 
 /// Every open call, named in two ways: by the caller's own id, and by the lease that a worker gets to see.
@@ -42,15 +48,18 @@ class call_table {
 
   slab<call>& items() { return items_; }
   call& operator[](std::uint32_t index) { return items_[index]; }
+  const call& operator[](std::uint32_t index) const { return items_[index]; }
   [[nodiscard]] std::size_t size() const { return items_.used(); }
 
   /// A fresh record that its caller can find by (caller, id).
   std::uint32_t open(peer_id caller, std::uint64_t id) {
     const auto index = items_.take();
     auto& made = items_[index];
-    made.generation = made.generation == generation_max ? 1 : made.generation + 1;
+    end_lease(index);  // that of the call which had the place before
     made.caller = caller;
     made.caller_id = id;
+    made.attempts = 0;
+    made.parted = false;
     by_caller_id_.emplace(key{caller, id}, index);
     return index;
   }
@@ -62,6 +71,12 @@ class call_table {
 
   /// The caller's id means nothing any more; the record may live on for its lease.
   void detach(std::uint32_t index) { by_caller_id_.erase(key{items_[index].caller, items_[index].caller_id}); }
+
+  /// Ends the lease that a worker knows; the call itself goes on.
+  void end_lease(std::uint32_t index) {
+    auto& generation = items_[index].generation;
+    generation = generation == generation_max ? 1 : generation + 1;
+  }
 
   void close(std::uint32_t index) {
     auto& closed = items_[index];

@@ -1,6 +1,7 @@
 #include "broker/core/directory.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace waggle::broker {
 
@@ -74,12 +75,13 @@ std::uint32_t directory::pool_for(const manifest& from) {
       command_index = commands_.take();
       commands_[command_index] = command{};
       commands_[command_index].name = each.name;
+      commands_[command_index].serial = ++named_;
       by_name_.emplace(each.name, command_index);
     }
     auto& served = commands_[command_index];
     // A manifest may name a command twice; it is one seat.
     if (served.pools.empty() || served.pools.back().pool != index) {
-      served.pools.push_back({index, false});
+      served.pools.push_back({index, each.retry, false});
       made.commands.push_back(command_index);
     }
   }
@@ -88,50 +90,54 @@ std::uint32_t directory::pool_for(const manifest& from) {
   return index;
 }
 
-result<std::uint32_t> directory::join(peer_id peer, const manifest& from, std::uint32_t again,
-                                      std::vector<std::uint32_t>& orphaned) {
+result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest& from, std::uint32_t again) {
   if (!make_room_for(from)) {
     return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
                                                "stop workers that are not needed or start it with a higher limit");
   }
   const auto pool_index = pool_for(from);
   auto index = again;
-  const auto old_pool = again == none ? none : workers_[again].pool;
   if (again == none) {
     index = workers_.take();
     workers_[index] = worker{};
     workers_[index].peer = peer;
-  } else if (old_pool == pool_index && !workers_[again].draining) {
-    // Nothing changes but the worker's own entries.
-  } else {
-    pools_[pool_index].active++;  // holds the new pool while the old one is left: what both serve is not orphaned
-    deactivate(again, orphaned);
+  } else if (workers_[again].pool != pool_index || workers_[again].draining) {
+    pools_[pool_index].active++;  // a pool that somebody is about to enter is not dissolved
+    deactivate(now, again);
     leave_pool(again);
     pools_[pool_index].active--;
   }
   auto& seated = workers_[index];
   seated.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
   seated.slots = from.slots;
-  seated.draining = false;
-  if (seated.pool == none) {
-    seated.pool = pool_index;
-    pools_[pool_index].workers.push_back(workers_, index);
-    pools_[pool_index].active++;
-    for (const auto each : pools_[pool_index].commands) {
-      if (!commands_[each].queue.empty()) wait(each);
-    }
-  }
+  if (seated.pool == none) activate(index, pool_index);
   relist(index);
   return index;
 }
 
+void directory::activate(std::uint32_t worker_index, std::uint32_t pool_index) {
+  workers_[worker_index].pool = pool_index;
+  workers_[worker_index].draining = false;
+  auto& entered = pools_[pool_index];
+  entered.workers.push_back(workers_, worker_index);
+  entered.active++;
+  unhold(pool_index);
+  for (const auto each : entered.commands) {
+    if (!commands_[each].queue.empty()) wait(each);
+  }
+}
+
 /// Puts the worker under the number of its free slots.
 void directory::relist(std::uint32_t worker_index) {
+  const auto& moved = workers_[worker_index];
+  list_as(worker_index, moved.draining                  ? none
+                        : moved.slots > moved.in_flight ? std::min(moved.slots - moved.in_flight, free_listed_max)
+                                                        : 0);
+}
+
+void directory::list_as(std::uint32_t worker_index, std::uint32_t free) {
   auto& moved = workers_[worker_index];
   auto& in = pools_[moved.pool];
-  const auto free = moved.draining                    ? none
-                    : moved.slots > moved.in_flight ? std::min(moved.slots - moved.in_flight, free_listed_max)
-                                                    : 0;
   if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
   moved.listed_free = free;
   if (free != none) {
@@ -142,25 +148,36 @@ void directory::relist(std::uint32_t worker_index) {
   while (in.free_max > 0 && in.by_free[in.free_max].empty()) --in.free_max;
 }
 
-void directory::deactivate(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) {
+void directory::deactivate(instant now, std::uint32_t worker_index) {
   auto& idle = workers_[worker_index];
   if (idle.draining) return;
   idle.draining = true;
   relist(worker_index);
   auto& in = pools_[idle.pool];
   if (--in.active > 0) return;
-  for (const auto each : in.commands) {
-    if (!is_served(each)) orphaned.push_back(each);
-  }
+  in.held = true;
+  in.held_until = now + hold_;
+  held_pools_.push_back(pools_, idle.pool);
+  if (held_pools_.size() > held_pools_max_) pools_[held_pools_.front()].held_until = now;
 }
 
 void directory::leave_pool(std::uint32_t worker_index) {
   auto& leaving = workers_[worker_index];
-  const auto pool_index = leaving.pool;
+  const auto pool_index = std::exchange(leaving.pool, none);
   auto& in = pools_[pool_index];
   in.workers.erase(workers_, worker_index);
-  leaving.pool = none;
-  if (!in.workers.empty() || in.active > 0) return;
+  if (in.workers.empty() && in.active == 0 && !in.held) dissolve(pool_index);
+}
+
+void directory::unhold(std::uint32_t pool_index) {
+  if (!pools_[pool_index].held) return;
+  pools_[pool_index].held = false;
+  held_pools_.erase(pools_, pool_index);
+}
+
+/// The pool is nobody's any more.
+void directory::dissolve(std::uint32_t pool_index) {
+  auto& in = pools_[pool_index];
   for (const auto each : in.commands) {
     auto& served = commands_[each];
     std::erase_if(served.pools, [&](const auto& member) { return member.pool == pool_index; });
@@ -171,12 +188,30 @@ void directory::leave_pool(std::uint32_t worker_index) {
   pools_.give_back(pool_index);
 }
 
-void directory::drain(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) { deactivate(worker_index, orphaned); }
+void directory::drain(instant now, std::uint32_t worker_index) { deactivate(now, worker_index); }
 
-void directory::remove(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned) {
-  deactivate(worker_index, orphaned);
+void directory::remove(instant now, std::uint32_t worker_index) {
+  deactivate(now, worker_index);
   leave_pool(worker_index);
   workers_.give_back(worker_index);
+}
+
+bool directory::release_held(instant now, std::vector<std::uint32_t>& unserved) {
+  bool any = false;
+  while (!held_pools_.empty() && held_until() <= now) {
+    const auto pool_index = held_pools_.front();
+    unhold(pool_index);
+    for (const auto each : pools_[pool_index].commands) {
+      if (!is_awaited(each)) unserved.push_back(each);
+    }
+    if (pools_[pool_index].workers.empty()) dissolve(pool_index);
+    any = true;
+  }
+  return any;
+}
+
+instant directory::held_until() const {
+  return held_pools_.empty() ? instant::max() : pools_[held_pools_.front()].held_until;
 }
 
 std::uint32_t directory::find(std::string_view name) const {
@@ -184,9 +219,17 @@ std::uint32_t directory::find(std::string_view name) const {
   return found == by_name_.end() ? none : found->second;
 }
 
-bool directory::is_served(std::uint32_t command_index) const {
+bool directory::is_awaited(std::uint32_t command_index) const {
   const auto& pools = commands_[command_index].pools;
-  return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return pools_[member.pool].active > 0; });
+  return std::any_of(pools.begin(), pools.end(),
+                     [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
+}
+
+retry_class directory::retry_of(std::uint32_t command_index, std::uint32_t worker_index) const {
+  for (const auto& member : commands_[command_index].pools) {
+    if (member.pool == workers_[worker_index].pool) return member.retry;
+  }
+  return retry_class::once;
 }
 
 std::uint32_t directory::take_slot(std::uint32_t command_index) {
@@ -213,6 +256,8 @@ void directory::release_slot(std::uint32_t worker_index) {
   workers_[worker_index].in_flight--;
   if (!workers_[worker_index].draining) relist(worker_index);
 }
+
+void directory::pass_over(std::uint32_t worker_index) { list_as(worker_index, none); }
 
 void directory::wait(std::uint32_t command_index) {
   for (auto& member : commands_[command_index].pools) {

@@ -44,8 +44,10 @@ class directory {
 
   struct command {
     std::string name;
+    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
     struct membership {
       std::uint32_t pool = none;
+      retry_class retry = retry_class::once;
       bool waiting = false;  ///< listed in that pool's `waiting`
     };
     std::vector<membership> pools;
@@ -61,32 +63,45 @@ class directory {
     std::vector<std::uint32_t> commands;
     index_list<&worker::by_pool> workers;
     std::size_t active = 0;                             ///< of them, those that do not drain
+    bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
+    instant held_until{};
+    links by_hold;
     std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
     std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
     std::deque<std::uint32_t> waiting;                  ///< commands that have queued calls, in turn
   };
 
-  explicit directory(std::size_t commands_max) : commands_max_{commands_max} {}
+  directory(std::size_t commands_max, milliseconds hold, std::size_t held_pools_max)
+      : commands_max_{commands_max}, hold_{hold}, held_pools_max_{held_pools_max} {}
 
   /// Seats a worker, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
-  /// RESOURCE_EXHAUSTED when there are too many commands. Commands that nobody serves any more are appended to `orphaned`.
-  result<std::uint32_t> join(peer_id peer, const manifest& from, std::uint32_t again, std::vector<std::uint32_t>& orphaned);
-  /// Takes a worker out for good; its leases are the caller's concern and must have ended. Commands that nobody serves any
-  /// more are appended to `orphaned`.
-  void remove(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
-  /// No new calls for this worker. Commands that nobody serves any more are appended to `orphaned`.
-  void drain(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
+  /// RESOURCE_EXHAUSTED when there are too many commands.
+  result<std::uint32_t> join(instant now, peer_id peer, const manifest& from, std::uint32_t again);
+  /// No new calls for this worker.
+  void drain(instant now, std::uint32_t worker_index);
+  /// Takes a worker out for good; its leases are the caller's concern and must have ended.
+  void remove(instant now, std::uint32_t worker_index);
+
+  /// A pool that loses its last active worker is held for a while: another may be on its way, as when a service restarts. When that
+  /// has passed, commands that nobody serves are appended to `unserved`. Returns whether anything was let go.
+  bool release_held(instant now, std::vector<std::uint32_t>& unserved);
+  /// When `release_held` has something to do.
+  [[nodiscard]] instant held_until() const;
 
   /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
   [[nodiscard]] std::uint32_t find(std::string_view name) const;
-  /// Whether a worker that is not draining serves it.
-  [[nodiscard]] bool is_served(std::uint32_t command_index) const;
+  /// Whether a worker that is not draining serves it, or did a moment ago.
+  [[nodiscard]] bool is_awaited(std::uint32_t command_index) const;
+  /// What the manifest of this worker says of the command.
+  [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const;
   /// The worker with the most free slots among all that serve the command (up to `free_listed_max`, and in turn among equals), its slot
   /// taken; `none` if all are busy.
   std::uint32_t take_slot(std::uint32_t command_index);
   /// One in the pool, for a command that waits there.
   std::uint32_t take_slot_in(std::uint32_t pool_index);
   void release_slot(std::uint32_t worker_index);
+  /// None of its slots is taken before its next `release_slot`.
+  void pass_over(std::uint32_t worker_index);
 
   /// The command has its first queued call: whichever of its pools has a slot next will come for it.
   void wait(std::uint32_t command_index);
@@ -101,6 +116,7 @@ class directory {
   worker& worker_at(std::uint32_t index) { return workers_[index]; }
   [[nodiscard]] const worker& worker_at(std::uint32_t index) const { return workers_[index]; }
   command& command_at(std::uint32_t index) { return commands_[index]; }
+  [[nodiscard]] const command& command_at(std::uint32_t index) const { return commands_[index]; }
   slab<worker>& workers() { return workers_; }
 
   /// One msgpack array: every service with its commands and instances, ordered by name.
@@ -114,19 +130,27 @@ class directory {
   using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>>;
 
   std::uint32_t pool_for(const manifest& from);
-  void deactivate(std::uint32_t worker_index, std::vector<std::uint32_t>& orphaned);
+  void activate(std::uint32_t worker_index, std::uint32_t pool_index);
+  void deactivate(instant now, std::uint32_t worker_index);
   void leave_pool(std::uint32_t worker_index);
+  void unhold(std::uint32_t pool_index);
+  void dissolve(std::uint32_t pool_index);
   void relist(std::uint32_t worker_index);
+  void list_as(std::uint32_t worker_index, std::uint32_t free);
   bool make_room_for(const manifest& from);
 
   std::size_t commands_max_;
+  milliseconds hold_;
+  std::size_t held_pools_max_;
   slab<worker> workers_;
   slab<command> commands_;
   slab<pool> pools_;
   name_index by_name_;
   name_index by_identity_;
   index_list<&command::by_idleness> idle_commands_;
+  index_list<&pool::by_hold> held_pools_;
   std::uint64_t joined_ = 0;  ///< makes up instance names
+  std::uint64_t named_ = 0;   ///< makes up serials of commands
 };
 
 }  // namespace waggle::broker

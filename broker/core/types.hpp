@@ -30,15 +30,19 @@ struct settings {
   milliseconds pulse{1000};             ///< how often workers and broker let hear from themselves
   std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
   milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
+  milliseconds hold{2000};              ///< so long a command that lost its last worker queues calls before it fails them
+  std::uint32_t attempts_max = 3;       ///< workers that one idempotent or safe call is handed to: UNAVAILABLE after the last
   milliseconds settle{20};              ///< how long changes of the network are gathered before watchers are told
 
   std::size_t peers_max = 65'536;             ///< RESOURCE_EXHAUSTED to the newcomer
   std::size_t commands_max = 65'536;          ///< RESOURCE_EXHAUSTED to the JOIN, once none without workers is left to forget
   std::size_t calls_max = 1'000'000;          ///< open calls of all callers: RESOURCE_EXHAUSTED; at most `call_table::size_max`
   std::size_t caller_calls_max = 100'000;     ///< open calls of one caller: RESOURCE_EXHAUSTED
+  std::size_t held_pools_max = 1024;          ///< services without workers that are held; past it the oldest is held no longer
   std::size_t queue_calls_max = 10'000;       ///< waiting calls of one command: RESOURCE_EXHAUSTED
   std::size_t queue_bytes_max = 64u << 20;    ///< their payloads and headers: RESOURCE_EXHAUSTED
-  std::size_t queues_bytes_max = 512u << 20;  ///< those of all commands: RESOURCE_EXHAUSTED
+  std::size_t kept_bytes_max = 512u << 20;    ///< those of all commands, and of calls that may be retried: RESOURCE_EXHAUSTED,
+                                              ///< and a call that is handed over is then not kept for a retry
   std::size_t watchers_max = 1024;            ///< calls of waggle.services that wait for a change: RESOURCE_EXHAUSTED
   milliseconds retry_after{100};              ///< what RESOURCE_EXHAUSTED tells a caller to wait
 };
@@ -55,6 +59,7 @@ struct counters {
   std::uint64_t events = 0;
   std::uint64_t broken_events = 0;    ///< PUB/SUB messages that were not events; dropped
   std::uint64_t dead_workers = 0;     ///< fell silent or lost their connection
+  std::uint64_t retries = 0;          ///< calls that went back to their queue when a worker died or rejected them
 
   friend bool operator==(const counters&, const counters&) = default;
 };

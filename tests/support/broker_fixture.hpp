@@ -49,6 +49,7 @@ class serves {
   serves& version(std::string value) { return manifest_.version = std::move(value), *this; }
   serves& instance(std::string value) { return manifest_.instance = std::move(value), *this; }
   serves& safe() { return manifest_.commands.back().retry = retry_class::safe, *this; }
+  serves& idempotent() { return manifest_.commands.back().retry = retry_class::idempotent, *this; }
 
   [[nodiscard]] std::string bytes() const {
     std::string out;
@@ -154,10 +155,17 @@ class broker_fixture {
 
   // What happens to peers.
   void silence(const std::string& peer) { pulsing_.erase(peer); }
-  void unreachable(const std::string& peer) {
+  void unreachable(const std::string& peer, const std::vector<std::string_view>& unsent = {}) {
     silence(peer);
-    core_.unreachable(now_, number_of(peer), out_);
+    core_.unreachable(now_, number_of(peer), unsent, out_);
     deliver();
+  }
+  /// What is sent to the peer from now on stays with the shell, which at last finds that nothing leaves any more.
+  void clog(const std::string& peer) { clogged_[peer]; }
+  void unreachable_clogged(const std::string& peer) {
+    const auto unsent = std::exchange(clogged_[peer], {});
+    clogged_.erase(peer);
+    unreachable(peer, {unsent.begin(), unsent.end()});
   }
   /// What is sent until `release` is gathered in one outbox, as by a shell that has several messages to read.
   void hold() { holding_ = true; }
@@ -251,6 +259,10 @@ class broker_fixture {
         FAIL_CHECK("a message to a peer that is forgotten");
         continue;
       }
+      if (const auto clogged = clogged_.find(to->second); clogged != clogged_.end()) {
+        clogged->second.push_back(message.bytes);
+        continue;
+      }
       deliver(to->second, message.bytes);
     }
     for (const auto& each : out_.broadcasts()) {
@@ -312,6 +324,7 @@ class broker_fixture {
   std::map<std::string, std::uint32_t> bundle_of_;  ///< the most this peer has said it takes
   std::map<std::string, std::size_t> answered_;
   std::set<std::string> pulsing_;
+  std::map<std::string, std::vector<std::string>> clogged_;
   std::vector<std::pair<std::string, received>> events_;
 };
 

@@ -37,21 +37,21 @@ TEST_CASE("broker: a queue holds payloads and headers up to queue_bytes_max, and
   net.join("worker", serves("a"));
   net.call("client", 1, "a", 1s, std::string(5000, 'x'));  // leased: not in the queue
   net.call("client", 2, "a", 1s, std::string(900, 'x'), "\x81\xa1k\xa1v");
-  CHECK(net.core().queued_bytes() == 905);
+  CHECK(net.core().kept_bytes() == 905);
   net.call("client", 3, "a", 1s, std::string(95, 'x'));
-  CHECK(net.core().queued_bytes() == 1000);
+  CHECK(net.core().kept_bytes() == 1000);
   net.call("client", 4, "a", 1s, "x");
   check_overload(net.error_of("client", 4), "queue");
   net.cancel("client", 2);
-  CHECK(net.core().queued_bytes() == 95);
+  CHECK(net.core().kept_bytes() == 95);
   net.call("client", 5, "a", 1s, std::string(905, 'x'));
   CHECK(net.replies_to("client", 5) == 0);
   net.advance(1s);
-  CHECK(net.core().queued_bytes() == 0);
+  CHECK(net.core().kept_bytes() == 0);
 }
 
-TEST_CASE("broker: the queues of all commands together hold queues_bytes_max", "[broker]") {
-  broker_fixture net{{.queue_bytes_max = 800, .queues_bytes_max = 1000}};
+TEST_CASE("broker: the queues of all commands together hold kept_bytes_max", "[broker]") {
+  broker_fixture net{{.queue_bytes_max = 800, .kept_bytes_max = 1000}};
   net.join("worker", serves("a").and_also("b"));
   net.call("client", 1, "a", 1s);
   net.call("client", 2, "a", 1s, std::string(700, 'x'));
@@ -122,7 +122,7 @@ TEST_CASE("broker: an idle peer is forgotten after idle_max, one that waits for 
 }
 
 TEST_CASE("broker: past commands_max a JOIN is refused, unless a command that nobody serves can be forgotten", "[broker]") {
-  broker_fixture net{{.commands_max = 3}};
+  broker_fixture net{{.hold = 0ms, .commands_max = 3}};
   net.join("one", serves("b").and_also("a"));
   net.join("two", serves("c").and_also("d"), 1);
   CHECK(net.error_of("two", 1).code == status::resource_exhausted);
@@ -142,7 +142,7 @@ TEST_CASE("broker: past commands_max a JOIN is refused, unless a command that no
 }
 
 TEST_CASE("broker: what is forgotten first is what nobody has served for longest", "[broker]") {
-  broker_fixture net{{.commands_max = 2}};
+  broker_fixture net{{.hold = 0ms, .commands_max = 2}};
   for (const auto* command : {"a", "b"}) {
     net.join("worker", serves(command));
     net.leave("worker");
@@ -156,7 +156,7 @@ TEST_CASE("broker: what is forgotten first is what nobody has served for longest
 }
 
 TEST_CASE("broker: a call in hand outlives the forgetting of its command's name", "[broker]") {
-  broker_fixture net{{.commands_max = 1}};
+  broker_fixture net{{.hold = 0ms, .commands_max = 1}};
   net.join("old", serves("a"));
   net.call("client", 1, "a", 1min);
   net.leave("old", 5);
@@ -169,7 +169,7 @@ TEST_CASE("broker: a call in hand outlives the forgetting of its command's name"
 }
 
 TEST_CASE("broker: at the instant of next_deadline a tick does something, a moment before it does nothing", "[broker]") {
-  broker_core core{{.pulse = 1s, .missed_pulses_max = 3, .idle_max = 60s}};
+  broker_core core{{.pulse = 1s, .missed_pulses_max = 3, .idle_max = 60s, .hold = 2s}};
   outbox out;
   auto now = instant{} + 1h;
   const auto receive = [&](std::uint32_t peer, auto&& append) {
@@ -202,7 +202,11 @@ TEST_CASE("broker: at the instant of next_deadline a tick does something, a mome
   happens_at(joined + 2s);
   happens_at(joined + 3s);  // the worker is dead, having said nothing since it joined
   CHECK(core.worker_count() == 0);
-  happens_at(joined + 60s + 100ms);  // the caller is forgotten
+  now = joined + 4s;
+  receive(1, [](auto& to) { wire::append_call(to, 3, "a", {}, 10'000, {}); });
+  happens_at(joined + 5s);  // no other has come for the waiting call
+  CHECK(core.open_calls() == 0);
+  happens_at(joined + 64s);  // the caller is forgotten
   CHECK(core.next_deadline() == instant::max());
   CHECK(core.peer_count() == 0);
 }

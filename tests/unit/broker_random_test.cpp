@@ -89,7 +89,7 @@ class random_network {
     }
     for (const auto& each : books_) expect(each.open.empty(), "a call was never answered");
     expect(core_.open_calls() == 0, "calls are open that nobody waits for");
-    expect(core_.queued_bytes() == 0, "bytes are counted that are in no queue");
+    expect(core_.kept_bytes() == 0, "bytes are counted that are in no queue");
   }
 
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
@@ -223,13 +223,13 @@ class random_network {
     bytes.resize(1 + below(bytes.size()));
     receive(peer, bytes);
     if (below(2) == 0) receive(peer, "\x91\x09");
-    core_.unreachable(now_, peer_id{peer}, out_);
+    core_.unreachable(now_, peer_id{peer}, {}, out_);
     deliver(peer);
     expect(!known_[peer], "a peer that is unreachable is not forgotten");
   }
 
   void lose(std::uint32_t peer) {
-    core_.unreachable(now_, peer_id{peer}, out_);
+    core_.unreachable(now_, peer_id{peer}, {}, out_);
     deliver();
     expect(!known_[peer], "a peer that is unreachable is not forgotten");
   }
@@ -352,7 +352,7 @@ class random_network {
       }
     }
     expect(core_.open_calls() == open + cancelled, "open calls are not those that wait for a reply and those only held");
-    expect(core_.queued_bytes() == waiting_bytes, "the bytes counted are not those that wait");
+    expect(core_.kept_bytes() == waiting_bytes, "the bytes counted are not those that wait");
     for (const auto& each : books_) {
       if (!each.seated || each.leave != 0 || each.leases.size() >= each.slots) continue;
       for (const auto& command : each.serves) expect(!waiting.contains(command), "a call waits though a slot is free for it");
@@ -369,11 +369,12 @@ class random_network {
     settings from;
     from.pulse = 500ms;
     from.idle_max = 5s;
+    from.hold = 0ms;
     from.caller_calls_max = 12;
     from.calls_max = 80;
     from.queue_calls_max = 8;
     from.queue_bytes_max = 1200;
-    from.queues_bytes_max = 3000;
+    from.kept_bytes_max = 3000;
     from.commands_max = 4;
     from.peers_max = 20;
     from.watchers_max = 3;

@@ -49,6 +49,7 @@ template <auto Member>
 class index_list {
  public:
   [[nodiscard]] std::uint32_t front() const { return head_; }
+  [[nodiscard]] std::uint32_t back() const { return tail_; }
   [[nodiscard]] bool empty() const { return head_ == none; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
@@ -60,6 +61,14 @@ class index_list {
     items[index].*Member = links{tail_, none};
     (tail_ == none ? head_ : (items[tail_].*Member).next) = index;
     tail_ = index;
+    ++size_;
+  }
+
+  template <class Items>
+  void push_front(Items& items, std::uint32_t index) {
+    items[index].*Member = links{none, head_};
+    (head_ == none ? tail_ : (items[head_].*Member).previous) = index;
+    head_ = index;
     ++size_;
   }
 
