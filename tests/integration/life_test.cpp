@@ -128,3 +128,64 @@ TEST_CASE("broker: a message of several parts costs the seat", "[network]") {
   REQUIRE(frames.next(in) == wire::decoded::frame);
   CHECK(in.status == status::invalid_argument);
 }
+
+TEST_CASE("broker: a burst of single frames that is larger than a pipe reaches a peer that reads it", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  // A caller that takes one frame in each message, and reads only when it has sent everything.
+  net::dealer simple{sockets};
+  simple.connect(broker.commands());
+  std::string calls;
+  constexpr std::uint64_t count = 4000;
+  for (std::uint64_t id = 1; id <= count; ++id) wire::append_call(calls, id, "waggle.ping", "\x01", 60'000, {});
+  REQUIRE(eventually([&] { return simple.send(calls) == net::sent::yes; }));
+  std::uint64_t replies = 0, bytes_wrong = 0;
+  CHECK(eventually([&] {
+    while (const auto got = simple.receive()) {
+      wire::bundle_reader frames{*got};
+      wire::frame in;
+      while (frames.next(in) == wire::decoded::frame) bytes_wrong += in.id == ++replies && in.status == status::ok ? 0 : 1;
+    }
+    return replies == count;
+  }));
+  CHECK(bytes_wrong == 0);
+}
+
+TEST_CASE("network: a safe call whose worker dies is answered by another, and one that may not run twice is not", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets, {"tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*"}, 30ms};
+  const auto join_mute = [&](net::dealer& mute) {
+    mute.connect(broker.commands());
+    std::string manifest, bundle;
+    wire::append_manifest(manifest, {"pair", "1", "", 1, 1, {{"pair.safe", "", retry_class::safe, false, {}, "", ""},
+                                                             {"pair.once", "", retry_class::once, false, {}, "", ""}}});
+    wire::append_join(bundle, 1, manifest);
+    REQUIRE(eventually([&] { return mute.send(bundle) == net::sent::yes; }));
+    REQUIRE(eventually([&] { return mute.receive().has_value(); }));
+  };
+  client net{{broker.commands(), "test", 1000, &sockets}};
+  for (const bool safe : {true, false}) {
+    net::dealer mute{sockets};  // takes the call and says nothing more
+    join_mute(mute);
+    auto answer = net.call_async<int>(safe ? "pair.safe" : "pair.once", nothing{}, 30s);
+    REQUIRE(eventually([&] {
+      const auto got = mute.receive();
+      return got && static_cast<unsigned char>((*got)[1]) == 1;  // CALL
+    }));
+    service pair{"pair", "1"};
+    pair.on("pair.safe", [] { return 7; }).safe();
+    pair.on("pair.once", [] { return 7; });
+    service_options with;
+    with.broker = broker.commands();
+    with.sockets = &sockets;
+    running_service serving{pair, with};
+    const auto got = answer.get();
+    if (safe) {
+      CHECK(got == 7);
+    } else {
+      REQUIRE_FALSE(got.has_value());
+      CHECK(got.error().code == status::unavailable);
+      CHECK(got.error().may_have_run);
+    }
+  }
+}
