@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <waggle/detail/caller_core.hpp>
+#include <waggle/detail/duration.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/net/poll.hpp>
@@ -46,7 +47,8 @@ class client {
  public:
   /// Does not wait for the broker: calls do. Throws net::endpoint_error for what is no endpoint.
   explicit client(client_options from = {});
-  /// What is open ends as CANCELLED. Not to be run from a callback.
+  /// What is open ends as CANCELLED, and so does what callbacks start meanwhile: one that starts another call whenever one ends
+  /// would keep it here for ever. Not to be run from a callback.
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
@@ -122,6 +124,7 @@ class client {
   /// Parts on their way from our thread to the caller's.
   struct part_queue {
     static constexpr std::size_t bytes_max = 16u << 20;  ///< a slower reader's call is given up: RESOURCE_EXHAUSTED
+    static std::size_t cost(std::string_view part) { return part.size() + sizeof(std::string); }  ///< small ones are not free
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::string> parts;
@@ -165,13 +168,18 @@ class client {
                        const call_options& with, bytes_done done, std::function<void(std::string_view)> part = {});
   void give_up(operation_ptr which);
   void finish(const operation_ptr& which, result<std::string> with);
+  void connect_anew();
   void serve();
   void serve(detail::caller_core<operation_ptr>& core);
+
+  /// Messages taken from the socket before cancellations and budgets have their turn.
+  static constexpr int turn_max = 1000;
 
   client_options options_;
   std::unique_ptr<net::context> own_sockets_;
   std::unique_ptr<net::dealer> socket_;
   net::wake_up wake_;
+  std::vector<operation_ptr> taken_;  ///< our thread's: on their way into the core
 
   std::mutex mutex_;  ///< of what follows
   std::vector<operation_ptr> submitted_;
@@ -340,11 +348,11 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
       },
       [queue](std::string_view part) {
         const std::lock_guard lock{queue->mutex};
-        if (queue->bytes + part.size() > part_queue::bytes_max) {
+        if (queue->bytes + part_queue::cost(part) > part_queue::bytes_max) {
           queue->overfull = true;
         } else if (!queue->overfull) {
           queue->parts.emplace_back(part);
-          queue->bytes += part.size();
+          queue->bytes += part_queue::cost(part);
         }
         queue->changed.notify_one();
       });
@@ -355,15 +363,23 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
     if (!queue->parts.empty() && !given_up) {
       const auto part = std::move(queue->parts.front());
       queue->parts.pop_front();
-      queue->bytes -= part.size();
+      queue->bytes -= part_queue::cost(part);
       lock.unlock();
-      const bool goes_on = on_part(part);
+      bool goes_on = false;
+      try {
+        goes_on = on_part(part);
+      } catch (...) {  // nobody waits any more
+        lock.lock();
+        if (call && !queue->end) give_up(call);
+        throw;
+      }
       lock.lock();
       if (goes_on) continue;
       given_up = true;
-      if (call) give_up(call);
+      if (call && !queue->end) give_up(call);  // once it has ended, the client may be gone
     } else if (given_up && !queue->parts.empty()) {
       queue->parts.clear();
+      queue->bytes = 0;
     } else if (queue->overfull && !given_up) {
       given_up = true;
       if (call) give_up(call);
@@ -376,7 +392,7 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
 
 inline result<detail::welcome> client::broker(milliseconds budget) {
   std::unique_lock lock{mutex_};
-  if (!welcomed_.wait_for(lock, budget, [&] { return welcome_.has_value(); })) {
+  if (!welcomed_.wait_until(lock, detail::instant_in(budget), [&] { return welcome_.has_value(); })) {
     return failure(status::unavailable, "no broker answers at " + options_.broker);
   }
   return *welcome_;
@@ -403,6 +419,18 @@ inline void client::finish(const operation_ptr& which, result<std::string> with)
   }
 }
 
+/// Another socket instead of one whose broker is silent. Without a descriptor for it the old one has to do: libzmq
+/// connects it again by itself.
+inline void client::connect_anew() {
+  try {
+    auto made = std::make_unique<net::dealer>(*options_.sockets);
+    made->connect(options_.broker);
+    socket_ = std::move(made);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "waggle client: no new connection to %s: %s\n", options_.broker.c_str(), e.what());
+  }
+}
+
 inline void client::serve() {
   detail::caller_core<operation_ptr> core{std::chrono::steady_clock::now(), {options_.name, options_.broker, options_.calls_max}};
   try {
@@ -413,6 +441,9 @@ inline void client::serve() {
     closing_ = true;
   }
   core.close_all(sink{*this});
+  for (const auto& each : taken_) {  // not empty after an exception only
+    if (each->done) finish(each, failure(status::cancelled, "the client is closed", each->id != 0));
+  }
   std::vector<operation_ptr> submitted;
   do {  // callbacks may have tried to call again
     for (const auto& each : submitted) finish(each, failure(status::cancelled, "the client is closed"));
@@ -427,7 +458,8 @@ inline void client::serve(detail::caller_core<operation_ptr>& core) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
   std::string bundle;  // taken from the core and not sent yet
-  std::vector<operation_ptr> submitted, given_up;
+  auto& submitted = taken_;
+  std::vector<operation_ptr> given_up;
   net::waiter waiter;
   bool was_ready = false;
   for (;;) {
@@ -453,12 +485,15 @@ inline void client::serve(detail::caller_core<operation_ptr>& core) {
     submitted.clear();
     given_up.clear();
 
-    while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
+    for (int turn = 0; turn < turn_max; ++turn) {
+      const auto got = socket_->receive();
+      if (!got) break;
+      core.receive(clock::now(), *got, to);
+    }
     core.tick(clock::now(), to);
     if (core.wants_connection()) {
       bundle.clear();
-      socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker);
+      connect_anew();
     }
     while (!bundle.empty() || core.take_bundle(clock::now(), bundle)) {
       if (socket_->send(bundle) != net::sent::yes) break;

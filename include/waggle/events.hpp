@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <waggle/client.hpp>
+#include <waggle/detail/duration.hpp>
 #include <waggle/detail/event_endpoint.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/net/poll.hpp>
@@ -87,7 +88,7 @@ class publisher {
 
 inline result<subscriber> subscriber::open(const std::vector<std::string>& prefixes, event_options with) {
   using clock = std::chrono::steady_clock;
-  const auto give_up = clock::now() + with.patience;
+  const auto give_up = detail::instant_in(with.patience);
   auto own = with.sockets == nullptr ? std::make_unique<net::context>() : nullptr;
   auto& sockets = own ? *own : *with.sockets;
   auto broker = client{{with.broker, "subscriber", 1, &sockets}}.broker(with.patience);
@@ -113,7 +114,7 @@ inline result<subscriber> subscriber::open(const std::vector<std::string>& prefi
 }
 
 inline std::optional<event> subscriber::next(milliseconds within) {
-  const auto give_up = std::chrono::steady_clock::now() + within;
+  const auto give_up = detail::instant_in(within);
   for (;;) {
     while (const auto got = socket_->receive()) {
       wire::bundle_reader frames{got->event};
@@ -133,7 +134,7 @@ inline std::optional<event> subscriber::next(milliseconds within) {
 
 inline result<publisher> publisher::open(event_options with) {
   using clock = std::chrono::steady_clock;
-  const auto give_up = clock::now() + with.patience;
+  const auto give_up = detail::instant_in(with.patience);
   auto own = with.sockets == nullptr ? std::make_unique<net::context>() : nullptr;
   auto& sockets = own ? *own : *with.sockets;
   auto broker = client{{with.broker, "publisher", 1, &sockets}}.broker(with.patience);

@@ -1,3 +1,5 @@
+#include <future>
+
 #include "network_fixture.hpp"
 
 namespace {
@@ -49,6 +51,25 @@ TEST_CASE("events: what a publisher emits once it is open arrives, in order", "[
     wrong += got->as<int>() == i ? 0 : 1;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("events: the longest time that can be said is a wait, not an overflow", "[events]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  auto options = at(broker, sockets);
+  options.patience = milliseconds::max();
+  auto subscriber = subscriber::open({"late."}, options);
+  REQUIRE(subscriber.has_value());
+  client net{{broker.commands(), "test", 1000, &sockets}};
+  CHECK(net.broker(milliseconds::max()).has_value());
+  std::promise<void> waits;
+  auto got = std::async(std::launch::async, [&] {
+    waits.set_value();
+    return subscriber->next(milliseconds::max());
+  });
+  waits.get_future().wait();
+  REQUIRE(net.emit("late.event", 1, 5s).has_value());
+  CHECK(got.get().has_value());
 }
 
 TEST_CASE("events: topics that are the broker's own, or no names, are refused", "[events]") {

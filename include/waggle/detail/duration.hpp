@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -18,6 +19,14 @@ namespace waggle::detail {
   const std::int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
   if (factor == 0 || number > 86'400'000 / factor) return std::nullopt;
   return std::chrono::milliseconds{number * factor};
+}
+
+/// The instant that is so far away; the last of the clock for what is further, as `milliseconds::max()`, which would overflow.
+[[nodiscard]] inline std::chrono::steady_clock::time_point instant_in(std::chrono::milliseconds away) {
+  using clock = std::chrono::steady_clock;
+  const auto now = clock::now();
+  if (away >= std::chrono::floor<std::chrono::milliseconds>(clock::time_point::max() - now)) return clock::time_point::max();
+  return now + std::max(away, std::chrono::milliseconds{0});
 }
 
 /// For command-line parsers: the reason why a text is no duration, empty if it is one.
