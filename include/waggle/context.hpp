@@ -71,8 +71,8 @@ class context {
     return host_.caller().call<Reply>(command, request, std::min(budget, budget_left()), with);
   }
 
-  /// Emits an event if and when the handler has succeeded: together with the reply, before it. INVALID_ARGUMENT for what is no topic,
-  /// RESOURCE_EXHAUSTED for more than `emits_max` events or 4 MiB of them.
+  /// Emits an event if and when the handler has succeeded: together with the reply, before it. INVALID_ARGUMENT for what is no topic
+  /// or no key, RESOURCE_EXHAUSTED for more than `emits_max` events or 4 MiB of them.
   template <payload_type Payload>
   result<void> emit(std::string_view topic, const Payload& payload, std::string_view key = {}) {
     std::string bytes;
@@ -80,19 +80,21 @@ class context {
     if (!wire::is_name(topic) || topic.starts_with("waggle.")) {
       return failure(status::invalid_argument, "a topic is 1 to 128 bytes without spaces, and does not begin with \"waggle.\"");
     }
-    emitted_bytes_ += bytes.size();
-    if (emitted_.size() >= emits_max || emitted_bytes_ > wire::payload_bytes_max) {
-      return failure(status::resource_exhausted, "one call emits at most 1000 events and 4 MiB");
-    }
     header_map along;
     if (const auto trace = header("traceparent"); !trace.empty()) along.emplace("traceparent", trace);
     if (!key.empty()) along.emplace("key", key);
+    if (const char* why = wire::headers_problem(along)) return failure(status::invalid_argument, why);
+    if (emitted_.size() >= emits_max || emitted_bytes_ + bytes.size() > wire::payload_bytes_max) {
+      return failure(status::resource_exhausted, "one call emits at most 1000 events and 4 MiB");
+    }
+    emitted_bytes_ += bytes.size();
     emitted_.push_back({std::string{topic}, std::move(bytes), wire::headers_to_msgpack(along)});
     return {};
   }
 
   /// Sends a part of the reply ahead of it, for commands declared with `.streams()`. Waits while the network does not keep up. False
-  /// when nobody wants it any more: the handler may then return whatever it likes.
+  /// when nobody wants it any more: the handler may then return whatever it likes. Throws std::length_error for a
+  /// part larger than 4 MiB.
   template <payload_type Part>
   bool part(const Part& payload) {
     if (cancelled()) return false;

@@ -125,6 +125,8 @@ class service final : private detail::context_host {
   /// Parts that handlers may send ahead of the connection's thread before they wait for it.
   static constexpr std::size_t part_bytes_max = 4u << 20;
 
+  static constexpr milliseconds send_patience{500};
+
   /// What handlers have for the network.
   struct output {
     detail::lease lease;
@@ -158,7 +160,8 @@ class service final : private detail::context_host {
   void run_handlers();
   void run_job(const job_ptr& which);
   void put(output what);
-  void log(const std::string& text) const { fmt::print(stderr, "{}: {}\n", instance_.empty() ? name_ : instance_, text); }
+  /// Never throws for a standard error that is closed or that nobody reads, as fmt::print would: handlers' threads log, too.
+  void log(const std::string& text) const { std::fprintf(stderr, "%s: %s\n", (instance_.empty() ? name_ : instance_).c_str(), text.c_str()); }
 
   std::string name_;
   std::string version_;
@@ -187,7 +190,7 @@ class service final : private detail::context_host {
   bool closing_ = false;
   std::vector<std::thread> threads_;
 
-  std::once_flag caller_made_;
+  std::mutex caller_mutex_;  ///< of what follows
   std::unique_ptr<client> caller_;
 };
 
@@ -223,7 +226,6 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   wake_ = std::make_unique<net::wake_up>();
   socket_ = std::make_unique<net::dealer>(*options_.sockets);
   socket_->connect(options_.broker);
-  for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_handlers(); });
   const auto close_pool = [&] {
     {
       const std::lock_guard lock{mutex_};
@@ -240,12 +242,13 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
     socket_.reset();
   };
   auto drained_by = clock::time_point::min();
+  std::exception_ptr failed;  // the handlers under way get their time to end all the same, and no more than that
   try {
+    for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_handlers(); });
     drained_by = keep_connected(core, stop);
   } catch (...) {
-    close_pool();
-    join_pool();
-    throw;
+    failed = std::current_exception();
+    drained_by = detail::instant_in(options_.drain);
   }
   close_pool();
   for (const auto& [id, each] : at_hand_) each->stop.request_stop();
@@ -262,6 +265,7 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   }
   socket_->linger(milliseconds{200});
   join_pool();
+  if (failed) std::rethrow_exception(failed);
   if (refused_) throw std::runtime_error{*refused_};
   return true;
 }
@@ -273,7 +277,7 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
   const std::stop_callback on_stop{stop, [this] { wake_->raise(); }};
   const auto begun = clock::now();
   bool told = false, leaving = false;
-  auto drained_by = clock::time_point::max();
+  auto drained_by = clock::time_point::max(), sent_by = clock::time_point::max();
   net::waiter waiter;
   std::vector<output> outputs;
   at_hand_.clear();
@@ -282,7 +286,7 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
     wake_->lower();
     if (stop.stop_requested() && !leaving) {
       leaving = true;
-      drained_by = clock::now() + options_.drain;
+      drained_by = detail::instant_in(options_.drain);
       core.leave(clock::now(), to);
     }
     while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
@@ -317,19 +321,21 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
         room_changed_.notify_all();
       }
     }
-    if ((core.left() && all_sent) || clock::now() >= drained_by) break;
+    // What is left to send when all is over is for a broker that may be gone for good.
+    if (core.left()) sent_by = std::min(sent_by, clock::now() + send_patience);
+    if ((core.left() && all_sent) || clock::now() >= std::min(drained_by, sent_by)) break;
     if (!told && !core.joined() && clock::now() - begun > std::chrono::seconds{1}) {
       told = true;
       log("no broker answers at " + options_.broker + "; waiting for it (start waggle-broker, or set --broker or WAGGLE_BROKER)");
     }
     waiter.read(wake_->descriptor());
     all_sent ? waiter.read(*socket_) : waiter.read_write(*socket_);
-    auto until = std::min(core.next_deadline(), drained_by);
+    auto until = std::min({core.next_deadline(), drained_by, sent_by});
     if (!told) until = std::min(until, begun + milliseconds{1100});
     waiter.wait_until(until);
     told = told || core.joined();
   }
-  return std::min(drained_by, clock::now() + options_.drain);
+  return std::min(drained_by, detail::instant_in(options_.drain));
 }
 
 /// Sends what there is; false when the socket takes no more now.
@@ -390,22 +396,21 @@ inline void service::put(output what) {
 }
 
 inline bool service::send_part(const void* call, std::string payload, const std::stop_token& stop) {
-  if (payload.size() > wire::payload_bytes_max) return false;
+  if (payload.size() > wire::payload_bytes_max) throw std::length_error{"a part is larger than 4 MiB"};
   const auto& of = *static_cast<const job*>(call);
   {
     std::unique_lock lock{mutex_};
     const auto room = [&] { return (has_room_ && part_bytes_ < part_bytes_max) || closing_; };
     if (!room_changed_.wait(lock, stop, room) || closing_) return false;
-    part_bytes_ += payload.size();
+    part_bytes_ += payload.size() + sizeof(output);  // small ones are not free
   }
   put({of.lease, true, status::ok, std::move(payload), {}});
   return true;
 }
 
 inline client& service::caller() {
-  std::call_once(caller_made_, [this] {
-    caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets});
-  });
+  const std::lock_guard lock{caller_mutex_};
+  if (!caller_) caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets});
   return *caller_;
 }
 
@@ -461,6 +466,12 @@ inline void service::run_job(const job_ptr& which) {
   if (why.message.size() > wire::headers_bytes_max) why.message.resize(wire::headers_bytes_max);
   std::string payload;
   wire::append_error(payload, why);
+  if (payload.size() > wire::payload_bytes_max) {  // the broker would take it for garbage, and us with it
+    log(which->what->manifest_.name + " failed with problems that are larger than 4 MiB; they are left out");
+    why.problems.clear();
+    payload.clear();
+    wire::append_error(payload, why);
+  }
   put({which->lease, false, why.code, std::move(payload), {}});
 }
 

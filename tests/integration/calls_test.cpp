@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <barrier>
 #include <future>
@@ -302,4 +305,96 @@ TEST_CASE("network: broker, service and caller may live in one process and talk 
   REQUIRE(serving.joined_at_all);
   client net{caller(broker, sockets)};
   CHECK(net.call<say>("hello.say", say{"x"}, 5s)->name == "x");
+}
+
+TEST_CASE("service: what is served again after a stop can still call from its handlers", "[service]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service asks{"asks", "1"};
+  asks.on("asks.ping", [](int in, context& with) { return with.call<int>("waggle.ping", in); });
+  client net{caller(broker, sockets)};
+  for (int round = 1; round <= 2; ++round) {
+    running_service serving{asks, at(broker, sockets)};
+    REQUIRE(serving.joined_at_all);
+    CHECK(net.call<int>("asks.ping", round, 5s) == round);
+  }
+}
+
+TEST_CASE("service: a stop does not wait for a broker that has gone", "[service]") {
+  net::context sockets;
+  auto broker = std::make_unique<running_broker>(sockets);
+  service idle{"idle", "1"};
+  idle.on("idle.call", [] {});
+  auto with = at(*broker, sockets);
+  with.drain = 1h;
+  running_service serving{idle, with};
+  REQUIRE(serving.joined_at_all);
+  broker.reset();
+  serving.request_stop();
+  CHECK(eventually([&] { return serving.ended.load(); }));
+}
+
+TEST_CASE("service: whatever a handler fails with, emits or sends, its service keeps its seat", "[service]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service odd{"odd", "1"};
+  const std::string huge(5u << 20, 'x');
+  odd.on("odd.problems", [&]() -> result<nothing> {
+    return tl::unexpected{error{status::not_found, "nowhere", false, {}, {{huge, huge}}}};
+  });
+  odd.on("odd.key", [&](context& with) -> result<nothing> {
+    const auto emitted = with.emit("odd.event", 1, huge);
+    if (!emitted) return tl::unexpected{emitted.error()};
+    return nothing{};
+  });
+  odd.on("odd.part", [&](context& with) { with.part(huge); }).streams();
+  running_service serving{odd, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  const auto problems = net.call<nothing>("odd.problems", nothing{}, 5s);
+  REQUIRE_FALSE(problems.has_value());
+  CHECK(problems.error().code == status::not_found);
+  CHECK(problems.error().message == "nowhere");
+  const auto key = net.call<nothing>("odd.key", nothing{}, 5s);
+  REQUIRE_FALSE(key.has_value());
+  CHECK(key.error().code == status::invalid_argument);
+  // A part that cannot be sent is not left out in silence.
+  const auto part = net.stream<std::string, nothing>("odd.part", nothing{}, 5s, [](const std::string&) {});
+  REQUIRE_FALSE(part.has_value());
+  CHECK(part.error().code == status::internal);
+  CHECK(serving.joined == 1);
+}
+
+TEST_CASE("service: a log that cannot be written takes nothing with it", "[service]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service bad{"bad", "1"};
+  bad.on("bad.throw", [] { throw std::runtime_error{"on purpose"}; });
+  running_service serving{bad, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  std::fflush(stderr);
+  const int before = ::dup(STDERR_FILENO), full = ::open("/dev/full", O_WRONLY);
+  REQUIRE(::dup2(full, STDERR_FILENO) >= 0);
+  const auto got = net.call<nothing>("bad.throw", nothing{}, 5s);
+  ::dup2(before, STDERR_FILENO);
+  ::close(before);
+  ::close(full);
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().code == status::internal);
+}
+
+TEST_CASE("client: a reader of parts that throws gives its call up", "[client]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> told{false};
+  service count{"count", "1"};
+  count.on("count.up", [&](context& with) {
+    while (with.part(1)) {
+    }
+    told = true;
+  }).streams();
+  running_service serving{count, at(broker, sockets)};
+  client net{caller(broker, sockets)};
+  const auto read = [&] { (void)net.stream<int, nothing>("count.up", nothing{}, 1h, [](int) { throw std::runtime_error{"enough"}; }); };
+  CHECK_THROWS_AS(read(), std::runtime_error);
+  CHECK(eventually([&] { return told.load(); }));
 }
