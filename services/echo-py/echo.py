@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """A waggle worker in plain Python: pyzmq, msgpack and the rules of broker/PROTOCOL.md. Copy it and change the handlers."""
-import argparse, os, random, signal, sys, time, traceback
+import os, random, signal, time, traceback
 import msgpack, zmq
 
+BROKER = os.environ.get("WAGGLE_BROKER", "tcp://127.0.0.1:5555")
 CALL, CANCEL, PART, REPLY, JOIN, LEAVE, PULSE = 1, 2, 3, 4, 7, 8, 9
-STATUS = {"OK": 0, "CANCELLED": 1, "INVALID_ARGUMENT": 3, "INTERNAL": 13}
+stop = []  # becomes true on SIGTERM
 
 
 def say(payload):
+    yield from ()  # no parts
     return payload
 
 
-def count(payload):  # a generator streams: what it yields are PARTs, what it returns is the REPLY
+def count(payload):  # what a handler yields are PARTs, what it returns is the REPLY
     if not isinstance(payload, dict) or not isinstance(payload.get("to"), int):
         raise ValueError("to: expected an integer")
     yield from range(1, payload["to"] + 1)
@@ -25,99 +27,60 @@ MANIFEST = {"service": "echo", "version": "1.0.0", "slots": 16, "commands": [
 
 
 def run(command, payload):
-    """Any handler as a generator, so that many calls can take turns."""
-    result = HANDLERS[command](msgpack.unpackb(payload, strict_map_key=False) if payload else None)
-    return (yield from result) if hasattr(result, "send") else result
+    return (yield from HANDLERS[command](msgpack.unpackb(payload, strict_map_key=False) if payload else None))
 
 
-def serve(broker, stop):
-    """Joins and works. True: told to stop, and everything is answered. False: the broker is lost; a new socket should try again."""
-    socket = zmq.Context.instance().socket(zmq.DEALER)
-    socket.linger, socket.sndtimeo, socket.maxmsgsize = 0, 3000, 8 << 20
-    socket.connect(broker)
-    running = {}  # lease → generator
-    joined = leaving = False
-    pulse_s, silence_s = 1.0, 3.0  # until the welcome says otherwise
-    heard = pulsed = time.monotonic()
-
+def work(socket):
+    """Joins and serves until the broker falls silent, or until it has let us go after a stop."""
     def send(*frame):
         socket.send(msgpack.packb(frame))
 
-    def answer(lease, status, value):
-        send(REPLY, lease, STATUS[status], msgpack.packb(value), None)
+    def end(lease, status, value):
+        del running[lease]
+        send(REPLY, lease, status, msgpack.packb(value), None)
 
-    def fail(lease, status, why):
-        answer(lease, status, {"code": status, "message": why, "may_have_run": True})
-
+    running, leaving, pulse, heard = {}, False, 1.0, time.monotonic()
     send(JOIN, 1, MANIFEST)
-    while True:
-        if socket.poll(0 if running else 100):
+    next_pulse = heard + pulse
+    while time.monotonic() < heard + 3 * pulse:
+        if socket.poll(0 if running else 50):
             heard = time.monotonic()
-            bundle = msgpack.Unpacker(strict_map_key=False)
-            bundle.feed(socket.recv())
-            for kind, *rest in bundle:
-                if kind == CALL:
-                    running[rest[0]] = run(rest[1], rest[2])
-                elif kind == CANCEL and rest[0] in running:  # nobody waits for it, but its slot is taken until we answer
-                    del running[rest[0]]
-                    fail(rest[0], "CANCELLED", "cancelled")
-                elif kind == REPLY and rest[:2] == [1, STATUS["OK"]]:
-                    welcome, joined = msgpack.unpackb(rest[2]), True
-                    pulse_s = welcome["pulse_ms"] / 1000
-                    silence_s = pulse_s * welcome["missed_pulses_max"]
-                    print(f"ready echo broker={broker} commands={welcome['seats']}", flush=True)
-                elif kind == REPLY and rest[0] == 2:  # the answer to LEAVE comes when nothing is in hand
-                    return True
-                elif kind == REPLY:  # the JOIN is refused, or (id 0) something that we sent is wrong
-                    print("the broker says:", msgpack.unpackb(rest[2])["message"], file=sys.stderr)
-                elif kind == PULSE and rest == [0] and joined and not leaving:  # taken for dead, or the broker has restarted
-                    running.clear()
-                    joined = False
-                    time.sleep(random.uniform(0, 0.25))  # not all workers at once
-                    send(JOIN, 1, MANIFEST)
-        for lease, steps in list(running.items()):  # one step of each call, then listen again: CANCEL and PULSE never wait
+            kind, *rest = msgpack.unpackb(socket.recv(), strict_map_key=False)
+            if kind == CALL:
+                running[rest[0]] = run(rest[1], rest[2])
+            elif kind == CANCEL and rest[0] in running:  # nobody waits any more, but our slot is taken until we answer
+                end(rest[0], 1, {"code": "CANCELLED", "message": "cancelled", "may_have_run": True})
+            elif kind == REPLY and rest[:2] == [1, 0]:
+                pulse = msgpack.unpackb(rest[2])["pulse_ms"] / 1000
+                print(f"ready echo broker={BROKER}", flush=True)
+            elif kind == REPLY and rest[0] == 2:  # everything is answered, and we have left
+                return
+            elif kind == PULSE and rest == [0] and not leaving:  # we have no seat (any more): join again, not all at once
+                return time.sleep(random.random() / 4)
+            elif kind == REPLY:  # what we sent is refused
+                print("the broker says:", msgpack.unpackb(rest[2])["message"], flush=True)
+        for lease, steps in list(running.items()):  # one step of each call, then listen again
             try:
                 send(PART, lease, msgpack.packb(next(steps)))
-                continue
-            except StopIteration as end:
-                answer(lease, "OK", end.value)
+            except StopIteration as done:
+                end(lease, 0, done.value)
             except ValueError as why:
-                fail(lease, "INVALID_ARGUMENT", str(why) or "the payload is not one msgpack value")
-            except zmq.ZMQError:
-                raise
+                end(lease, 3, {"code": "INVALID_ARGUMENT", "message": str(why), "may_have_run": False})
             except Exception:
                 traceback.print_exc()
-                fail(lease, "INTERNAL", "the handler failed; its log says why")
-            del running[lease]
-        now = time.monotonic()
-        if now - heard > silence_s:
-            return leaving
-        if joined and now - pulsed >= pulse_s:
+                end(lease, 13, {"code": "INTERNAL", "message": "the handler failed", "may_have_run": True})
+        if time.monotonic() >= next_pulse:
             send(PULSE)
-            pulsed = now
+            next_pulse += pulse
         if stop and not leaving:
-            if not joined:
-                return True
             send(LEAVE, 2)
             leaving = True
 
 
-def main():
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--broker", default=os.environ.get("WAGGLE_BROKER", "tcp://127.0.0.1:5555"))
-    broker = options.parse_args().broker
-    stop = []
-    for number in signal.SIGTERM, signal.SIGINT:
-        signal.signal(number, lambda *_: stop.append(True))
-    while not stop:
-        try:
-            if serve(broker, stop):
-                break
-        except zmq.Again:  # the broker does not read
-            pass
-        finally:
-            zmq.Context.instance().destroy(linger=0)
-
-
-if __name__ == "__main__":
-    main()
+for number in signal.SIGTERM, signal.SIGINT:
+    signal.signal(number, lambda *_: stop.append(True))
+while not stop:
+    with zmq.Context.instance().socket(zmq.DEALER) as connection:
+        connection.linger, connection.sndtimeo = 200, 3000
+        connection.connect(BROKER)
+        work(connection)
