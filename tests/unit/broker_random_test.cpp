@@ -17,11 +17,35 @@ namespace {
 constexpr std::uint32_t peers = 24;
 constexpr std::uint32_t first_worker = 12;  // those before it only call; workers call too
 const std::string commands[] = {"a", "b", "c", "d", "e"};
+const std::string unknown = "unknown";
+
+constexpr std::uint32_t attempts_max = 3;
 
 struct own_call {
   std::string command;
   std::size_t bytes = 0;
-  bool waits = true;  ///< in a queue, as far as anybody can tell
+  bool waits = true;            ///< in a queue, as far as anybody can tell
+  std::uint32_t attempts = 0;   ///< workers it was handed to
+  bool repeatable = false;      ///< as the worker which has it said
+  bool parted = false;
+  /// Its worker is lost or has rejected it, in this very step: it goes back to its queue, it may, or it must not.
+  enum { stays, must_return, may_return, must_end } fate = stays;
+
+  [[nodiscard]] bool kept() const { return !waits && repeatable && !parted && attempts < attempts_max; }
+};
+
+struct own_lease {
+  bool cancelled = false;    ///< by the broker
+  bool unsent = false;       ///< it is stuck in the shell
+  std::uint32_t caller = peers;
+  std::uint64_t id = 0;
+};
+
+/// What a run is like.
+struct climate {
+  milliseconds hold;
+  std::size_t kept_bytes_max;
+  std::size_t held_pools_max;
 };
 
 /// What one peer knows of itself. Its calls have odd ids and everything else that is answered has even ones, all used once.
@@ -33,13 +57,15 @@ struct peer_book {
   std::string revision;           ///< of the network, as last told
 
   bool seated = false;
-  std::set<std::string> serves;
+  std::map<std::string, retry_class> serves;
   std::uint32_t slots = 0;
   std::size_t in_hand_max = 0;           ///< `slots`, or what was in hand when they became fewer
-  std::map<std::uint64_t, bool> leases;  ///< in hand, and whether the broker has cancelled them
+  std::map<std::uint64_t, own_lease> leases;  ///< in hand
+  bool clogged = false;                  ///< nothing reaches it any more, and it does nothing
+  std::vector<std::string> unsent;       ///< what should have
   std::uint64_t leave = 0;               ///< the LEAVE that waits for its answer
   std::uint64_t join = 0;                ///< likewise, and what it asked for:
-  std::set<std::string> join_serves;
+  std::map<std::string, retry_class> join_serves;
   std::uint32_t join_slots = 0;
 
   std::uint64_t ask() { return *asked.insert(2 * next_id++).first; }
@@ -48,14 +74,20 @@ struct peer_book {
 /// Plays all peers of one broker and its shell.
 class random_network {
  public:
-  explicit random_network(std::uint64_t seed) : random_{seed} {}
+  random_network(std::uint64_t seed, const climate& in) : climate_{in}, random_{seed}, core_{settings_for(in)} {}
 
   void step() {
-    now_ += std::chrono::microseconds{below(20) == 0 ? below(1'500'000) : below(20'000)};
+    pass(std::chrono::microseconds{below(20) == 0 ? below(1'500'000) : below(20'000)});
     const auto peer = static_cast<std::uint32_t>(below(peers));
+    if (books_[peer].clogged) return below(4) == 0 ? lose(peer) : tick();
     switch (below(40)) {
       case 0: return below(3) == 0 ? garbage(peer) : tick();
-      case 1: return below(3) == 0 ? lose(peer) : tick();
+      case 1: {
+        const auto how = below(6);
+        if (how < 2) return lose(peer);
+        if (how == 2) books_[peer].clogged = true;
+        return tick();
+      }
       case 2: return leave(peer);
       case 3:
       case 4: return join(first_worker + static_cast<std::uint32_t>(below(peers - first_worker)));
@@ -79,8 +111,13 @@ class random_network {
 
   /// All workers answer and all budgets pass: nothing may be left.
   void finish() {
+    for (auto& each : books_) {  // what was stuck arrives after all
+      each.clogged = false;
+      each.unsent.clear();
+      for (auto& lease : each.leases) lease.second.unsent = false;
+    }
     for (int i = 0; i < 100; ++i) {
-      now_ += 100ms;
+      pass(100ms);
       everybody_pulses();
       tick();
       for (std::uint32_t peer = 0; peer < peers; ++peer) {
@@ -94,10 +131,45 @@ class random_network {
 
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
   [[nodiscard]] const counters& counts() const { return core_.counts(); }
+  [[nodiscard]] std::uint64_t again() const { return again_; }
   [[nodiscard]] std::uint64_t replies(status code) const { return replies_[static_cast<std::size_t>(code)]; }
 
  private:
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+
+  void pass(std::chrono::microseconds time) {
+    now_ += time;
+    for (const auto& each : books_) {
+      if (!each.seated || each.leave != 0) continue;
+      for (const auto& command : each.serves) last_served_[command.first] = now_;
+    }
+  }
+
+  /// A worker serves the command or did less than `hold` ago. When false, the broker may not have looked at its clock yet.
+  [[nodiscard]] bool awaited(const std::string& command) const {
+    const auto served = last_served_.find(command);
+    return served != last_served_.end() && now_ < served->second + climate_.hold;
+  }
+  [[nodiscard]] bool roomy() const { return climate_.kept_bytes_max > 100'000 && climate_.held_pools_max > 100; }
+
+  own_call* call_of(const own_lease& lease) {
+    if (lease.cancelled || lease.caller == peers) return nullptr;
+    const auto found = books_[lease.caller].open.find(lease.id);
+    return found == books_[lease.caller].open.end() ? nullptr : &found->second;
+  }
+
+  /// This worker has the call no longer, and has not answered it.
+  void return_call(const own_lease& lease) {
+    auto* const call = call_of(lease);
+    if (call == nullptr) return;
+    if (!lease.unsent && !call->kept()) {
+      call->fate = own_call::must_end;
+    } else {
+      call->fate = awaited(call->command) && roomy() ? own_call::must_return : own_call::may_return;
+    }
+    if (lease.unsent) --call->attempts;
+    returning_.emplace_back(lease.caller, lease.id);
+  }
 
   void expect(bool holds, const char* otherwise) {
     if (!holds && wrong_.empty()) wrong_ = otherwise;
@@ -120,10 +192,11 @@ class random_network {
     std::string bytes;
     for (auto left = 1 + below(4); left > 0; --left) {
       const auto id = 2 * book.next_id++ + 1;
-      const auto command = below(30) == 0 ? "unknown"s : commands[below(std::size(commands))];
+      const auto& command = below(30) == 0 ? unknown : commands[below(std::size(commands))];
       const auto payload = std::to_string(peer) + " " + std::to_string(id) + " " + std::string(below(300), 'x');
       wire::append_call(bytes, id, command, payload, below(10) == 0 ? 0 : below(3000), {});
-      book.open[id] = {command, payload.size()};
+      book.open[id].command = command;
+      book.open[id].bytes = payload.size();
     }
     send(peer, [&](std::string& to) { to = bytes; });
   }
@@ -138,7 +211,8 @@ class random_network {
     out.string("known");
     out.string(book.revision);
     const auto id = 2 * book.next_id++ + 1;
-    book.open[id] = {"waggle.services", 0, false};
+    book.open[id].command = "waggle.services";
+    book.open[id].waits = false;
     send(peer, [&](std::string& to) { wire::append_call(to, id, "waggle.services", payload, below(3000), {}); });
   }
 
@@ -147,10 +221,17 @@ class random_network {
     if (book.leases.empty()) return;
     const auto lease = std::next(book.leases.begin(), static_cast<std::ptrdiff_t>(below(book.leases.size())));
     const auto id = lease->first;
+    const auto answered = lease->second;
     book.leases.erase(lease);
+    const auto code = std::array{status::ok, status::ok, status::ok, status::internal, status::unavailable}[below(5)];
+    if (code == status::unavailable) {
+      return_call(answered);
+      // What may not be repeated is not lost: the rejection is its answer.
+      if (auto* const call = call_of(answered); call != nullptr && call->fate == own_call::must_end) call->fate = own_call::may_return;
+    }
     book.in_hand_max = std::max<std::size_t>(book.slots, std::min(book.in_hand_max, book.leases.size()));
     send(peer, [&](std::string& to) {
-      wire::append_reply(to, id, below(5) == 0 ? status::internal : status::ok, std::string(below(40), 'y'), {});
+      wire::append_reply(to, id, code, std::string(below(40), 'y'), {});
       if (below(20) == 0) wire::append_reply(to, id, status::ok, {}, {});  // doubled
     });
   }
@@ -158,6 +239,7 @@ class random_network {
   void part(std::uint32_t peer) {
     if (books_[peer].leases.empty()) return;
     const auto id = books_[peer].leases.begin()->first;
+    if (auto* const call = call_of(books_[peer].leases.begin()->second)) call->parted = true;
     send(peer, [&](std::string& to) { wire::append_part(to, id, "\x01"); });
   }
 
@@ -169,14 +251,21 @@ class random_network {
 
   void join(std::uint32_t peer) {
     auto& book = books_[peer];
+    if (book.clogged) return;
     book.join = book.ask();
     book.join_slots = static_cast<std::uint32_t>(1 + below(4));
-    book.join_serves = {commands[below(std::size(commands))]};
-    serves what{*book.join_serves.begin()};
+    book.join_serves.clear();
+    const auto add = [&](const std::string& command, auto&& to) {  // the same command may come twice, of one class
+      const auto retry = book.join_serves.emplace(command, static_cast<retry_class>(below(3))).first->second;
+      serves& last = to(command);
+      if (retry == retry_class::safe) last.safe();
+      if (retry == retry_class::idempotent) last.idempotent();
+    };
+    const auto& first = commands[below(std::size(commands))];
+    serves what{first};
+    add(first, [&](const auto&) -> serves& { return what; });
     for (auto more = below(3); more > 0; --more) {
-      const auto& command = commands[below(std::size(commands))];
-      book.join_serves.insert(command);
-      what.and_also(command);
+      add(commands[below(std::size(commands))], [&](const auto& command) -> serves& { return what.and_also(command); });
     }
     what.slots(book.join_slots).version(std::to_string(below(2))).bundle(static_cast<std::uint32_t>(1 + below(5)));
     book.bundle = 5;
@@ -229,14 +318,16 @@ class random_network {
   }
 
   void lose(std::uint32_t peer) {
-    core_.unreachable(now_, peer_id{peer}, {}, out_);
+    const auto unsent = std::exchange(books_[peer].unsent, {});
+    taking_back_ = peer;
+    core_.unreachable(now_, peer_id{peer}, {unsent.begin(), unsent.end()}, out_);
     deliver();
     expect(!known_[peer], "a peer that is unreachable is not forgotten");
   }
 
   void everybody_pulses() {
     for (std::uint32_t peer = 0; peer < peers; ++peer) {
-      if (below(10) != 0) send(peer, [](std::string& to) { wire::append_pulse(to); });
+      if (below(10) != 0 && !books_[peer].clogged) send(peer, [](std::string& to) { wire::append_pulse(to); });
     }
   }
 
@@ -248,6 +339,14 @@ class random_network {
 
   /// Frames to `ignored` are not looked at.
   void deliver(std::uint32_t ignored = peers) {
+    for (const auto each : out_.forgotten()) {
+      const auto peer = static_cast<std::uint32_t>(each);
+      for (auto lease : books_[peer].leases) {
+        lease.second.unsent = lease.second.unsent && peer == taking_back_;
+        return_call(lease.second);
+      }
+    }
+    taking_back_ = peers;
     for (std::size_t i = 0; i < out_.messages(); ++i) {
       const auto to = static_cast<std::uint32_t>(out_.message_at(i).to);
       expect(known_[to], "a message to a peer that is forgotten");
@@ -257,9 +356,10 @@ class random_network {
       std::uint32_t count = 0;
       for (auto read = frames.next(in); read != wire::decoded::end; read = frames.next(in), ++count) {
         if (read != wire::decoded::frame) return expect(false, "the broker sent what is not a frame");
-        take(books_[to], in);
+        take(to, in);
       }
       expect(count > 0 && count <= books_[to].bundle, "a bundle is larger than its peer takes");
+      if (books_[to].clogged) books_[to].unsent.push_back(out_.message_at(i).bytes);
     }
     for (const auto each : out_.forgotten()) {
       const auto peer = static_cast<std::uint32_t>(each);
@@ -270,16 +370,24 @@ class random_network {
       books_[peer].next_id = next_id;
     }
     out_.clear();
+    for (const auto& [caller, id] : std::exchange(returning_, {})) {
+      const auto call = books_[caller].open.find(id);
+      if (call == books_[caller].open.end() || call->second.fate == own_call::stays) continue;
+      expect(call->second.fate != own_call::must_end, "a call that may not be repeated goes on without its worker");
+      call->second.waits = true;
+      call->second.fate = own_call::stays;
+    }
     check();
   }
 
-  void take(peer_book& book, const wire::frame& in) {
+  void take(std::uint32_t to, const wire::frame& in) {
+    auto& book = books_[to];
     switch (in.type) {
       case frame_type::call: return take_call(book, in);
       case frame_type::cancel: {
         const auto lease = book.leases.find(in.id);
-        expect(lease != book.leases.end() && !lease->second, "a CANCEL of what is not in hand, or a second one");
-        if (lease != book.leases.end()) lease->second = true;
+        expect(lease != book.leases.end() && !lease->second.cancelled, "a CANCEL of what is not in hand, or a second one");
+        if (lease != book.leases.end()) lease->second.cancelled = true;
         return;
       }
       case frame_type::reply: return take_reply(book, in);
@@ -292,7 +400,9 @@ class random_network {
   void take_call(peer_book& book, const wire::frame& in) {
     expect(book.seated && book.leave == 0, "a CALL to a peer that does not serve, or that drains");
     expect(book.serves.contains(std::string{in.name}), "a CALL of a command that the worker does not serve");
-    expect(book.leases.emplace(in.id, false).second, "a lease was given twice");
+    const auto [lease, fresh] = book.leases.emplace(in.id, own_lease{});
+    expect(fresh, "a lease was given twice");
+    lease->second.unsent = book.clogged;
     expect(book.leases.size() <= book.in_hand_max, "a worker has more calls than slots");
     char* end = nullptr;
     const std::string text{in.payload};
@@ -300,9 +410,18 @@ class random_network {
     if (end == text.c_str() || caller >= peers) return;  // what `garbage` has made
     const auto call = books_[caller].open.find(std::strtoull(end, nullptr, 10));
     if (call == books_[caller].open.end()) return expect(false, "a CALL that has ended for its caller");
-    expect(call->second.waits, "a call was handed out twice");
-    expect(call->second.command == in.name && call->second.bytes == in.payload.size(), "a CALL of another command or payload");
-    call->second.waits = false;
+    lease->second.caller = static_cast<std::uint32_t>(caller);
+    lease->second.id = call->first;
+    auto& leased = call->second;
+    expect(leased.waits || leased.fate == own_call::must_return || leased.fate == own_call::may_return, "a call was handed out twice");
+    expect(leased.command == in.name && leased.bytes == in.payload.size(), "a CALL of another command or payload");
+    expect(leased.attempts < attempts_max, "a call was handed out too often");
+    expect(!leased.parted, "a call of which a PART was passed on begins again");
+    if (leased.attempts > 0) ++again_;
+    leased.waits = false;
+    leased.fate = own_call::stays;
+    ++leased.attempts;
+    leased.repeatable = book.serves[std::string{in.name}] != retry_class::once;
   }
 
   void take_reply(peer_book& book, const wire::frame& in) {
@@ -333,53 +452,69 @@ class random_network {
     }
     if (in.status == status::deadline_exceeded || in.status == status::cancelled || in.status == status::unavailable) {
       const auto why = wire::read_error(in.status, in.payload);
-      const bool ran = !call->second.waits && call->second.command != "waggle.services";
-      expect(why.may_have_run == ran, "a reply is wrong about whether the call may have run");
+      expect(why.may_have_run == (call->second.attempts > 0), "a reply is wrong about whether the call may have run");
+      if (in.status == status::unavailable) {
+        expect(call->second.fate != own_call::must_return, "a call fails that might have been run by another worker");
+        expect(!call->second.waits || !awaited(call->second.command) || !roomy(), "a call fails whose command is held");
+      }
     }
     book.open.erase(call);
   }
 
   void check() {
-    std::size_t cancelled = 0, open = 0, waiting_bytes = 0;
+    std::size_t cancelled = 0, open = 0, waiting_bytes = 0, kept_bytes = 0;
     std::set<std::string> waiting;
     for (const auto& each : books_) {
       open += each.open.size();
-      for (const auto& lease : each.leases) cancelled += lease.second ? 1 : 0;
+      for (const auto& lease : each.leases) cancelled += lease.second.cancelled ? 1 : 0;
       for (const auto& [id, call] : each.open) {
+        if (call.kept()) kept_bytes += call.bytes;
         if (!call.waits) continue;
         waiting_bytes += call.bytes;
         waiting.insert(call.command);
       }
     }
     expect(core_.open_calls() == open + cancelled, "open calls are not those that wait for a reply and those only held");
-    expect(core_.kept_bytes() == waiting_bytes, "the bytes counted are not those that wait");
+    const bool all_kept = core_.kept_bytes() == waiting_bytes + kept_bytes;
+    const bool some_kept = core_.kept_bytes() >= waiting_bytes && core_.kept_bytes() <= waiting_bytes + kept_bytes;
+    expect(roomy() ? all_kept : some_kept, "the bytes counted are not those that wait or may be sent again");
     for (const auto& each : books_) {
       if (!each.seated || each.leave != 0 || each.leases.size() >= each.slots) continue;
-      for (const auto& command : each.serves) expect(!waiting.contains(command), "a call waits though a slot is free for it");
+      for (const auto& command : each.serves) expect(!waiting.contains(command.first), "a call waits though a slot is free for it");
     }
     for (const auto& command : waiting) {
+      if (now_ < last_served_[command] + climate_.hold || core_.next_deadline() <= now_) continue;
       expect(std::any_of(books_.begin(), books_.end(),
                          [&](const auto& each) { return each.seated && each.leave == 0 && each.serves.contains(command); }),
              "a call waits for a command that nobody serves");
     }
   }
 
-  std::mt19937_64 random_;
-  broker_core core_{[] {
+  static settings settings_for(const climate& in) {
     settings from;
     from.pulse = 500ms;
     from.idle_max = 5s;
-    from.hold = 0ms;
+    from.hold = in.hold;
+    from.held_pools_max = in.held_pools_max;
+    from.attempts_max = attempts_max;
     from.caller_calls_max = 12;
     from.calls_max = 80;
     from.queue_calls_max = 8;
     from.queue_bytes_max = 1200;
-    from.kept_bytes_max = 3000;
+    from.kept_bytes_max = in.kept_bytes_max;
     from.commands_max = 4;
     from.peers_max = 20;
     from.watchers_max = 3;
     return from;
-  }()};
+  }
+
+  climate climate_;
+  std::mt19937_64 random_;
+  broker_core core_;
+  std::map<std::string, instant> last_served_;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> returning_;  ///< calls whose fate is decided in this step
+  std::uint32_t taking_back_ = peers;
+  std::uint64_t again_ = 0;
   outbox out_;
   instant now_ = instant{} + 1h;
   std::array<peer_book, peers> books_;
@@ -394,18 +529,20 @@ TEST_CASE("broker: whatever peers do, every call is answered once, slots hold, n
   // More of them: WAGGLE_TEST_STEPS=1000000 WAGGLE_TEST_SEED=1 waggle_unit_tests "[broker]"
   const auto* const steps = std::getenv("WAGGLE_TEST_STEPS");
   const auto* const first = std::getenv("WAGGLE_TEST_SEED");
-  const std::uint64_t steps_max = steps ? std::strtoull(steps, nullptr, 10) : 20'000;
+  const std::uint64_t steps_max = steps ? std::strtoull(steps, nullptr, 10) : 40'000;
   const std::uint64_t seed = first ? std::strtoull(first, nullptr, 10) : std::random_device{}();
-  random_network net{seed};
+  const auto in = GENERATE(climate{0ms, 1'000'000, 1000}, climate{700ms, 1'000'000, 1000}, climate{3s, 1'000'000, 1000},
+                           climate{700ms, 3000, 2});
+  random_network net{seed, in};
   std::uint64_t step = 0;
   while (step < steps_max && net.wrong().empty()) {
     net.step();
     ++step;
   }
   if (net.wrong().empty()) net.finish();
-  INFO("seed " << seed << ", step " << step);
+  INFO("seed " << seed << ", step " << step << ", hold " << in.hold.count() << " ms, kept_bytes_max " << in.kept_bytes_max);
   CHECK(net.wrong() == "");
-  if (!net.wrong().empty() || steps_max < 20'000) return;
+  if (!net.wrong().empty() || steps_max < 40'000) return;
   // A test that never gets where it hurts proves nothing.
   for (const auto code : {status::ok, status::cancelled, status::deadline_exceeded, status::resource_exhausted,
                           status::unimplemented, status::internal, status::unavailable}) {
@@ -415,4 +552,6 @@ TEST_CASE("broker: whatever peers do, every call is answered once, slots hold, n
   CHECK(net.counts().dead_workers > 20);
   CHECK(net.counts().broken_bundles > 20);
   CHECK(net.counts().unasked_replies > 20);
+  CHECK(net.counts().retries > 20);
+  CHECK(net.again() > 20);
 }
