@@ -34,6 +34,14 @@ bool is_traceparent(std::string_view text) {
          parent.find_first_not_of('0') != parent.npos;
 }
 
+/// Messages taken from the socket in one go, and goes in one turn, before clients and other sockets have theirs.
+constexpr int receive_max = 1000;
+constexpr int turns_max = 4;
+
+tl::unexpected<error> too_large() {
+  return failure(status::out_of_range, "the parts together are larger than 4 MiB", true);
+}
+
 std::uint64_t seed() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
@@ -113,19 +121,26 @@ void application::on_abandoned(front::instant, front::exchange_id id) {
 }
 
 void application::on_part(purpose& of, std::string_view payload) {
-  if (of.parts.size() + payload.size() > wire::payload_bytes_max) {
-    of.overfull = true;
+  if (payload.empty()) payload = "\xc0";
+  if (of.overfull || !of.exchange) return;
+  if (of.parts.size() + payload.size() <= wire::payload_bytes_max) {
+    of.parts += payload;
+    ++of.part_count;
     return;
   }
-  of.parts += payload.empty() ? std::string_view{"\xc0"} : payload;
-  ++of.part_count;
+  of.overfull = true;
+  of.parts = {};
+  // Nobody gets what would still come.
+  if (const auto call = calls_.find(static_cast<std::uint64_t>(*of.exchange)); call != calls_.end()) {
+    core_.cancel(call->second, sink{*this});
+  }
 }
 
 void application::on_result(purpose& of, std::string_view payload) {
   if (!of.exchange) return learn(payload);
   if (payload.empty()) payload = "\xc0";
   if (!of.plan.streams) return answer(of, std::string{payload});
-  if (of.overfull) return answer(of, failure(status::out_of_range, "the parts together are larger than 4 MiB", true));
+  if (of.overfull) return answer(of, too_large());
   std::string all;
   wire::writer writer{all};
   writer.map(2);
@@ -138,6 +153,7 @@ void application::on_result(purpose& of, std::string_view payload) {
 }
 
 void application::on_error(purpose& of, error why) {
+  if (of.exchange && of.overfull) return answer(of, too_large());
   if (of.exchange) return answer(of, tl::unexpected{std::move(why)});
   watching_ = false;
   watch_at_ = front::clock::now() + watch_pause;
@@ -176,14 +192,21 @@ void application::learn(std::string_view payload) {
 }
 
 front::instant application::next_deadline() const {
+  if (behind_) return {};
   return watching_ || !core_.ready() ? core_.next_deadline() : std::min(core_.next_deadline(), watch_at_);
 }
 
-/// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say.
+/// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say, or has
+/// said so much that others must have their turn first.
 void application::pump(front::instant now) {
   const sink to{*this};
+  int turns = 0;
   do {
-    while (const auto got = socket_->receive()) core_.receive(now, *got, to);
+    for (int i = 0; i < receive_max; ++i) {
+      const auto got = socket_->receive();
+      if (!got) break;
+      core_.receive(now, *got, to);
+    }
     core_.tick(now, to);
     if (core_.wants_connection()) {
       bundle_.clear();
@@ -204,7 +227,8 @@ void application::pump(front::instant now) {
       if (socket_->send(bundle_) != net::sent::yes) break;
       bundle_.clear();
     }
-  } while (socket_->readable());
+    behind_ = socket_->readable();
+  } while (behind_ && ++turns < turns_max);
 }
 
 }  // namespace waggle::gateway

@@ -85,6 +85,7 @@ class application final : public front::application {
   bool watching_ = false;
   front::instant watch_at_{};
   bool was_ready_ = false;
+  bool behind_ = false;  ///< there is more to receive
   bool draining_ = false;
   std::mt19937_64 random_;  ///< for trace ids
 };

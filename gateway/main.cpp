@@ -51,7 +51,9 @@ int serve(const std::string& http, const std::string& broker, const std::vector<
   at.host = address.first;
   at.port = address.second;
   at.threads = threads;
-  at.log = [](std::string_view line) { fmt::print(stderr, "waggle-gateway: {}\n", line); };
+  at.log = [](std::string_view line) {  // fmt::print would throw when nobody reads
+    std::fprintf(stderr, "waggle-gateway: %.*s\n", static_cast<int>(line.size()), line.data());
+  };
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with{broker, *routes, {}, &sockets, {}};
     with.routing.budget = budget;
