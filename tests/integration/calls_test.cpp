@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -320,18 +322,33 @@ TEST_CASE("service: what is served again after a stop can still call from its ha
   }
 }
 
-TEST_CASE("service: a stop does not wait for a broker that has gone", "[service]") {
-  net::context sockets;
-  auto broker = std::make_unique<running_broker>(sockets);
+TEST_CASE("service: a stop does not wait for a broker that is not there", "[service]") {
+  // Takes connections and says nothing on them: what the service has to send stays where it is.
+  const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listening, reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(listening, 8) == 0);
+  REQUIRE(::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+
   service idle{"idle", "1"};
   idle.on("idle.call", [] {});
-  auto with = at(*broker, sockets);
+  service_options with;
+  with.broker = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   with.drain = 1h;
-  running_service serving{idle, with};
-  REQUIRE(serving.joined_at_all);
-  broker.reset();
-  serving.request_stop();
-  CHECK(eventually([&] { return serving.ended.load(); }));
+  std::stop_source stop;
+  auto served = std::async(std::launch::async, [&] { return idle.serve(with, stop.get_token()); });
+  // At the second attempt to connect the service has long tried to join.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    int accepted = -1;
+    REQUIRE(eventually([&] { return (accepted = ::accept(listening, nullptr, nullptr)) >= 0; }));
+    ::close(accepted);
+  }
+  stop.request_stop();
+  CHECK(served.wait_for(10s) == std::future_status::ready);
+  ::close(listening);
 }
 
 TEST_CASE("service: whatever a handler fails with, emits or sends, its service keeps its seat", "[service]") {
