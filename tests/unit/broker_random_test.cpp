@@ -193,7 +193,7 @@ class random_network {
     for (auto left = 1 + below(4); left > 0; --left) {
       const auto id = 2 * book.next_id++ + 1;
       const auto& command = below(30) == 0 ? unknown : commands[below(std::size(commands))];
-      const auto payload = std::to_string(peer) + " " + std::to_string(id) + " " + std::string(below(300), 'x');
+      const auto payload = "call " + std::to_string(peer) + " " + std::to_string(id) + " " + std::string(below(300), 'x');
       wire::append_call(bytes, id, command, payload, below(10) == 0 ? 0 : below(3000), {});
       book.open[id].command = command;
       book.open[id].bytes = payload.size();
@@ -406,8 +406,8 @@ class random_network {
     expect(book.leases.size() <= book.in_hand_max, "a worker has more calls than slots");
     char* end = nullptr;
     const std::string text{in.payload};
-    const auto caller = std::strtoull(text.c_str(), &end, 10);
-    if (end == text.c_str() || caller >= peers) return;  // what `garbage` has made
+    if (!text.starts_with("call ")) return;  // what `garbage` has made
+    const auto caller = std::strtoull(text.c_str() + 5, &end, 10);
     const auto call = books_[caller].open.find(std::strtoull(end, nullptr, 10));
     if (call == books_[caller].open.end()) return expect(false, "a CALL that has ended for its caller");
     lease->second.caller = static_cast<std::uint32_t>(caller);
