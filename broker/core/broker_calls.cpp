@@ -55,7 +55,7 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
     }
   }
   const auto bytes = in.payload.size() + in.headers.size();
-  if (command.queue.size() >= settings_.queue_calls_max || command.queue_bytes + bytes > settings_.queue_bytes_max ||
+  if (command.queue.calls >= settings_.queue_calls_max || command.queue.bytes + bytes > settings_.queue_bytes_max ||
       kept_bytes_ + bytes > settings_.kept_bytes_max) {
     return refuse(from, in.id, overload("the queue of " + in_quotes(in.name) + " is full; add workers or slots"), out);
   }
@@ -117,22 +117,13 @@ void broker_core::let_go(std::uint32_t call_index) {
   }
 }
 
-/// A call whose payload is kept goes to the end of its command's queue.
+/// A call whose payload is kept goes to the end of its caller's line in the command's queue.
 void broker_core::enqueue(std::uint32_t call_index) {
   auto& queued = calls_[call_index];
   auto& command = directory_.command_at(queued.command);
   queued.state = call_state::queued;
-  command.queue_bytes += queued.bytes();
-  command.queue.push_back(calls_.items(), call_index);
-  if (command.queue.size() == 1) directory_.wait(queued.command);
-}
-
-/// Takes a call out of its queue; its payload stays with it.
-void broker_core::unqueue(std::uint32_t call_index) {
-  auto& queued = calls_[call_index];
-  auto& command = directory_.command_at(queued.command);
-  command.queue.erase(calls_.items(), call_index);
-  command.queue_bytes -= queued.bytes();
+  lines_.push_back(command.queue, call_index);
+  if (command.queue.calls == 1) directory_.wait(queued.command);
 }
 
 /// Whether a leased call may begin again at another worker. (Its payload is kept only if its command may be repeated.)
@@ -149,9 +140,8 @@ void broker_core::requeue(std::uint32_t call_index) {
   calls_.end_lease(call_index);
   queued.state = call_state::queued;
   queued.worker = none;
-  command.queue_bytes += queued.bytes();
-  command.queue.push_front(calls_.items(), call_index);
-  if (command.queue.size() == 1) directory_.wait(queued.command);
+  lines_.push_front(command.queue, call_index);
+  if (command.queue.calls == 1) directory_.wait(queued.command);
   requeued_.push_back(queued.command);
   ++counts_.retries;
 }
@@ -175,13 +165,14 @@ void broker_core::dispatch(instant now, std::uint32_t pool_index, outbox& out) {
   for (;;) {
     const auto command_index = directory_.next_waiting(pool_index);
     if (command_index == none) return;
-    const auto call_index = directory_.command_at(command_index).queue.front();
+    auto& queue = directory_.command_at(command_index).queue;
+    const auto call_index = lines_.front(queue);
     if (calls_[call_index].deadline <= now) {  // the tick that ends it has not come yet
       expire(call_index, out);
       continue;
     }
     const auto worker_index = directory_.take_slot_in(pool_index);
-    unqueue(call_index);
+    lines_.serve_front(queue);
     lease(now, call_index, worker_index, calls_[call_index].payload, calls_[call_index].headers, out);
   }
 }
@@ -219,7 +210,7 @@ void broker_core::abandon(std::uint32_t call_index, outbox& out) {
       wire::append_cancel(frame_for(directory_.worker_at(left.worker).peer, out), calls_.lease_of(call_index));
       return;
     case call_state::queued:
-      unqueue(call_index);
+      lines_.erase(directory_.command_at(left.command).queue, call_index);
       let_go(call_index);
       break;
     case call_state::parked: parked_.erase(calls_.items(), call_index); break;
@@ -302,7 +293,7 @@ void broker_core::release_held(instant now, outbox& out) {
   for (const auto command_index : unserved_) {
     auto& queue = directory_.command_at(command_index).queue;
     while (!queue.empty()) {
-      const auto call_index = queue.front();
+      const auto call_index = lines_.front(queue);
       end(call_index,
           {status::unavailable, "the last worker that served " + in_quotes(directory_.command_at(command_index).name) + " is gone",
            calls_[call_index].attempts > 0, settings_.retry_after},

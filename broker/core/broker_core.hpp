@@ -22,6 +22,8 @@ namespace waggle::broker {
 class broker_core {
  public:
   explicit broker_core(settings from);
+  broker_core(const broker_core&) = delete;
+  broker_core& operator=(const broker_core&) = delete;
 
   /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
   /// its seat.
@@ -91,7 +93,6 @@ class broker_core {
   void keep(std::uint32_t call_index, std::string_view payload, std::string_view headers);
   void let_go(std::uint32_t call_index);
   void enqueue(std::uint32_t call_index);
-  void unqueue(std::uint32_t call_index);
   [[nodiscard]] bool may_retry(std::uint32_t call_index) const;
   void requeue(std::uint32_t call_index);
   void take_back(peer_id worker, std::string_view bundle);
@@ -119,6 +120,7 @@ class broker_core {
   settings settings_;
   directory directory_;
   call_table calls_;
+  call_lines lines_{calls_.items()};
   detail::deadline_heap<&call::deadline_at> deadlines_;
   std::vector<peer> peers_;
   index_list<&peer::by_silence> silent_;   ///< peers that are no workers

@@ -29,7 +29,8 @@ struct call {
   instant deadline{};
   std::uint32_t deadline_at = none;  ///< place in the deadline heap
   links by_caller;
-  links by_place;  ///< in the command's queue, the worker's leases, or the parked
+  links by_place;  ///< in its line of the command's queue, the worker's leases, or the parked
+  std::uint32_t line = none;  ///< while queued
   std::uint32_t attempts = 0;  ///< workers it has been handed to
   bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
   bool parted = false;         ///< a PART has reached the caller, so it cannot begin again

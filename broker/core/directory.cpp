@@ -273,7 +273,7 @@ std::uint32_t directory::next_waiting(std::uint32_t pool_index) {
     const auto index = in.waiting.front();
     in.waiting.pop_front();
     auto& next = commands_[index];
-    if (next.queue.size() > 1) {  // it will still wait once its first is gone
+    if (next.queue.calls > 1) {  // it will still wait once its first is gone
       in.waiting.push_back(index);
     } else {
       for (auto& member : next.pools) {

@@ -11,7 +11,7 @@
 
 #include <waggle/wire/manifest.hpp>
 
-#include "broker/core/calls.hpp"
+#include "broker/core/queues.hpp"
 #include "broker/core/types.hpp"
 
 namespace waggle::broker {
@@ -52,8 +52,7 @@ class directory {
     };
     std::vector<membership> pools;
     links by_idleness;  ///< among commands that nobody serves now
-    index_list<&call::by_place> queue;  ///< filled and emptied by whoever owns the calls
-    std::size_t queue_bytes = 0;        ///< payloads and headers in it
+    call_queue queue;  ///< filled and emptied by whoever owns the calls
   };
 
   struct pool {
