@@ -1,8 +1,8 @@
 #include "broker/shell.hpp"
 
-#include <fmt/core.h>
 #include <poll.h>
 
+#include <cstdio>
 #include <utility>
 
 namespace waggle::broker {
@@ -39,7 +39,7 @@ shell::shell(net::context& in, const endpoints& wanted, settings from)
 void shell::run(int stop_descriptor) {
   pollfd stop{stop_descriptor, POLLIN, 0};
   net::waiter waiter;
-  while (::poll(&stop, 1, 0) == 0) {
+  while (::poll(&stop, 1, 0) < 1) {  // -1: a signal came in between
     // What has arrived is read before the clock is asked who has been silent for too long.
     bool busy = receive_commands();
     busy = receive_events() || busy;
@@ -78,10 +78,16 @@ bool shell::receive_commands() {
 
 bool shell::receive_events() {
   const auto now = std::chrono::steady_clock::now();
-  while (const auto prefix = events_out_.next_subscription()) core_.subscribed(now, *prefix, out_);
+  bool busy = false;
+  for (int turn = 0; turn < turn_max; ++turn) {
+    const auto prefix = events_out_.next_subscription();
+    if (!prefix) break;
+    core_.subscribed(now, *prefix, out_);
+    busy = true;
+  }
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto event = events_in_.receive();
-    if (!event) return turn > 0;
+    if (!event) return busy || turn > 0;
     core_.receive_event(now, event->topic, event->event, out_);
   }
   return true;
@@ -166,7 +172,9 @@ void shell::log_what_was_dropped(detail::time_point now) {
   log_at_ = now + log_interval;
   const auto& counts = core_.counts();
   const auto say = [&](std::uint64_t counters::*which, const char* what) {
-    if (const auto more = counts.*which - logged_.*which; more > 0) fmt::print(stderr, "waggle-broker: {} {}\n", more, what);
+    const auto more = static_cast<unsigned long long>(counts.*which - logged_.*which);
+    // fmt::print would throw, and end the broker, when nobody reads its log.
+    if (more > 0) std::fprintf(stderr, "waggle-broker: %llu %s\n", more, what);
   };
   say(&counters::dead_workers, "workers fell silent or lost their connection");
   say(&counters::retries, "calls went back to their queue because a worker died or rejected them");
