@@ -142,6 +142,7 @@ std::map<std::string, std::function<std::string()>> encoders(const std::map<std:
          one_broker net;
          net.answer(0, example.at("join"));
          net.answer(0, example.at("leave"));
+         net.after(2s);  // so long the service is held
          return net.answer(1, example.at("call"));
        }},
       {"cancel", bytes([](std::string& to) { append_cancel(to, 7); })},
