@@ -325,8 +325,8 @@ TEST_CASE("network view: what the broker lists is read, what it is not is refuse
     "commands":[{"name":"hello.say","retry":"safe","doc":"Greets.","streams":true,"http":["GET /hi"],"request":{"type":"object"},"new":1}],
     "instances":[{"instance":"h1","slots":8,"in_flight":3,"draining":true,"more":null}]}])");
   CHECK(view.revision == "b:1");
-  CHECK(view.broker_instance == "b");
-  CHECK(view.broker_version == "1");
+  CHECK(view.broker.instance == "b");
+  CHECK(view.broker.version == "1");
   REQUIRE(view.services.size() == 1);
   const auto& service = view.services[0];
   CHECK(service.service == "hello");
@@ -345,12 +345,14 @@ TEST_CASE("network view: what the broker lists is read, what it is not is refuse
   const auto why = [](std::string_view text) {
     return read_network_view(waggle::wire::json_to_msgpack(text).value()).error().message;
   };
-  CHECK(why("{}") == "the broker's list of services is malformed at byte 1: it has no services");
-  CHECK(why("[]") == "the broker's list of services is malformed at byte 0: expected a map");
-  CHECK(why(R"({"services":{}})") == "the broker's list of services is malformed at byte 10: expected an array");
-  CHECK(why(R"({"services":[{"commands":[{"name":5}]}]})") ==
-        "the broker's list of services is malformed: the list of commands is refused at commands[0].name: expected a "
-        "string");
+  const std::string begin = "the broker's list of services is malformed: ";
+  CHECK(why("{}") == begin + "the payload is refused: revision: is missing, and 2 more");
+  CHECK(why("[]") == begin + "the payload is refused: expected an object, got an array");
+  CHECK(why(R"({"revision":"r","broker":{"instance":"b","version":"1"},"services":{}})") ==
+        begin + "the payload is refused: services: expected an array, got an object");
+  CHECK(why(R"({"revision":"r","broker":{"instance":"b","version":"1"},)"
+            R"("services":[{"service":"s","version":"1","instances":[],"commands":[{"name":5}]}]})") ==
+        begin + "the list of commands is refused at commands[0].name: expected a string");
   CHECK(read_network_view("\x80\x80").error().code == waggle::status::internal);
   CHECK_FALSE(read_network_view(""));
 }

@@ -1,45 +1,19 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <waggle/fields.hpp>
+#include <waggle/network.hpp>
 #include <waggle/wire/manifest.hpp>
 
-/// What the broker's built-in command `waggle.services` answers, and what is looked up in it.
+/// Looking things up in what the broker's built-in command `waggle.services` answers.
 namespace waggle::cli {
 
-struct instance_entry {
-  std::string instance;
-  std::uint64_t slots = 0;
-  std::uint64_t in_flight = 0;
-  bool draining = false;
-};
-WAGGLE_FIELDS(instance_entry, instance, slots, in_flight, draining)
-
-struct service_entry {
-  std::string service;
-  std::string version;
-  std::vector<value> commands;  ///< each a map as in wire/manifest.hpp
-  std::vector<instance_entry> instances;
-};
-WAGGLE_FIELDS(service_entry, service, version, commands, instances)
-
-struct broker_entry {
-  std::string instance;
-  std::string version;
-};
-WAGGLE_FIELDS(broker_entry, instance, version)
-
-struct network {
-  std::string revision;
-  broker_entry broker;
-  std::vector<service_entry> services;
-};
-WAGGLE_FIELDS(network, revision, broker, services)
+using waggle::network;
+using service_entry = network_service;
+using instance_entry = network_instance;
 
 /// A command and a service that serves it, which is in the network it was looked up in.
 struct served_command {

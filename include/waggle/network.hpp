@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <waggle/fields.hpp>
+
+/// What the broker's built-in command `waggle.services` answers (broker/PROTOCOL.md, "Built-in commands").
+namespace waggle {
+
+/// One process that serves a service.
+struct network_instance {
+  std::string instance;
+  std::uint64_t slots = 0;
+  std::uint64_t in_flight = 0;
+  bool draining = false;
+};
+WAGGLE_FIELDS(network_instance, instance, slots, in_flight, draining)
+
+struct network_service {
+  std::string service;
+  std::string version;
+  std::vector<value> commands;  ///< each a map as `wire::read_commands` reads them
+  std::vector<network_instance> instances;
+};
+WAGGLE_FIELDS(network_service, service, version, commands, instances)
+
+struct network_broker {
+  std::string instance;
+  std::string version;
+};
+WAGGLE_FIELDS(network_broker, instance, version)
+
+struct network {
+  std::string revision;  ///< changes when anything but `in_flight` does
+  network_broker broker;
+  std::vector<network_service> services;
+};
+WAGGLE_FIELDS(network, revision, broker, services)
+
+}  // namespace waggle
