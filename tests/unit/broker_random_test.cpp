@@ -320,6 +320,7 @@ class random_network {
 
   /// What it still says is read, and gets it the next call, which does not reach it.
   void clog(std::uint32_t peer) {
+    if (!known_[peer]) return;
     books_[peer].clogged = true;
     answer(peer);
   }
