@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <random>
 
+#include <waggle/detail/descriptor_limit.hpp>
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/version.hpp>
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   try {
+    waggle::detail::raise_descriptor_limit();
     waggle::detail::stop_signals stop;
     settings.pulse = std::max(*waggle::detail::parse_duration(pulse), std::chrono::milliseconds{10});
     settings.instance = instance_name();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <waggle/detail/descriptor_limit.hpp>
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/environment.hpp>
@@ -43,6 +44,7 @@ int serve(const std::string& http, const std::string& broker, const std::vector<
     for (const auto& each : routes.error()) fmt::print(stderr, "{}\n", each);
     return 1;
   }
+  waggle::detail::raise_descriptor_limit();
   waggle::detail::stop_signals stop;
   waggle::net::context sockets;
   std::atomic<bool> logs{true};
