@@ -31,7 +31,7 @@ namespace waggle::detail {
 
 /// For command-line parsers: the reason why a text is no duration, empty if it is one.
 [[nodiscard]] inline std::string duration_problem(const std::string& text) {
-  return parse_duration(text) ? "" : "'" + text + "' is no duration; write 250ms, 2s, 5m or 1h";
+  return parse_duration(text) ? "" : "'" + text + "' is no duration; write 250ms, 2s, 5m or 1h (at most a day)";
 }
 
 }  // namespace waggle::detail
