@@ -102,7 +102,9 @@ command make_sub(CLI::App& app, session& with) {
   const auto given = std::make_shared<sub_flags>();
   auto* flags = app.add_subcommand("sub", "Print events as they come, one in a line");
   flags->add_option("PREFIX", given->prefixes, "What topics begin with; every topic if not given")->type_name("");
-  flags->add_option("--count", given->count, "End after so many events")->type_name("N");
+  flags->add_option("--count", given->count, "End after so many events")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000'000).description(""));
   flags->add_option("--wait", given->wait, "End after so long; a failure if --count is not reached")
       ->type_name("TIME")
       ->check(detail::duration_problem);
