@@ -2,7 +2,9 @@
 """End-to-end tests: the programs as their users start them. usage: run.py BIN-FOLDER [NAME...]; ends with "N passed, N failed"."""
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import socket
@@ -312,7 +314,8 @@ def _():
         net.hello()
         for arguments, wanted in ((["call", "hello.say", '{"name":"Ada"}'], 0), (["call", "hello.say", "{}"], 13),
                                   (["call", "no.such", "{}"], 22), (["call", "hello.say", "{"], 2), (["call"], 2),
-                                  (["frobnicate"], 2), (["ping", "--count", "2"], 0), (["version"], 0),
+                                  (["frobnicate"], 2), (["sub", "--count", "0"], 2), (["sub", "--count", "-1"], 2),
+                                  (["call", "hello.say", "{}", "--budget", "2d"], 2), (["ping", "--count", "2"], 0), (["version"], 0),
                                   (["describe", "hello.say"], 0), (["describe", "no.such"], 22)):
             code, out, err = net.cli(*arguments)
             if arguments[0] == "describe" and wanted:
@@ -343,6 +346,58 @@ def _():
         assert got.returncode == 0 and "call" in got.stdout, (shell, got)
         if shell == "bash":
             assert subprocess.run(["bash", "-n"], input=got.stdout, text=True).returncode == 0
+
+
+def completed(line, **env):
+    """The arguments on a line of an interactive bash after keys typed into it, a tab among them."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("WAGGLE_", "COMP_"))}
+        try:
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"],
+                       {**clean, "TERM": "dumb", "PATH": "/usr/bin:/bin", "INPUTRC": "/dev/null", "HISTFILE": "", **env})
+        finally:
+            os._exit(127)
+    seen = ""
+
+    def comes(pattern):
+        nonlocal seen
+        if select.select([terminal], [], [], 0)[0]:
+            seen += os.read(terminal, 65536).decode(errors="replace").replace("\r", "")
+        return re.search(pattern, seen)
+    try:
+        # Quotes within the words that are waited for: the terminal's echo is not their output. One write, so that bash takes
+        # what follows the tab when it has completed.
+        os.write(terminal, f"source <({shlex.quote(BIN)}/waggle completion bash); stty cols 1000; echo rea''dy\r".encode())
+        eventually(lambda: comes("ready"), what="bash is ready")
+        os.write(terminal, f"{line}\x01printf '<%s>' \x05; echo END''ED\r".encode())
+        found = eventually(lambda: comes("\n((?:<[^\n]*>)?)ENDED"), what=f"{line!r} ends")
+        return found.group(1)[1:-1].split("><")[1:]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+@test("CLI: bash completes commands, flags and files behind words with : @ and =")
+def _():
+    with Network(BIN) as net, tempfile.TemporaryDirectory() as folder:
+        net.hello()
+        with open(os.path.join(folder, "two words.json"), "w", encoding="utf-8"):
+            pass
+        at, waggle = net.endpoint, BIN + "/waggle"
+        for typed, wanted in (
+                (f"--broker {at} call hel\t", ["--broker", at, "call", "hello.say"]),
+                (f"--broker={at} call hel\t", [f"--broker={at}", "call", "hello.say"]),
+                (f"call --key k --broker {at} hel\t", ["call", "--key", "k", "--broker", at, "hello.say"]),
+                (f"call x @{folder}/two\t", ["call", "x", f"@{folder}/two words.json"]),
+                (f"call x @{folder}/two\\ w\t", ["call", "x", f"@{folder}/two words.json"]),
+                ("--output=ta\t", ["--output=table"]),
+                ("ping --\x1b*", ["ping", "--broker", "--budget", "--count", "--help", "--interval", "--json", "--output"]),
+                ("emit --c\t", ["emit", "--c"])):  # --count is a flag of others
+            got = completed(f"{waggle} {typed}")
+            assert got == wanted, (typed, got, wanted)
+        assert completed(f"{waggle} call hel\t", WAGGLE_BROKER=at) == ["call", "hello.say"]
 
 
 def main():

@@ -4,35 +4,109 @@ namespace waggle::cli {
 namespace {
 
 constexpr std::string_view bash = R"sh(# bash completion for waggle:  source <(waggle completion bash)
+
+# Offers those of the words that begin as `current` does. Readline puts back what stands before its own word break.
+_waggle_offer() {
+  local word
+  for word; do
+    [[ $word == "$current"* ]] && COMPREPLY+=("${word#"$kept"}")
+  done
+}
+# Names come from peers: one that the shell would not take as it stands, as in `$(rm)`, is not offered.
+_waggle_offer_names() {
+  local name about quoted
+  while IFS=$'\t' read -r name about; do
+    printf -v quoted %q "$name"
+    [[ $quoted == "$name" ]] && _waggle_offer "$name"
+  done < <(WAGGLE_BROKER=$broker "$program" __commands 2>/dev/null </dev/null)
+}
+_waggle_offer_files() {
+  local file word
+  [[ $current == @* ]] || return
+  while IFS= read -r file; do
+    word=@$file
+    [[ $word == "$current"* ]] || continue
+    word=${word#"$kept"}
+    if [[ -z $quote ]]; then
+      printf -v word %q "$word"
+    elif [[ $word == *[\"\'\\\$\`!]* ]]; then
+      continue  # would end the quotes, or be run in them
+    fi
+    if [[ -d $file ]]; then
+      compopt -o nospace 2>/dev/null
+      word+=/
+    fi
+    COMPREPLY+=("$word")
+  done < <(compgen -f -- "${current#@}")
+}
 _waggle() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} word subcommand= broker= i
-  local commands='call emit sub ls describe ping raw version completion'
-  local options='--help --broker --budget --output --json --key --header --input --count --wait --hex --bundle'
-  for ((i = 1; i < COMP_CWORD; i++)); do
+  local -a words=() given=()
+  local rest=${COMP_LINE:0:COMP_POINT} before word i current previous= option=
+  local program broker=${WAGGLE_BROKER-} kept= quote=
+  COMPREPLY=()
+  # Bash takes words apart at each of COMP_WORDBREAKS, so at : @ and = too. Those with no space between are one.
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    before=$rest
+    rest=${rest#"${rest%%[![:space:]]*}"}
     word=${COMP_WORDS[i]}
+    ((i == COMP_CWORD)) && word=$rest
+    if ((i == 0)) || [[ $rest != "$before" ]]; then words+=("$word"); else words[${#words[@]}-1]+=$word; fi
+    rest=${rest#"$word"}
+  done
+  program=${words[0]//[\"\'\\]/}  # as it is typed: it need not be in PATH
+  program=${program/#\~\//$HOME/}
+  current=${words[${#words[@]}-1]}
+  case $current in
+    [\"\']*) quote=${current:0:1} current=${current:1} ;;
+    *)
+      word=${current//\\?/x}  # what is escaped breaks nothing
+      kept=${word%"${word##*["${COMP_WORDBREAKS-}"]}"}
+      kept=${kept%@}  # which Readline takes for a part of the word behind it
+      current=${current//\\/} kept=${current:0:${#kept}}
+      ;;
+  esac
+
+  # What stands before: `option` is the one whose value is next, `given` all that is neither an option nor its value.
+  for ((i = 1; i < ${#words[@]} - 1; i++)); do
+    word=${words[i]//[\"\'\\]/}
+    if [[ -n $option ]]; then
+      [[ $option == --broker ]] && broker=$word
+      option=
+      continue
+    fi
     case $word in
-      --broker) broker=${COMP_WORDS[i+1]} ;;
-      -*) ;;
-      *) [[ -z $subcommand && " $commands " == *" $word "* ]] && subcommand=$word ;;
+      --broker=*) broker=${word#*=} ;;
+      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval) option=$word ;;
+      -?*) ;;
+      *) given+=("$word") ;;
     esac
   done
-  COMPREPLY=()
-  case $previous in
-    -o|--output) COMPREPLY=($(compgen -W 'json table msgpack' -- "$current")); return ;;
-    -i|--input) COMPREPLY=($(compgen -W 'json msgpack' -- "$current")); return ;;
-    --broker|--budget|--key|--header|--count|--wait|--interval) return ;;
+  [[ -z $option && $current == --*=* ]] && option=${current%%=*} previous=$option=
+  case $option in
+    '') ;;
+    -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
+    -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
+    *) return ;;
   esac
+
+  local subcommand=${given[0]-}
   if [[ $current == -* ]]; then
-    COMPREPLY=($(compgen -W "$options" -- "$current"))
-  elif [[ -z $subcommand ]]; then
-    COMPREPLY=($(compgen -W "$commands" -- "$current"))
-  elif [[ $previous == call || $previous == describe || $previous == ls ]]; then
-    COMPREPLY=($(compgen -W "$(WAGGLE_BROKER=${broker:-$WAGGLE_BROKER} waggle __commands 2>/dev/null | cut -f1)" -- "$current"))
-  elif [[ $subcommand == completion ]]; then
-    COMPREPLY=($(compgen -W 'bash zsh fish' -- "$current"))
-  elif [[ $current == @* ]]; then
-    COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
+    _waggle_offer --help --broker --budget --output --json
+    case $subcommand in
+      '') _waggle_offer --version ;;
+      call|emit) _waggle_offer --key --header --input ;;
+      sub) _waggle_offer --count --wait ;;
+      ping) _waggle_offer --count --interval ;;
+      raw) _waggle_offer --hex --bundle --count --wait ;;
+    esac
+    return
   fi
+  case $subcommand:${#given[@]} in
+    :0) _waggle_offer call emit sub ls describe ping raw version completion ;;
+    call:1|describe:1|ls:1) _waggle_offer_names ;;
+    call:2|emit:2|raw:*) _waggle_offer_files ;;
+    completion:1) _waggle_offer bash zsh fish ;;
+  esac
 }
 complete -F _waggle waggle
 )sh";
@@ -60,7 +134,7 @@ _waggle() {
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
     '(-o --output)'{-o,--output}'[form of the output]:form:(json table msgpack)' '--json[output JSON]' \
-    '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[calls of one key run in order]:key:' \
+    '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[sent along as the header key]:key:' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
@@ -96,7 +170,7 @@ complete -c waggle -l budget -x -d 'time to answer in'
 complete -c waggle -s o -l output -x -a 'json table msgpack' -d 'form of the output'
 complete -c waggle -l json -d 'output JSON'
 complete -c waggle -s i -l input -x -a 'json msgpack' -d 'form of payloads'
-complete -c waggle -l key -x -d 'calls of one key run in order'
+complete -c waggle -l key -x -d 'sent along as the header key'
 complete -c waggle -l header -x -d 'a header, name=value'
 complete -c waggle -l count -x -d 'end after so many'
 complete -c waggle -l wait -x -d 'end after so long'
