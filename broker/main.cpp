@@ -42,12 +42,18 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string{waggle::version});
   app.footer("Endpoints: tcp://HOST:PORT, ipc://PATH; PORT may be * for any. Example:\n"
              "  waggle-broker --commands tcp://127.0.0.1:5555 --pulse 500ms");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
 
   try {
     waggle::detail::raise_descriptor_limit();
     waggle::detail::stop_signals stop;
     settings.pulse = std::max(*waggle::detail::parse_duration(pulse), std::chrono::milliseconds{10});
+    settings.remember = std::chrono::minutes{10};
+    settings.grace = settings.pulse * settings.missed_pulses_max + std::chrono::seconds{1};
     settings.instance = instance_name();
     settings.version = waggle::version;
     waggle::net::context sockets;

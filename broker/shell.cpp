@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cstdio>
+#include <ctime>
 #include <utility>
 
 namespace waggle::broker {
@@ -12,6 +13,7 @@ namespace {
 /// Messages taken from one socket before the others have their turn.
 constexpr int turn_max = 1000;
 constexpr std::chrono::seconds log_interval{10};
+constexpr std::size_t lines_max = 200;  // logged in one interval
 
 // A peer whose pipe is full is given this much room and time before it is let go.
 constexpr std::size_t backlog_bytes_max = 16u << 20;
@@ -98,6 +100,7 @@ void shell::perform() {
   while (!out_.empty() || !failed_.empty()) {
     const auto now = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
+    for (const auto& each : out_.notes()) log(each);
     for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
     out_.clear();
@@ -167,21 +170,31 @@ peer_id shell::number_of(std::string_view routing_id) {
   return number;
 }
 
+/// One line with the time in UTC. A flood of them is cut: the sums that follow tell how much it was.
+void shell::log(const std::string& line) {
+  if (++lines_logged_ > lines_max) return;
+  const auto now = std::time(nullptr);
+  std::tm utc{};
+  char time[32];
+  std::strftime(time, sizeof time, "%FT%TZ", ::gmtime_r(&now, &utc));
+  // fmt::print would throw, and end the broker, when nobody reads its log.
+  std::fprintf(stderr, "%s waggle-broker: %s\n", time, line.c_str());
+}
+
 void shell::log_what_was_dropped(detail::time_point now) {
   if (now < log_at_) return;
   log_at_ = now + log_interval;
+  lines_logged_ = 0;
   const auto& counts = core_.counts();
   const auto say = [&](std::uint64_t counters::*which, const char* what) {
-    const auto more = static_cast<unsigned long long>(counts.*which - logged_.*which);
-    // fmt::print would throw, and end the broker, when nobody reads its log.
-    if (more > 0) std::fprintf(stderr, "waggle-broker: %llu %s\n", more, what);
+    if (const auto more = counts.*which - logged_.*which; more > 0) log(std::string{what} + " since the last such line: " + std::to_string(more));
   };
-  say(&counters::dead_workers, "workers fell silent or lost their connection");
-  say(&counters::retries, "calls went back to their queue because a worker died or rejected them");
-  say(&counters::broken_bundles, "messages were not command frames; their senders lost their seats");
-  say(&counters::unasked_replies, "replies were late, doubled or nobody's, and dropped");
-  say(&counters::misplaced_frames, "frames came from a peer that may not send them, and were refused");
-  say(&counters::broken_events, "published messages were not events, and dropped");
+  say(&counters::dead_workers, "workers that fell silent or lost their connection");
+  say(&counters::retries, "calls that went back to their queue because a worker died or rejected them");
+  say(&counters::broken_bundles, "messages that were not command frames, whose senders lost their seats");
+  say(&counters::unasked_replies, "replies dropped because they were late, doubled or nobody's");
+  say(&counters::misplaced_frames, "frames refused because their peers may not send them");
+  say(&counters::broken_events, "published messages dropped because they were not events");
   logged_ = counts;
 }
 

@@ -40,6 +40,7 @@ class shell {
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
+  void log(const std::string& line);
   void log_what_was_dropped(detail::time_point now);
 
   net::router commands_;
@@ -68,6 +69,7 @@ class shell {
   std::vector<peer_id> failed_;
 
   counters logged_;
+  std::size_t lines_logged_ = 0;
   detail::time_point log_at_{};
 };
 

@@ -21,6 +21,12 @@ using std::chrono::milliseconds;
 constexpr milliseconds watch_time{20'000};
 constexpr milliseconds watch_budget{25'000};
 constexpr milliseconds watch_pause{500};
+/// A broker that has just started knows little of the network: so long its workers have to join again before routes that it does not
+/// list are taken away.
+constexpr milliseconds adopt_time{3'000};
+/// So long after a broker is lost requests wait for it to come back; then they are answered at once.
+constexpr milliseconds unready_max{2'000};
+constexpr std::size_t warned_max = 1'000;
 constexpr std::string_view watched = "waggle.services";
 
 /// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
@@ -55,6 +61,7 @@ application::application(application_options from, front::responder& answers)
       router_{options_.routes, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
+      unready_since_{front::clock::now()},
       random_{seed()} {
   socket_->connect(options_.broker);
   log("waiting for the broker at " + options_.broker);
@@ -75,7 +82,16 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
   // The plan's own copy of the payload is not needed once the core has it.
   const auto payload = std::exchange(made->plan.payload, {});
   const auto command = plan.command;
-  const auto budget = plan.budget;
+  auto budget = plan.budget;
+  if (!core_.ready()) {
+    const auto waits = std::chrono::ceil<milliseconds>(unready_since_ + unready_max - now);
+    if (waits <= milliseconds{0}) {
+      return answers_.respond(
+          id, router::answer(plan, tl::unexpected{error{status::unavailable, "the gateway has no connection to the network", false,
+                                                        unready_max}}));
+    }
+    budget = std::min(budget, waits);
+  }
   const auto call = core_.call(now, made, command, payload, budget, trace_headers(in));
   if (call == 0) {
     return answers_.respond(id, router::answer(made->plan, failure(status::resource_exhausted, "the gateway has as many open calls as it may")));
@@ -187,8 +203,21 @@ void application::learn(std::string_view payload) {
     return log("the broker's list of services cannot be read: " + network.error().message);
   }
   if (network->revision == revision_) return;
+  if (!broker_instance_.empty() && network->broker.instance != broker_instance_) {
+    const auto now = front::clock::now();
+    if (adopt_at_ == front::instant{}) adopt_at_ = now + adopt_time;
+    if (now < adopt_at_) {
+      watch_at_ = adopt_at_;
+      return;
+    }
+  }
+  adopt_at_ = {};
+  broker_instance_ = network->broker.instance;
   revision_ = network->revision;
-  for (const auto& warning : router_.update(*network)) log(warning);
+  for (auto& warning : router_.update(*network)) {
+    if (warned_.size() >= warned_max) warned_.clear();
+    if (warned_.insert(warning).second) log(warning);
+  }
 }
 
 front::instant application::next_deadline() const {
@@ -219,6 +248,7 @@ void application::pump(front::instant now) {
         log("connected to " + core_.broker().broker + " at " + options_.broker);
         watch_at_ = {};
       } else {
+        unready_since_ = now;
         log("lost the broker at " + options_.broker + "; waiting for it");
       }
     }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -82,6 +83,10 @@ class application final : public front::application {
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, std::uint64_t> calls_;  ///< exchange → call id, for those that are abandoned
   std::string revision_;
+  std::string broker_instance_;  ///< whose network the routes are of
+  front::instant adopt_at_{};    ///< when the network of another broker is believed
+  front::instant unready_since_;
+  std::set<std::string> warned_;
   bool watching_ = false;
   front::instant watch_at_{};
   bool was_ready_ = false;

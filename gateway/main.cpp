@@ -100,7 +100,11 @@ int main(int argc, char** argv) {
   app.add_option("--drain", drain, "How long open requests may take after SIGTERM")
       ->envname("WAGGLE_DRAIN")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
   try {
     return serve(http, broker, routes, threads, *waggle::detail::parse_duration(budget), *waggle::detail::parse_duration(drain));
   } catch (const waggle::front::bind_error& e) {

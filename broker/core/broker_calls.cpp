@@ -36,6 +36,12 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
   if (in.name.starts_with("waggle.")) return on_built_in(now, from, in, out);
 
   const auto command_index = directory_.find(in.name);
+  if (command_index == none && now < started_ + settings_.grace) {
+    return refuse(from, in.id,
+                  {status::unavailable, "no worker serves " + in_quotes(in.name) + " yet: the broker has just started", false,
+                   settings_.retry_after},
+                  out);
+  }
   if (command_index == none) {
     return refuse(from, in.id,
                   {status::unimplemented,

@@ -6,7 +6,7 @@ namespace waggle::broker {
 
 broker_core::broker_core(settings from)
     : settings_{std::move(from)},
-      directory_{settings_.commands_max, settings_.hold, settings_.held_pools_max} {
+      directory_{settings_.commands_max, settings_.hold, settings_.remember, settings_.held_pools_max} {
   settings_.calls_max = std::min(settings_.calls_max, call_table::size_max);
 }
 
@@ -14,6 +14,7 @@ broker_core::broker_core(settings from)
 /// sent meanwhile may not have been read yet, so their silence proves nothing until a pulse has had time to be read.
 instant broker_core::observe(instant now) {
   if (now <= now_) return now_;
+  if (now_ == instant{}) started_ = now;
   if (now_ != instant{} && now - now_ > 2 * settings_.pulse) verdicts_from_ = now + settings_.pulse;
   return now_ = now;
 }
@@ -51,8 +52,8 @@ void broker_core::receive_parts(instant now, peer_id from, outbox& out) {
 void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& out) {
   ++counts_.broken_bundles;
   why += "; the peer loses its seat and may join again (broker/PROTOCOL.md says what a frame is)";
-  refuse(from, 0, {status::invalid_argument, std::move(why)}, out);
-  drop(now, from, out);
+  refuse(from, 0, {status::invalid_argument, why}, out);
+  drop(now, from, why, out);
   dispatch_requeued(now, out);
 }
 
@@ -79,8 +80,12 @@ void broker_core::heard(instant now, peer_id from) {
 }
 
 /// Ends everything that concerns the peer and forgets it. Calls that it had and others may run wait for `dispatch_requeued`.
-void broker_core::drop(instant now, peer_id gone, outbox& out) {
-  if (at(gone).worker != none) remove_worker(now, gone, "the worker that had the call is gone", out);
+void broker_core::drop(instant now, peer_id gone, std::string_view why, outbox& out) {
+  if (const auto worker_index = at(gone).worker; worker_index != none) {
+    const auto at_hand = directory_.worker_at(worker_index).in_flight;
+    out.note(directory_.describe(worker_index).append(" is gone: ").append(why).append("; calls at hand: ") + std::to_string(at_hand));
+    remove_worker(now, gone, "the worker that had the call is gone", out);
+  }
   while (!at(gone).calls.empty()) abandon(at(gone).calls.front(), out);
   silent_.erase(peers_, static_cast<std::uint32_t>(gone));
   forget(gone, out);
@@ -101,7 +106,7 @@ void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<
     ++counts_.dead_workers;
     for (const auto bundle : unsent) take_back(peer_gone, bundle);
   }
-  drop(now, peer_gone, out);
+  drop(now, peer_gone, "its connection is lost, or it does not read", out);
   dispatch_requeued(now, out);
 }
 
@@ -211,6 +216,8 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     pulses_.push_back(directory_.workers(), *joined);
   }
   welcome(from, in.id, out);
+  out.note(directory_.describe(*joined) + " joined with " + std::to_string(directory_.seats(*joined)) + " command" +
+           (directory_.seats(*joined) == 1 ? "" : "s"));
   network_changed(now);
   release_held(now, out);
   dispatch(now, directory_.worker_at(*joined).pool, out);
@@ -235,6 +242,7 @@ void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, out
 
 void broker_core::finish_drain(instant now, peer_id of, outbox& out) {
   const auto leave_id = directory_.worker_at(at(of).worker).leave_id;
+  out.note(directory_.describe(at(of).worker) + " left");
   remove_worker(now, of, {}, out);
   wire::append_reply(frame_for(of, out), leave_id, status::ok, {}, {});
 }
@@ -293,13 +301,13 @@ void broker_core::tick(instant now, outbox& out) {
   const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
   while (now >= verdicts_from_ && !pulsing_.empty() && peers_[pulsing_.front()].heard + silence_max <= now) {
     ++counts_.dead_workers;
-    drop(now, peer_id{pulsing_.front()}, out);
+    drop(now, peer_id{pulsing_.front()}, "it has been silent for too long", out);
   }
   dispatch_requeued(now, out);  // not before all the dead are known: a call should not go from one to the next
   while (!silent_.empty() && peers_[silent_.front()].heard + settings_.idle_max <= now) {
     const auto index = silent_.front();
     if (peers_[index].calls.empty()) {
-      drop(now, peer_id{index}, out);
+      drop(now, peer_id{index}, "idle", out);
     } else {
       heard(now, peer_id{index});  // it waits for an answer; its budgets bound that
     }

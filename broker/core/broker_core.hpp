@@ -68,7 +68,7 @@ class broker_core {
   peer& at(peer_id id) { return peers_[static_cast<std::uint32_t>(id)]; }
   bool admit(instant now, peer_id from, outbox& out);
   void heard(instant now, peer_id from);
-  void drop(instant now, peer_id gone, outbox& out);
+  void drop(instant now, peer_id gone, std::string_view why, outbox& out);
   void forget(peer_id gone, outbox& out);
   std::string& frame_for(peer_id to, outbox& out);
   void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
@@ -129,6 +129,7 @@ class broker_core {
   index_list<&call::by_place> parked_;
   std::size_t kept_bytes_ = 0;
   instant now_{};
+  instant started_{};
   instant verdicts_from_{};  ///< nobody is found dead of silence before this
   std::uint64_t changes_ = 0;
   instant announce_at_ = instant::max();

@@ -103,7 +103,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
     workers_[index].peer = peer;
   } else if (workers_[again].pool != pool_index || workers_[again].draining) {
     pools_[pool_index].active++;  // a pool that somebody is about to enter is not dissolved
-    deactivate(now, again);
+    deactivate(now, again, false);
     leave_pool(again);
     pools_[pool_index].active--;
   }
@@ -148,7 +148,7 @@ void directory::list_as(std::uint32_t worker_index, std::uint32_t free) {
   while (in.free_max > 0 && in.by_free[in.free_max].empty()) --in.free_max;
 }
 
-void directory::deactivate(instant now, std::uint32_t worker_index) {
+void directory::deactivate(instant now, std::uint32_t worker_index, bool died) {
   auto& idle = workers_[worker_index];
   if (idle.draining) return;
   idle.draining = true;
@@ -156,6 +156,7 @@ void directory::deactivate(instant now, std::uint32_t worker_index) {
   auto& in = pools_[idle.pool];
   if (--in.active > 0) return;
   in.held = true;
+  in.died = died;
   in.held_until = now + hold_;
   held_pools_.push_back(pools_, idle.pool);
   if (held_pools_.size() > held_pools_max_) pools_[held_pools_.front()].held_until = now;
@@ -170,9 +171,9 @@ void directory::leave_pool(std::uint32_t worker_index) {
 }
 
 void directory::unhold(std::uint32_t pool_index) {
-  if (!pools_[pool_index].held) return;
-  pools_[pool_index].held = false;
-  held_pools_.erase(pools_, pool_index);
+  auto& in = pools_[pool_index];
+  if (std::exchange(in.held, false)) held_pools_.erase(pools_, pool_index);
+  if (std::exchange(in.remembered, false)) remembered_pools_.erase(pools_, pool_index);
 }
 
 /// The pool is nobody's any more.
@@ -188,30 +189,45 @@ void directory::dissolve(std::uint32_t pool_index) {
   pools_.give_back(pool_index);
 }
 
-void directory::drain(instant now, std::uint32_t worker_index) { deactivate(now, worker_index); }
+void directory::drain(instant now, std::uint32_t worker_index) { deactivate(now, worker_index, false); }
 
 void directory::remove(instant now, std::uint32_t worker_index) {
-  deactivate(now, worker_index);
+  deactivate(now, worker_index, true);
   leave_pool(worker_index);
   workers_.give_back(worker_index);
 }
 
 bool directory::release_held(instant now, std::vector<std::uint32_t>& unserved) {
   bool any = false;
-  while (!held_pools_.empty() && held_until() <= now) {
+  while (!held_pools_.empty() && pools_[held_pools_.front()].held_until <= now) {
     const auto pool_index = held_pools_.front();
     unhold(pool_index);
     for (const auto each : pools_[pool_index].commands) {
       if (!is_awaited(each)) unserved.push_back(each);
     }
-    if (pools_[pool_index].workers.empty()) dissolve(pool_index);
+    any = true;
+    auto& in = pools_[pool_index];
+    if (!in.workers.empty()) continue;
+    if (!in.died || remember_ == milliseconds{0} || remembered_pools_.size() >= held_pools_max_) {
+      dissolve(pool_index);
+    } else {
+      in.remembered = true;
+      in.held_until = now + remember_;
+      remembered_pools_.push_back(pools_, pool_index);
+    }
+  }
+  while (!remembered_pools_.empty() && pools_[remembered_pools_.front()].held_until <= now) {
+    const auto pool_index = remembered_pools_.front();
+    unhold(pool_index);
+    dissolve(pool_index);
     any = true;
   }
   return any;
 }
 
 instant directory::held_until() const {
-  return held_pools_.empty() ? instant::max() : pools_[held_pools_.front()].held_until;
+  const auto first = [&](const auto& list) { return list.empty() ? instant::max() : pools_[list.front()].held_until; };
+  return std::min(first(held_pools_), first(remembered_pools_));
 }
 
 std::uint32_t directory::find(std::string_view name) const {
@@ -288,6 +304,12 @@ std::uint32_t directory::next_waiting(std::uint32_t pool_index) {
 std::size_t directory::seats(std::uint32_t worker_index) const {
   const auto& seated = workers_[worker_index];
   return seated.draining ? 0 : pools_[seated.pool].commands.size();
+}
+
+std::string directory::describe(std::uint32_t worker_index) const {
+  const auto& described = workers_[worker_index];
+  const auto& in = pools_[described.pool];
+  return described.instance + " of " + in.service + (in.version.empty() ? "" : " " + in.version);
 }
 
 void directory::append_services(std::string& out) const {

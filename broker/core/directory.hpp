@@ -65,13 +65,15 @@ class directory {
     bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
     instant held_until{};
     links by_hold;
+    bool died = false;                                  ///< that worker did not say that it leaves
+    bool remembered = false;                            ///< it was not replaced in time, and is listed still, until `held_until`
     std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
     std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
     std::deque<std::uint32_t> waiting;                  ///< commands that have queued calls, in turn
   };
 
-  directory(std::size_t commands_max, milliseconds hold, std::size_t held_pools_max)
-      : commands_max_{commands_max}, hold_{hold}, held_pools_max_{held_pools_max} {}
+  directory(std::size_t commands_max, milliseconds hold, milliseconds remember, std::size_t held_pools_max)
+      : commands_max_{commands_max}, hold_{hold}, remember_{remember}, held_pools_max_{held_pools_max} {}
 
   /// Seats a worker, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
   /// RESOURCE_EXHAUSTED when there are too many commands.
@@ -82,7 +84,8 @@ class directory {
   void remove(instant now, std::uint32_t worker_index);
 
   /// A pool that loses its last active worker is held for a while: another may be on its way, as when a service restarts. When that
-  /// has passed, commands that nobody serves are appended to `unserved`. Returns whether anything was let go.
+  /// has passed, commands that nobody serves are appended to `unserved`. A pool whose last worker died goes on to be listed for some
+  /// time: what has crashed is not gone. Returns whether anything was let go.
   bool release_held(instant now, std::vector<std::uint32_t>& unserved);
   /// When `release_held` has something to do.
   [[nodiscard]] instant held_until() const;
@@ -109,6 +112,8 @@ class directory {
 
   /// The number of commands for which the worker is counted on: 0 when it drains.
   [[nodiscard]] std::size_t seats(std::uint32_t worker_index) const;
+  /// The worker in a line for people.
+  [[nodiscard]] std::string describe(std::uint32_t worker_index) const;
   [[nodiscard]] std::size_t worker_count() const { return workers_.used(); }
   [[nodiscard]] std::size_t command_count() const { return commands_.used(); }
 
@@ -130,7 +135,7 @@ class directory {
 
   std::uint32_t pool_for(const manifest& from);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);
-  void deactivate(instant now, std::uint32_t worker_index);
+  void deactivate(instant now, std::uint32_t worker_index, bool died);
   void leave_pool(std::uint32_t worker_index);
   void unhold(std::uint32_t pool_index);
   void dissolve(std::uint32_t pool_index);
@@ -140,6 +145,7 @@ class directory {
 
   std::size_t commands_max_;
   milliseconds hold_;
+  milliseconds remember_;
   std::size_t held_pools_max_;
   slab<worker> workers_;
   slab<command> commands_;
@@ -148,6 +154,7 @@ class directory {
   name_index by_identity_;
   index_list<&command::by_idleness> idle_commands_;
   index_list<&pool::by_hold> held_pools_;
+  index_list<&pool::by_hold> remembered_pools_;
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t named_ = 0;   ///< makes up serials of commands
 };

@@ -26,7 +26,11 @@ class outbox {
   [[nodiscard]] const message& message_at(std::size_t index) const { return messages_[index]; }
   [[nodiscard]] const std::vector<broadcast>& broadcasts() const { return broadcasts_; }
   [[nodiscard]] const std::vector<peer_id>& forgotten() const { return forgotten_; }
-  [[nodiscard]] bool empty() const { return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty(); }
+  /// Who came and went, for people: one line each.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  [[nodiscard]] bool empty() const {
+    return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty() && notes_.empty();
+  }
 
   /// Begins a message; returns its index.
   std::size_t open(peer_id to) {
@@ -39,6 +43,7 @@ class outbox {
   std::string& bytes_at(std::size_t index) { return messages_[index].bytes; }
   void publish(std::string topic, std::string event) { broadcasts_.push_back({std::move(topic), std::move(event)}); }
   void forget(peer_id peer) { forgotten_.push_back(peer); }
+  void note(std::string line) { notes_.push_back(std::move(line)); }
   /// The peer was to be forgotten, but has come back before that was done.
   void keep(peer_id peer) { std::erase(forgotten_, peer); }
 
@@ -53,6 +58,7 @@ class outbox {
     messages_used_ = 0;
     broadcasts_.clear();
     forgotten_.clear();
+    notes_.clear();
     ++round_;
   }
 
@@ -64,6 +70,7 @@ class outbox {
   std::size_t messages_used_ = 0;
   std::vector<broadcast> broadcasts_;
   std::vector<peer_id> forgotten_;
+  std::vector<std::string> notes_;
   std::uint64_t round_ = 1;
 };
 

@@ -31,6 +31,8 @@ struct settings {
   std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
   milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
   milliseconds hold{2000};              ///< so long a command that lost its last worker queues calls before it fails them
+  milliseconds remember{0};             ///< so long a service whose last worker died is listed after that, without instances
+  milliseconds grace{0};                ///< so long after its start a broker takes unknown commands for such whose workers are on their way
   std::uint32_t attempts_max = 3;       ///< workers that one idempotent or safe call is handed to: UNAVAILABLE after the last
   milliseconds settle{20};              ///< how long changes of the network are gathered before watchers are told
 

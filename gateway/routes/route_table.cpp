@@ -56,6 +56,10 @@ route_table::route_table(const config& routes, const network_view& network, std:
   }
   for (const auto& each : routes.routes) {
     const auto known = commands.find(each.command);
+    if (known == commands.end() && !each.command.starts_with("waggle.")) {
+      warnings.push_back("the route \"" + each.method + " " + each.path.text() + "\" calls " + each.command +
+                         ", which no service has now: is the name right?");
+    }
     add(each, true, known == commands.end() ? nullptr : known->second);
   }
   for (const auto* service : services) {

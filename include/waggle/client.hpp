@@ -36,7 +36,7 @@ struct client_options {
 };
 
 struct call_options {
-  std::string key;          ///< calls of one key run one at a time, in order
+  std::string key;          ///< what the call is about, as the header `key`
   std::string traceparent;  ///< W3C trace context
   header_map headers;  ///< others
 };

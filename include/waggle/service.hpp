@@ -86,6 +86,9 @@ class service final : private detail::context_host {
     if (!wire::is_name(name) || name.starts_with("waggle.")) {
       throw std::invalid_argument{"\"" + name + "\" is no name for a command: 1 to 128 bytes without spaces, not beginning with \"waggle.\""};
     }
+    for (const auto& each : commands_) {
+      if (each.manifest_.name == name) throw std::invalid_argument{"\"" + name + "\" has a handler already"};
+    }
     auto& made = commands_.emplace_back();
     made.manifest_.name = std::move(name);
     made.manifest_.request = schema_of<typename types::request>();

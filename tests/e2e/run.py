@@ -194,6 +194,25 @@ def _():
         assert time.monotonic() - before < 3
 
 
+@test("gateway: a service that crashed answers 503 until it is back, and a gateway without a broker answers 503 at once")
+def _():
+    with Network(BIN, pulse="200ms") as net:
+        hello = net.hello()
+        hello.stop(signal.SIGKILL)
+        for _ in range(3):  # the first waits for another worker to come, the others know that none has
+            status, headers, body = net.get("/hello?name=x")
+            assert status == 503 and json.loads(body)["code"] == "UNAVAILABLE" and headers["Retry-After"], (status, body)
+        net.start("waggle-hello", "--broker", net.endpoint)
+        assert net.get("/hello?name=x")[0] == 200
+        net.broker.stop(signal.SIGKILL)
+        eventually(lambda: net.get("/readyz")[0] == 503)
+
+        def at_once():
+            before = time.monotonic()
+            return net.get("/hello?name=x")[0] == 503 and time.monotonic() - before < 0.5
+        eventually(at_once, what="a request without a broker answered at once")
+
+
 @test("CLI: a worker frozen in the middle of a call ends it as UNAVAILABLE after the missed pulses")
 def _():
     with Network(BIN, pulse="200ms") as net:
@@ -206,7 +225,7 @@ def _():
         assert "UNAVAILABLE" in err, err
         worker.process.send_signal(signal.SIGCONT)
         # Thawed, it learns that it has no seat.
-        eventually(lambda: "silent" not in net.cli("ls")[1], what="the dead worker is out of the list")
+        eventually(lambda: "silent-1" not in net.cli("ls")[1], what="the dead worker is out of the list")
 
 
 @test("broker: killed and started again, everything finds it and goes on")
@@ -310,8 +329,10 @@ def _():
 
 @test("CLI: exit codes say how a call ended, and errors go to standard error")
 def _():
-    with Network(BIN) as net:
+    with Network(BIN, pulse="200ms") as net:
         net.hello()
+        # A broker that has just started says "unavailable" of what it does not know yet.
+        eventually(lambda: net.cli("call", "no.such", "{}")[0] == 22, what="the broker's first moments are over")
         for arguments, wanted in ((["call", "hello.say", '{"name":"Ada"}'], 0), (["call", "hello.say", "{}"], 13),
                                   (["call", "no.such", "{}"], 22), (["call", "hello.say", "{"], 2), (["call"], 2),
                                   (["frobnicate"], 2), (["sub", "--count", "0"], 2), (["sub", "--count", "-1"], 2),

@@ -159,6 +159,7 @@ TEST_CASE("routes: configuration wins over manifests, and the first manifest ove
   CHECK(
       warnings ==
       std::vector<std::string>{
+          R"(the route "GET /both" calls mine, which no service has now: is the name right?)",
           R"(service ark, command ark.get: the route "GET /livez" is left out: the gateway itself answers /livez)",
           R"(service ark, command ark.get: the route "GET /a/:id" is left out: ":id" is a text, not a parameter; write {id})",
           R"(service zoo, command zoo.get: the route "GET /a/{y}" is left out: service ark, command ark.get has it already)"});
@@ -167,7 +168,7 @@ TEST_CASE("routes: configuration wins over manifests, and the first manifest ove
   CHECK(taken(table, "GET", "/zoo") == "zoo.get");
   CHECK(taken(table, "GET", "/newer") == "ark.get");
   CHECK(taken(table, "GET", "/livez") == "404");
-  CHECK(table.update({}).empty());
+  CHECK(table.update({}).size() == 1);
   CHECK(taken(table, "GET", "/zoo") == "404");
   CHECK(taken(table, "GET", "/both") == "mine");
 }

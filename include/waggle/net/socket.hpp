@@ -29,7 +29,7 @@ class endpoint_error : public std::runtime_error {
       case EADDRINUSE: return "the address is in use; stop what uses it, or choose another port (or * for any)";
       case EADDRNOTAVAIL: return "this machine has no such address";
       case ENODEV: return "this machine has no such interface";
-      case EINVAL: return "not an endpoint; write tcp://HOST:PORT, ipc://PATH or inproc://NAME";
+      case EINVAL: return "not an endpoint; write tcp://HOST:PORT with a port up to 65535, ipc://PATH or inproc://NAME";
       case EPROTONOSUPPORT: return "unknown transport; write tcp://HOST:PORT, ipc://PATH or inproc://NAME";
       case EACCES: return "permission denied";
       default: return zmq_strerror(errno_value);
@@ -71,8 +71,17 @@ class socket {
     socket_.set(opt::backlog, 1024);
   }
 
+  /// libzmq takes a port modulo 65,536.
+  static bool has_port(const std::string& endpoint) {
+    if (!endpoint.starts_with("tcp://")) return true;
+    const auto port = endpoint.substr(endpoint.rfind(':') + 1);
+    if (port.empty() || port.find_first_not_of("0123456789") != std::string::npos) return true;  // `*`, or libzmq's to refuse
+    return port.size() <= 5 && std::stoul(port) <= 65535;
+  }
+
   /// Binds; returns the actual endpoint, in which the system has filled in what was `*`. Throws endpoint_error.
   std::string bind(const std::string& endpoint) {
+    if (!has_port(endpoint)) throw endpoint_error{"bind", endpoint, EINVAL};
     try {
       if (endpoint.find('[') != std::string::npos) socket_.set(zmq::sockopt::ipv6, true);
       socket_.bind(endpoint);
@@ -84,6 +93,7 @@ class socket {
 
   /// Begins to connect, and again for as long as the socket lives. Throws endpoint_error for what is no endpoint.
   void connect(const std::string& endpoint) {
+    if (!has_port(endpoint)) throw endpoint_error{"connect to", endpoint, EINVAL};
     try {
       if (endpoint.find('[') != std::string::npos) socket_.set(zmq::sockopt::ipv6, true);
       socket_.connect(endpoint);
