@@ -21,7 +21,7 @@ namespace {
 
 using part = field_source::part;
 
-std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + std::string{text} + '"'; }
 
 /// Reads files one after the other into one configuration and goes on after each fault.
 class config_reader {
@@ -74,9 +74,9 @@ class config_reader {
       const YAML::Node &name = pair.first, &value = pair.second;
       const std::string key = name.IsScalar() ? name.Scalar() : "";
       if (std::find(known.begin(), known.end(), key) == known.end()) {
-        wrong(name, "the key " + quoted(key) + " is not known; " + what + " has " + listed);
+        wrong(name, "the key " + in_quotes(key) + " is not known; " + what + " has " + listed);
       } else if (!out.emplace(key, entry{value, line_of(name, value)}).second) {
-        wrong(name, "the key " + quoted(key) + " stands here twice; remove one");
+        wrong(name, "the key " + in_quotes(key) + " stands here twice; remove one");
       }
     }
     return out;
@@ -130,12 +130,12 @@ class config_reader {
     if (call != nullptr) {
       out.command = *call;
       if (!wire::is_name(*call))
-        wrong(known.at("call").line, quoted(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
+        wrong(known.at("call").line, in_quotes(*call) + " is no name of a command; write 1 to 128 bytes without spaces");
     }
     if (budget != nullptr) {
       out.budget = waggle::detail::parse_duration(*budget);
       if (!out.budget || *out.budget == std::chrono::milliseconds{0})
-        wrong(known.at("budget").line, quoted(*budget) + " is no budget; write 250ms, 2s, 5m or 1h, up to a day");
+        wrong(known.at("budget").line, in_quotes(*budget) + " is no budget; write 250ms, 2s, 5m or 1h, up to a day");
     }
     if (summary != nullptr) {
       out.summary = *summary;
@@ -172,9 +172,9 @@ class config_reader {
       const YAML::Node &name = pair.first, &value = pair.second;
       const std::string field = name.IsScalar() ? name.Scalar() : "";
       if (field.empty() || field.find('.') != std::string::npos || !wire::is_utf8(field)) {
-        wrong(name, quoted(field) + " is no name of a field; write one without dots");
+        wrong(name, in_quotes(field) + " is no name of a field; write one without dots");
       } else if (!seen.insert(field).second) {
-        wrong(name, "the field " + quoted(field) + " stands here twice; remove one");
+        wrong(name, "the field " + in_quotes(field) + " stands here twice; remove one");
       } else if (bindings.size() == route_fields_max) {
         return wrong(name, "there are more than 256 fields; write fields: body");
       } else if (auto binding = read_field({value, line_of(name, value)}, out, path_known)) {
@@ -244,14 +244,14 @@ class config_reader {
         out.steps.emplace_back(left.substr(0, left.find('.')));
         left.remove_prefix(out.steps.back().size());
         if (out.steps.back().empty()) {
-          wrong(node, quoted(text) + " has an empty step; write one dot between two names");
+          wrong(node, in_quotes(text) + " has an empty step; write one dot between two names");
           return std::nullopt;
         }
       }
       return out;
     }
     if (name.empty() || (head != "path" && head != "query" && head != "header")) {
-      wrong(node, quoted(text) +
+      wrong(node, in_quotes(text) +
                       " is no source; write path.NAME, query.NAME, header.NAME, body or body.NAME, or {value: ...} for "
                       "a constant");
       return std::nullopt;
@@ -264,12 +264,12 @@ class config_reader {
       for (const auto& each : parameters) listed += (listed.empty() ? "" : ", ") + ("path." + each);
       const std::string instead =
           listed.empty() ? "put {" + name + "} into the path, or write query." + name : "write " + listed;
-      wrong(node, route.method + ' ' + route.path.text() + " has no parameter " + quoted(name) + "; " + instead);
+      wrong(node, route.method + ' ' + route.path.text() + " has no parameter " + in_quotes(name) + "; " + instead);
       return std::nullopt;
     }
     out.from = head == "query" ? part::query : part::header;
     if (out.from == part::header && !front::syntax::is_token(name)) {
-      wrong(node, quoted(name) + " is no name of a header; write letters, digits and -");
+      wrong(node, in_quotes(name) + " is no name of a header; write letters, digits and -");
       return std::nullopt;
     }
     if (!wire::is_utf8(name)) {
