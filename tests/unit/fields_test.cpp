@@ -184,8 +184,9 @@ TEST_CASE("fields: instants are cut towards the past when they are read into lar
   CHECK(read_payload<days>(packed(R"("1969-12-31T00:00:01Z")")) == days{std::chrono::days{-1}});
   CHECK(read_payload<std::chrono::sys_seconds>(packed(R"("1969-12-31T23:59:59.5Z")")) ==
         std::chrono::sys_seconds{std::chrono::seconds{-1}});
-  CHECK(read_payload<exact>(encoded(exact{std::chrono::duration<double>{-1.5}})) ==
-        exact{std::chrono::duration<double>{-1.5}});
+  // In parentheses: Catch2 3 cannot print these.
+  CHECK((read_payload<exact>(encoded(exact{std::chrono::duration<double>{-1.5}})) ==
+         exact{std::chrono::duration<double>{-1.5}}));
   CHECK(seen_by_msgpack(exact{std::chrono::duration<double>{1e300}}) != "");
   CHECK(problems<std::chrono::time_point<system_clock, std::chrono::duration<std::int32_t>>>(
             packed(R"("2100-01-01T00:00:00Z")")) == ": the date-time is outside the range that the service can hold");
