@@ -19,11 +19,11 @@ struct caller::sink {
     ++call.parts;
   }
   void on_result(tag of, std::string_view payload, std::string_view) {
-    to.end(of.number, nullptr, payload);
+    to.end(now, of.number, nullptr, payload);
     again();
   }
   void on_error(tag of, const error& why) {
-    to.end(of.number, &why, {});
+    to.end(now, of.number, &why, {});
     again();
   }
   void on_complaint(const error& why) {
@@ -50,10 +50,11 @@ void caller::crash(instant now) {
   by_end_.clear();
 }
 
-void caller::end(std::uint64_t number, const error* why, std::string_view result) {
+void caller::end(instant now, std::uint64_t number, const error* why, std::string_view result) {
   const auto found = open_.find(number);
   if (found == open_.end()) throw violation{"a call ends twice at its caller"};
   const auto& ended = found->second;
+  if (around_.log.verbose()) around_.log.say(now, "call " + std::to_string(number) + " of caller " + std::to_string(number_) + " ends as " + std::string{name(why == nullptr ? status::ok : why->code)});
   around_.log.number(number);
   around_.log.number(why == nullptr ? 0 : static_cast<std::uint64_t>(why->code) * 2 + (why->may_have_run ? 1 : 0));
   around_.book.end(number, why == nullptr || why->may_have_run);
@@ -76,8 +77,13 @@ void caller::call(instant now, const std::string& command, milliseconds budget, 
   made.must_succeed = must_succeed;
   tag as{number};
   made.id = core_->call(clock(now), as, command, call_payload(number, made.more), budget, {});
-  if (made.id == 0) throw violation{"a caller may not call though it has room"};
+  if (made.id == 0) {  // what waits for a broker is bounded
+    if (must_succeed || core_->open_calls() < 100) throw violation{"a caller may not call though it has room"};
+    open_.erase(number);
+    return around_.book.abandon(number);
+  }
   by_end_.emplace(made.ends_by, number);
+  if (around_.log.verbose()) around_.log.say(now, "caller " + std::to_string(number_) + " makes call " + std::to_string(number) + ", id " + std::to_string(made.id) + " of " + command + ", budget " + std::to_string(budget.count()) + " ms");
 }
 
 void caller::probe(instant now, const std::string& command) {

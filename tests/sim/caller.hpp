@@ -46,7 +46,7 @@ class caller : public actor {
 
   void act(instant now);
   void call(instant now, const std::string& command, milliseconds budget, bool must_succeed);
-  void end(std::uint64_t number, const error* why, std::string_view result);
+  void end(instant now, std::uint64_t number, const error* why, std::string_view result);
   [[nodiscard]] instant next_deed(instant now) const override;
 
   std::optional<caller_core> core_;

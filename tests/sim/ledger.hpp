@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 
 #include <waggle/wire/manifest.hpp>
 
@@ -32,9 +33,10 @@ class ledger {
     if (found == nullptr) return;
     ++started_;
     if (found->promised) throw violation{"a call runs of which its caller was told that it has not run"};
-    if (found->once) throw violation{"a call runs again that may run only once"};
     if (++found->starts > attempts_max_) throw violation{"a call runs more often than attempts_max"};
-    found->once = as == retry_class::once;
+    // One that says `idempotent` may have been handed it before, and begin late: PROTOCOL.md, "Known weaknesses".
+    if (as != retry_class::once) return;
+    if (std::exchange(found->once, true)) throw violation{"a call runs again that may run only once, call " + std::to_string(number)};
   }
 
   /// Its caller is told how it ended.

@@ -166,7 +166,7 @@ class model {
   void end(call_number number, status code, const char* why);
   void abandon(call_number number);
   void requeue(call_number number);
-  bool goes_back(const call& leased) const;
+  bool goes_back(const call& leased, std::string_view passed_on) const;
   told* lease_of(const call& waiting);
   bool somebody_can_take(const command& what) const;
   void lease(call_number number, bool at_once);
@@ -220,7 +220,7 @@ class model {
   std::vector<pool*> held_, remembered_;  ///< longest first
   std::size_t queued_ = 0, parked_ = 0, kept_bytes_ = 0;
   std::uint64_t listings_ = 0;
-  std::string revision_;  ///< of the network, as last told; empty when it is another one since
+  std::uint64_t changes_ = 0;  ///< of the network: its revision
   sums sums_;
 
   std::vector<told> told_;

@@ -164,10 +164,14 @@ void model::requeue(call_number number) {
   queue_first(number);
 }
 
-bool model::goes_back(const call& leased) const {
+bool model::goes_back(const call& leased, std::string_view passed_on) const {
   if (leased.state != call::leased || !leased.kept || leased.parted || !awaited(*leased.what)) return false;
-  // A command that was forgotten and came again is another one.
-  return commands_.size() <= limits_.commands_max || !replied(leased.caller, leased.id, status::unavailable);
+  if (commands_.size() <= limits_.commands_max) return true;
+  // A command that was forgotten and came again is another one. Which were is the core's choice.
+  return std::none_of(told_.begin(), told_.end(), [&](const auto& each) {
+    return !each.expected && each.to == leased.caller && each.in.type == frame_type::reply && each.in.id == leased.id &&
+           each.in.status == status::unavailable && (passed_on.empty() || each.in.payload == passed_on);
+  });
 }
 
 model::told* model::lease_of(const call& waiting) {
@@ -259,10 +263,10 @@ void model::dispatch() {
       if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late = number;
       in_vain = number;
     }
-    if (next != 0) {
-      lease(next, false);
-    } else if (late != 0) {
+    if (late != 0) {
       end(late, status::deadline_exceeded, "its budget has passed before its turn came");
+    } else if (next != 0) {
+      lease(next, false);
     } else if (in_vain != 0) {
       const auto& first = calls_.at(in_vain);
       fail("a call of " + first.what->name + " waits though a worker is free, or another is served before its turn: id " +
@@ -298,7 +302,7 @@ void model::on_reply(peer_id from, const wire::frame& in) {
   const auto number = found->second;
   auto& leased = calls_.at(number);
   if (leased.worker != from) return;
-  if (in.status == status::unavailable && goes_back(leased)) {
+  if (in.status == status::unavailable && goes_back(leased, in.payload)) {
     ++sums_.rejected;
     std::erase(at(from).leases, number);
     requeue(number);
@@ -338,30 +342,20 @@ void model::watch_services(peer_id from, const wire::frame& in) {
       return asked.skip();
     });
   }
-  const auto answers = [](const auto& each) {
-    return is_list(each) || each.status == status::invalid_argument || each.status == status::resource_exhausted;
-  };
-  const bool at_once = std::any_of(told_.begin(), told_.end(), [&](const auto& each) {
-    return !each.expected && each.to == from && each.in.type == frame_type::reply && each.in.id == in.id && answers(each.in);
-  });
-  if (!at_once) {
-    if (wait_ms == 0 || (!revision_.empty() && known != revision_)) fail("waggle.services does not answer at once");
-    if (parked_ >= limits_.watchers_max) fail("more callers wait for a change than may");
+  const auto revision = limits_.instance + ":" + std::to_string(changes_);
+  if (!in.payload.empty() && !asked.ok()) return expect_error(from, in.id, status::invalid_argument, false, "what waggle.services is asked");
+  if (known == revision && wait_ms > 0) {
+    if (parked_ >= limits_.watchers_max) return expect_error(from, in.id, status::resource_exhausted, false, "watchers_max");
     open(from, in, now_ + milliseconds{std::min(wait_ms, in.budget_ms)}, nullptr).state = call::parked;
     ++parked_;
     return;
   }
-  const auto& reply = expect_reply(from, in.id, "waggle.services", answers);
-  if (reply.status == status::invalid_argument && !in.payload.empty()) return;
-  if (reply.status == status::resource_exhausted && parked_ >= limits_.watchers_max && wait_ms > 0) return;
-  if (reply.status != status::ok) fail("waggle.services fails");
+  const auto& reply = expect_reply(from, in.id, "waggle.services", is_list);
   wire::reader list{reply.payload};
   std::uint32_t entries = 0;
-  std::string_view key, revision;
-  if (!list.map(entries) || !list.string(key) || !list.string(revision)) fail("waggle.services does not begin with its revision");
-  if (!revision_.empty() && revision != revision_) fail("the revision has changed though nothing has");
-  if (revision == known && wait_ms > 0) fail("waggle.services does not wait for a change");
-  revision_ = revision;
+  std::string_view key, said;
+  if (reply.status != status::ok || !list.map(entries) || !list.string(key) || !list.string(said)) fail("waggle.services fails");
+  if (said != revision) fail("waggle.services names another revision than the network's");
 }
 
 void model::tell_watchers() {
@@ -379,7 +373,7 @@ void model::tell_watchers() {
 }
 
 void model::network_changed() {
-  revision_.clear();
+  ++changes_;
   if (parked_ > 0) announce_at_ = std::min(announce_at_, now_ + limits_.settle);
 }
 

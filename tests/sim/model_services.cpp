@@ -193,7 +193,7 @@ void model::remove_worker(peer_id from) {
     const auto number = who.leases.back();
     who.leases.pop_back();
     auto& lost = calls_.at(number);
-    if (goes_back(lost)) {
+    if (goes_back(lost, {})) {
       requeue(number);
       continue;
     }

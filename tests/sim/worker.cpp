@@ -8,7 +8,9 @@ struct worker::sink {
   worker& to;
   instant now;
 
-  void on_joined(const detail::welcome&) {}
+  void on_joined(const detail::welcome& by) {
+    if (to.around_.log.verbose()) to.around_.log.say(now, "worker " + std::to_string(to.number_) + " has joined " + by.broker);
+  }
   void on_call(const detail::lease& under, const wire::frame& in) { to.take(now, under, in); }
   void on_cancel(const detail::lease& under) {
     for (auto& each : to.jobs_) {
@@ -66,6 +68,7 @@ void worker::take(instant now, const detail::lease& under, const wire::frame& in
   made.payload = in.payload;
   const auto longest = static_cast<std::uint64_t>(around_.calm ? 20 : climate.handler_max.count());
   made.next = now + microseconds{chance.below(1000 * longest) + 1};
+  if (around_.log.verbose()) around_.log.say(now, "worker " + std::to_string(number_) + " gets call " + std::to_string(number_in(in.payload)) + ", " + std::string{name(command->retry)});
   if (around_.calm) return around_.book.start(number_in(in.payload), command->retry);
   if (chance.chance(climate.rejections, 1000)) {  // it has not begun, and says so
     made.ends_as = status::unavailable;
@@ -130,6 +133,7 @@ void worker::run(instant now) {
 }
 
 instant worker::next_deed(instant now) const {
+  if (over_) return now;
   auto next = true_time(core_->next_deadline());
   for (const auto& each : jobs_) next = std::min(next, each.next);
   if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
