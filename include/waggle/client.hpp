@@ -36,9 +36,9 @@ struct client_options {
 };
 
 struct call_options {
-  std::string key;          ///< what the call is about, as the header `key`
-  std::string traceparent;  ///< W3C trace context
-  header_map headers;  ///< others
+  std::string key{};          ///< what the call is about, as the header `key`
+  std::string traceparent{};  ///< W3C trace context
+  header_map headers{};       ///< others
   bool idempotent = false;  ///< it may run twice: when the broker is lost it is sent again, to the next, within its budget
 };
 
