@@ -150,6 +150,8 @@ void world::calm_down() {
   for (auto& each : raw_peers_) each->crash(now_);
   for (auto* const each : actors_) each->thaw(now_);
   for (auto& each : raw_peers_) each->restart_after(now_, 1h);
+  until(now_ + 20s);
+  for (const auto& each : climate_.commands) callers_.front()->resume(now_, each);
   // Budgets and handlers take half a minute at most; then the last of the dead are found and others take their calls.
   until(now_ + 70s);
   for (const auto& each : callers_) {
