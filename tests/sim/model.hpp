@@ -103,10 +103,11 @@ class model {
   /// The calls of one key: one at a worker, the others in their order.
   struct key_line {
     std::deque<call_number> waiting;
-    bool runs = false;
+    enum { unplaced, runs, at_home, homeless } where = unplaced;
     bool has_home = false;
     peer_id home{};
-    bool was_paused = false;  ///< it may have been taken from its home for that
+    command* wants = nullptr;  ///< while homeless: somebody to serve it, or its resumption
+    bool doubtful = false;     ///< paused while it waited at its home, which may since be another
   };
 
   struct membership {
@@ -206,16 +207,19 @@ class model {
   void wait_in_line(call_number number, bool first);
   void leave_line(call_number number);
   void release_key(call_number number);
-  void forget_home(peer_id gone);
+  void leave_home(peer_id worker);
+  void seek_homes(const command& what);
   void place_lines();
+  void place(key_line& line, std::string_view name);
   void find_home(key_line& line, const command& what, std::string_view name);
+  [[nodiscard]] bool is_home(const key_line& line, peer_id worker) const;
   bool best_home(const command& what, std::string_view name, peer_id& best) const;
   bool takes(peer_id worker, const command& what) const;
   bool has_slot(peer_id worker) const;
-  std::pair<bool, bool> runs_now(const key_line& line, std::string_view name) const;
   void check_exclusion(const call& leased) const;
   bool goes_back(const call& leased, std::string_view passed_on) const;
-  told* lease_of(const call& waiting);
+  told* lease_of(const call& waiting, bool now = false);
+  [[nodiscard]] bool may_have(peer_id worker, const call& waiting) const;
   bool somebody_can_take(const command& what) const;
   void lease(call_number number, bool at_once);
   void hand_over(call_number number, told& frame);

@@ -203,14 +203,26 @@ bool model::goes_back(const call& leased, std::string_view passed_on) const {
   });
 }
 
-model::told* model::lease_of(const call& waiting) {
+/// Where the core has sent the call in this step, to a worker that may have it now if there is such a one.
+model::told* model::lease_of(const call& waiting, bool now) {
+  told* otherwise = nullptr;
   for (auto& each : told_) {
-    if (!each.expected && each.in.type == frame_type::call && each.in.name == waiting.what->name &&
-        each.in.payload == waiting.payload && each.in.headers == waiting.headers) {
-      return &each;
+    if (each.expected || each.in.type != frame_type::call || each.in.name != waiting.what->name || each.in.payload != waiting.payload ||
+        each.in.headers != waiting.headers) {
+      continue;
     }
+    if (may_have(each.to, waiting)) return &each;
+    otherwise = &each;
   }
-  return nullptr;
+  return now ? nullptr : otherwise;
+}
+
+bool model::may_have(peer_id worker, const call& waiting) const {
+  if (!takes(worker, *waiting.what) || !has_slot(worker)) return false;
+  if (waiting.line.empty()) return true;
+  const auto found = keys_.find(waiting.line);
+  if (found == keys_.end()) return true;
+  return is_home(found->second, worker);
 }
 
 bool model::somebody_can_take(const command& what) const {
@@ -225,6 +237,7 @@ void model::lease(call_number number, bool at_once) {
   auto& leased = calls_.at(number);
   auto* const found = lease_of(leased);
   if (found == nullptr) fail("a call of " + leased.what->name + " is not given to a worker though one is free");
+  if (at_once) ++listings_;
   const auto& worker = at(found->to);
   if (at_once && worker.known && worker.seat != nullptr) {
     const auto free_at = [](const peer& of) {
@@ -272,7 +285,7 @@ void model::hand_over(call_number number, told& given) {
   check_exclusion(leased);
   ++leased.attempts;
   ++worker.in_flight;
-  worker.listed = ++listings_;
+  worker.listed = listings_;
   worker.leases.push_back(number);
   ++sums_.leases;
   if (leased.attempts > 1) ++sums_.again;
@@ -296,7 +309,7 @@ std::string model::given_in_words() const {
              in_words(each.to);
       if (which.line.empty()) continue;
       const auto& line = keys_.at(which.line);
-      out += ", " + which.line.substr(which.line.find('\0') + 1) + (line.runs ? ", which runs" : "") +
+      out += ", " + which.line.substr(which.line.find('\0') + 1) + (line.where == key_line::runs ? ", which runs" : "") +
              (line.waiting.front() == number ? ", the first" : "") + (line.has_home ? ", home " + in_words(line.home) : "");
     }
   }
@@ -307,12 +320,13 @@ std::string model::given_in_words() const {
 /// was first.
 void model::dispatch() {
   place_lines();
+  ++listings_;  // which of the workers that get something now was first is not known
   while (queued_ > 0) {
     const told* earliest = nullptr;
     call_number next = 0, late = 0, in_vain = 0;
     const auto consider = [&](call_number number, bool must) {
       const auto& first = calls_.at(number);
-      const auto* const given = lease_of(first);
+      const auto* const given = lease_of(first, true);
       if (given != nullptr && (earliest == nullptr || given < earliest)) {
         earliest = given;
         next = number;
@@ -324,12 +338,13 @@ void model::dispatch() {
       if (!what.turns.empty() && somebody_can_take(what)) consider(what.turns.front().calls.front(), true);
     }
     for (const auto& [name, line] : keys_) {
-      if (line.runs || line.waiting.empty()) continue;
-      const auto& first = calls_.at(line.waiting.front());
-      if (const auto [may, must] = runs_now(line, name); may) {
-        consider(line.waiting.front(), must);
+      if (line.where == key_line::runs || line.waiting.empty()) continue;
+      const auto number = line.waiting.front();
+      const auto& first = calls_.at(number);
+      if (line.where == key_line::at_home && !first.what->paused) {
+        consider(number, !line.doubtful && has_slot(line.home));
       } else if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) {
-        late = line.waiting.front();
+        late = number;
       }
     }
     if (late != 0) {
@@ -339,17 +354,11 @@ void model::dispatch() {
     } else if (next != 0) {
       auto& given = *lease_of(calls_.at(next));
       auto& line = keys_.at(calls_.at(next).line);
-      const auto home = given.to;
-      peer_id best{};
-      const bool allowed = (line.has_home && line.home == home) ||
-                           (line.was_paused && best_home(*calls_.at(next).what, calls_.at(next).line, best) && best == home);
-      if (!allowed) {
-        fail("a call with a key goes to " + in_words(home) + ", and its home is " + (line.has_home ? in_words(line.home) : "nowhere"));
-      }
       leave_line(next);
-      line.runs = line.has_home = true;
-      line.was_paused = false;
-      line.home = home;
+      line.where = key_line::runs;
+      line.has_home = true;
+      line.doubtful = false;
+      line.home = given.to;
       hand_over(next, given);
     } else if (in_vain != 0) {
       const auto& first = calls_.at(in_vain);
@@ -357,9 +366,19 @@ void model::dispatch() {
            std::to_string(first.id) + " of peer " + std::to_string(static_cast<std::uint32_t>(first.caller)) +
            (first.line.empty() ? "" : ", " + first.line.substr(first.line.find('\0') + 1) + " of " + in_words(keys_.at(first.line).home)) + given_in_words());
     } else {
-      return;
+      break;
     }
     place_lines();
+  }
+  // Where a slot is free everybody who waits there has been looked at: those that are paused wait elsewhere now.
+  for (auto& [name, line] : keys_) {
+    if (line.where != key_line::at_home || !calls_.at(line.waiting.front()).what->paused) continue;
+    if (!has_slot(line.home)) {
+      line.doubtful = true;
+    } else {
+      line.where = key_line::unplaced;
+      place(line, name);
+    }
   }
 }
 

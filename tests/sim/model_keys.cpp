@@ -16,9 +16,11 @@ void model::on_keyed_call(peer_id from, const wire::frame& in, command& what) {
       opened.line = name;
       auto* const given = lease_of(opened);
       if (given == nullptr) fail("a call with a key does not begin though its home is free");
-      if (given->to != line.home) fail("a call with a key goes to a worker that is not its home");
-      line.runs = true;
+      if (!is_home(line, given->to)) fail("a call with a key goes to a worker that is not its home");
+      line.where = key_line::runs;
+      line.home = given->to;
       keys_[name] = line;
+      ++listings_;
       return hand_over(last_call_, *given);
     }
   }
@@ -42,7 +44,9 @@ void model::wait_in_line(call_number number, bool first) {
 
 void model::leave_line(call_number number) {
   const auto& waiting = calls_.at(number);
-  std::erase(keys_.at(waiting.line).waiting, number);
+  auto& line = keys_.at(waiting.line);
+  if (line.waiting.front() == number && line.where != key_line::runs) line.where = key_line::unplaced;
+  std::erase(line.waiting, number);
   waiting.what->bytes -= waiting.bytes();
   --waiting.what->keyed;
   --queued_;
@@ -52,15 +56,25 @@ void model::leave_line(call_number number) {
 void model::release_key(call_number number) {
   const auto found = keys_.find(calls_.at(number).line);
   auto& line = found->second;
-  line.runs = false;
+  line.where = key_line::unplaced;
   if (line.has_home && (at(line.home).seat == nullptr || at(line.home).draining)) line.has_home = false;
-  if (line.waiting.empty() && calls_.at(number).state != call::queued && calls_.at(number).lease != 0) keys_.erase(found);
+  if (line.waiting.empty() && calls_.at(number).lease != 0) keys_.erase(found);
 }
 
-/// It gets no calls any more: what waits for it waits for another.
-void model::forget_home(peer_id gone) {
+/// What waits for this worker is placed anew: elsewhere if it gets no calls any more.
+void model::leave_home(peer_id worker) {
   for (auto& each : keys_) {
-    if (!each.second.runs && each.second.home == gone) each.second.has_home = false;
+    auto& line = each.second;
+    if (line.where != key_line::at_home || line.home != worker) continue;
+    line.where = key_line::unplaced;
+    if (at(worker).draining) line.has_home = false;
+  }
+}
+
+/// What waits for somebody to serve it, or for its resumption, is placed anew.
+void model::seek_homes(const command& what) {
+  for (auto& each : keys_) {
+    if (each.second.where == key_line::homeless && each.second.wants == &what) each.second.where = key_line::unplaced;
   }
 }
 
@@ -95,36 +109,45 @@ void model::find_home(key_line& line, const command& what, std::string_view name
   line.has_home = best_home(what, name, line.home);
 }
 
-/// Lines that wait: those of commands that nobody serves end, others find their home.
+/// Of workers with one name in several services either may be the home.
+bool model::is_home(const key_line& line, peer_id worker) const {
+  return line.doubtful || (line.has_home && (line.home == worker || peers_[static_cast<std::size_t>(line.home)].seed == peers_[static_cast<std::size_t>(worker)].seed));
+}
+
+void model::place(key_line& line, std::string_view name) {
+  auto& what = *calls_.at(line.waiting.front()).what;
+  find_home(line, what, name);
+  line.where = line.has_home && !what.paused ? key_line::at_home : key_line::homeless;
+  line.doubtful = false;
+  if (line.where == key_line::at_home) return;
+  line.has_home = false;
+  line.wants = &what;
+}
+
+/// Lines that are to find their place: those of commands that nobody serves end.
 void model::place_lines() {
   for (auto each = keys_.begin(); each != keys_.end();) {
     auto& [name, line] = *each;
-    while (!line.runs && !line.waiting.empty()) {
+    while (line.where == key_line::unplaced && !line.waiting.empty()) {
       const auto number = line.waiting.front();
       const auto& first = calls_.at(number);
-      if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) {
+      if (first.deadline <= now_) {
         end(number, status::deadline_exceeded, "its budget has passed");
       } else if (!awaited(*first.what)) {
         end(number, fate(*first.what), "nobody serves it any more");
       } else {
-        if (first.what->paused) line.was_paused = true;
-        find_home(line, *first.what, name);
-        break;
+        place(line, name);
       }
     }
-    each = line.waiting.empty() && !line.runs ? keys_.erase(each) : std::next(each);
+    each = line.where == key_line::unplaced ? keys_.erase(each) : std::next(each);
   }
 }
 
-/// Whether its first call may begin, and whether it must. A line that was paused has its old home, or the one that it would have now.
-std::pair<bool, bool> model::runs_now(const key_line& line, std::string_view name) const {
-  const auto& what = *calls_.at(line.waiting.front()).what;
-  if (what.paused || !line.has_home) return {false, false};
-  const bool at_home = has_slot(line.home);
-  peer_id best{};
-  if (!line.was_paused || !best_home(what, name, best)) return {at_home, at_home};
-  return {at_home || has_slot(best), at_home && has_slot(best)};
-}
+namespace {
+
+bool in_group(std::string_view line, std::string_view group) { return line.substr(0, line.find('\0')) == group; }
+
+}  // namespace
 
 /// At a time a key has one call at a worker, in all commands of its group.
 void model::check_exclusion(const call& leased) const {
@@ -132,6 +155,8 @@ void model::check_exclusion(const call& leased) const {
   const auto key = std::string_view{leased.line}.substr(leased.line.find('\0'));
   for (const auto& [number, other] : calls_) {
     if (&other == &leased || other.line.empty() || (other.state != call::leased && other.state != call::orphaned)) continue;
+    // A call that came before anybody had said in which group its command is waits alone with its command: PROTOCOL.md does not say so.
+    if (limits_.grace > milliseconds{0} && (!in_group(leased.line, leased.what->group) || !in_group(other.line, other.what->group))) continue;
     if (other.what->group == leased.what->group && other.line.ends_with(key) && other.line.size() - other.line.find('\0') == key.size()) {
       fail("two calls of one key are at workers at the same time");
     }

@@ -52,9 +52,11 @@ void model::on_operation(peer_id from, const wire::frame& in) {
     if (found == commands_.end() || (commands_.size() >= limits_.commands_max && replied(from, in.id, status::not_found))) {
       return expect_error(from, in.id, status::not_found, false, "the command is not known");
     }
-    found->second.paused = in.name == "waggle.pause";
+    const bool was_paused = std::exchange(found->second.paused, in.name == "waggle.pause");
     succeeds("a pause or its end");
-    if (!found->second.paused) dispatch();
+    if (!was_paused || found->second.paused) return;
+    seek_homes(found->second);
+    dispatch();
   } else {
     succeeds("a list");
   }

@@ -125,6 +125,8 @@ void model::on_join(peer_id from, const wire::frame& in) {
   if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) fail("the answer to a JOIN is wrong");
   network_changed();
   release_held();
+  leave_home(from);
+  for (const auto& member : entered.commands) seek_homes(*member.what);
   dispatch();
 }
 
@@ -143,7 +145,7 @@ void model::on_leave(peer_id from, const wire::frame& in) {
 
 void model::drain(peer_id worker) {
   deactivate(at(worker), false);
-  forget_home(worker);
+  leave_home(worker);
   network_changed();
   release_held();
   dispatch();
@@ -229,6 +231,7 @@ void model::release_held() {
 /// Calls without a key at once, those with one when their line is placed.
 void model::end_waiting(command& what) {
   while (!what.turns.empty()) end(what.turns.front().calls.front(), fate(what), "nobody serves it any more");
+  seek_homes(what);
 }
 
 /// Old enough to know who is there.
@@ -260,7 +263,7 @@ void model::remove_worker(peer_id from) {
     }
     close(number);
   }
-  forget_home(from);
+  leave_home(from);
   leave_pool(who);
   who.slots = 0;
   who.in_flight = 0;
