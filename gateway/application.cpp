@@ -92,7 +92,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
     }
     budget = std::min(budget, waits);
   }
-  const auto call = core_.call(now, made, command, payload, budget, trace_headers(in));
+  const auto call = core_.call(now, made, command, payload, budget, headers_of(in), {.idempotent = plan.idempotent});
   if (call == 0) {
     return answers_.respond(id, router::answer(made->plan, failure(status::resource_exhausted, "the gateway has as many open calls as it may")));
   }
@@ -119,13 +119,16 @@ front::response application::readiness() const {
   return {200, "application/json", R"({"status":"ready"})", {}};
 }
 
-/// The request's trace goes on; a request without one begins one.
-std::string application::trace_headers(const front::request& in) {
+/// What goes along with the call. The request's trace goes on; a request without one begins one. A key is taken as it is, and
+/// left out if it is no text that a header may hold.
+std::string application::headers_of(const front::request& in) {
   const auto sent = in.find("traceparent");
   const std::string trace = sent && is_traceparent(*sent)
                                 ? std::string{*sent}
                                 : fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
-  return wire::headers_to_msgpack({{"traceparent", trace}});
+  header_map out{{"traceparent", trace}};
+  if (const auto key = in.find("waggle-key"); key && wire::is_utf8(*key)) out.emplace("key", *key);
+  return wire::headers_to_msgpack(out);
 }
 
 void application::on_abandoned(front::instant, front::exchange_id id) {

@@ -70,7 +70,7 @@ class application final : public front::application {
   void watch(front::instant now);
   void learn(std::string_view payload);
   void pump(front::instant now);
-  std::string trace_headers(const front::request& in);
+  std::string headers_of(const front::request& in);
   void log(const std::string& text) const {
     if (options_.log) options_.log(text);
   }

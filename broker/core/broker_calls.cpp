@@ -1,5 +1,6 @@
 // How a call goes through the broker: opened, queued or leased, and ended in one reply.
 #include <algorithm>
+#include <utility>
 
 #include "broker/core/broker_core.hpp"
 
@@ -22,6 +23,10 @@ std::string in_quotes(std::string_view name) {
   return out.append(name).append(1, '"');
 }
 
+error never_served(std::string_view name) {
+  return {status::unimplemented, "no worker has ever served " + in_quotes(name) + " here; `waggle ls` shows the commands there are"};
+}
+
 }  // namespace
 
 void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outbox& out) {
@@ -35,49 +40,72 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
   if (in.budget_ms == 0) return refuse(from, in.id, deadline_exceeded(false, false), out);
   if (in.name.starts_with("waggle.")) return on_built_in(now, from, in, out);
 
-  const auto command_index = directory_.find(in.name);
-  if (command_index == none && now < started_ + settings_.grace) {
-    return refuse(from, in.id,
-                  {status::unavailable, "no worker serves " + in_quotes(in.name) + " yet: the broker has just started", false,
-                   settings_.retry_after},
-                  out);
-  }
+  auto command_index = directory_.find(in.name);
+  if (command_index == none && now < started_ + settings_.grace) command_index = directory_.expect(in.name);
   if (command_index == none) {
     return refuse(from, in.id,
-                  {status::unimplemented,
-                   "no worker has ever served " + in_quotes(in.name) + " here; `waggle ls` shows the commands there are"},
+                  now < started_ + settings_.grace
+                      ? error{status::unavailable, "no worker serves " + in_quotes(in.name) + " yet: the broker has just started", false,
+                              settings_.retry_after}
+                      : never_served(in.name),
                   out);
   }
-  if (!directory_.is_awaited(command_index)) {
-    return refuse(from, in.id,
-                  {status::unavailable, "no worker serves " + in_quotes(in.name) + " now", false, settings_.retry_after}, out);
+  if (!directory_.is_awaited(command_index)) return refuse_call(from, in, command_index, unserved(command_index), out);
+  if (in.key.size() > wire::key_bytes_max) {
+    return refuse_call(from, in, command_index, {status::invalid_argument, "a key has at most 512 bytes"}, out);
   }
-  auto& command = directory_.command_at(command_index);
-  const auto deadline = now + milliseconds{in.budget_ms};
-  if (command.queue.empty()) {
+  if (!in.key.empty()) return on_keyed_call(now, from, in, command_index, out);
+  if (directory_.needs_key(command_index)) {
+    return refuse_call(from, in, command_index,
+                       {status::invalid_argument, in_quotes(in.name) + " needs a key: send it as the header `key`"}, out);
+  }
+  const auto& command = directory_.command_at(command_index);
+  if (command.queue.empty() && !command.paused) {
     if (const auto worker_index = directory_.take_slot(command_index); worker_index != none) {
-      const auto call_index = open_call(from, in, deadline, command_index);
+      const auto call_index = open_call(now, from, in, command_index);
       return lease(now, call_index, worker_index, in.payload, in.headers, out);
     }
   }
-  const auto bytes = in.payload.size() + in.headers.size();
-  if (command.queue.calls >= settings_.queue_calls_max || command.queue.bytes + bytes > settings_.queue_bytes_max ||
-      kept_bytes_ + bytes > settings_.kept_bytes_max) {
-    return refuse(from, in.id, overload("the queue of " + in_quotes(in.name) + " is full; add workers or slots"), out);
+  if (const auto why = no_room(command_index, from, in.payload.size() + in.headers.size())) {
+    return refuse_call(from, in, command_index, *why, out);
   }
-  const auto call_index = open_call(from, in, deadline, command_index);
+  const auto call_index = open_call(now, from, in, command_index);
   keep(call_index, in.payload, in.headers);
   enqueue(call_index);
 }
 
-std::uint32_t broker_core::open_call(peer_id caller, const wire::frame& in, instant deadline, std::uint32_t command_index) {
+/// A call of a command that is known ends before it has begun.
+void broker_core::refuse_call(peer_id from, const wire::frame& in, std::uint32_t command_index, const error& why, outbox& out) {
+  auto& counted = directory_.command_at(command_index).counted();
+  ++counted.calls;
+  ++counted.by_status[static_cast<std::size_t>(why.code)];
+  refuse(from, in.id, why, out);
+}
+
+/// Why a call that must wait may not; nothing if it may.
+std::optional<error> broker_core::no_room(std::uint32_t command_index, peer_id caller, std::size_t bytes) const {
+  const auto& command = directory_.command_at(command_index);
+  if (command.waiting_calls() >= settings_.queue_calls_max || command.waiting_bytes() + bytes > settings_.queue_bytes_max ||
+      kept_bytes_ + bytes > settings_.kept_bytes_max) {
+    return overload("the queue of " + in_quotes(command.name) + " is full; " +
+                    (command.paused ? "it is paused (`waggle resume`)" : "add workers or slots"));
+  }
+  if (peers_[static_cast<std::uint32_t>(caller)].kept_bytes + bytes > settings_.caller_kept_bytes_max) {
+    return overload("the caller has as many bytes waiting as it may (caller_kept_bytes_max)");
+  }
+  return std::nullopt;
+}
+
+std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::frame& in, std::uint32_t command_index) {
   const auto index = calls_.open(caller, in.id);
   auto& opened = calls_[index];
-  opened.deadline = deadline;
+  opened.opened = now;
+  opened.deadline = now + milliseconds{in.budget_ms};
+  opened.parts = in.parts;
   opened.worker = none;
   opened.command = command_index;
   opened.command_serial = command_index == none ? 0 : directory_.command_at(command_index).serial;
-  deadlines_.insert(calls_.items(), index, deadline);
+  deadlines_.insert(calls_.items(), index, opened.deadline);
   at(caller).calls.push_back(calls_.items(), index);
   return index;
 }
@@ -87,16 +115,20 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
                         std::string_view headers, outbox& out) {
   auto& leased = calls_[call_index];
   const auto to = directory_.worker_at(worker_index).peer;
+  auto& command = directory_.command_at(leased.command);
   leased.state = call_state::leased;
   leased.worker = worker_index;
-  ++leased.attempts;
+  leased.leased = now;
+  if (++leased.attempts == 1) command.counted().queued.add(now - leased.opened);
   at(to).leases.push_back(calls_.items(), call_index);
-  wire::append_call(frame_for(to, out), calls_.lease_of(call_index), directory_.command_at(leased.command).name, payload,
-                    milliseconds_left(now, leased.deadline), headers);
+  wire::append_call(frame_for(to, out), calls_.lease_of(call_index), command.name, payload,
+                    milliseconds_left(now, leased.deadline), headers, leased.parts);
   const bool repeatable = directory_.retry_of(leased.command, worker_index) != retry_class::once;
+  const auto bytes = payload.size() + headers.size();
   if (!repeatable || leased.attempts >= settings_.attempts_max) {
     let_go(call_index);
-  } else if (!leased.kept && kept_bytes_ + payload.size() + headers.size() <= settings_.kept_bytes_max) {
+  } else if (!leased.kept && kept_bytes_ + bytes <= settings_.kept_bytes_max &&
+             at(leased.caller).kept_bytes + bytes <= settings_.caller_kept_bytes_max) {
     keep(call_index, payload, headers);
   }
 }
@@ -108,6 +140,7 @@ void broker_core::keep(std::uint32_t call_index, std::string_view payload, std::
   kept.payload.assign(payload);
   kept.headers.assign(headers);
   kept_bytes_ += kept.bytes();
+  at(kept.caller).kept_bytes += kept.bytes();
 }
 
 /// They are needed no longer. Small buffers stay with the record, so that the next call in its place allocates nothing.
@@ -117,6 +150,7 @@ void broker_core::let_go(std::uint32_t call_index) {
   if (!kept.kept) return;
   kept.kept = false;
   kept_bytes_ -= kept.bytes();
+  at(kept.caller).kept_bytes -= kept.bytes();
   for (auto* each : {&kept.payload, &kept.headers}) {
     each->clear();
     if (each->capacity() > capacity_max) each->shrink_to_fit();
@@ -146,10 +180,16 @@ void broker_core::requeue(std::uint32_t call_index) {
   calls_.end_lease(call_index);
   queued.state = call_state::queued;
   queued.worker = none;
+  ++counts_.retries;
+  ++command.counted().retries;
+  if (queued.key_line != none) {
+    const auto line_index = queued.key_line;
+    wait_in_line(call_index, true);
+    return place_later(line_index);
+  }
   lines_.push_front(command.queue, call_index);
   if (command.queue.calls == 1) directory_.wait(queued.command);
-  requeued_.push_back(queued.command);
-  ++counts_.retries;
+  returned_.push_back(queued.command);
 }
 
 /// Calls in a bundle that has not left for this worker: they were not handed over after all, and may go to another whatever
@@ -166,11 +206,16 @@ void broker_core::take_back(peer_id worker, std::string_view bundle) {
   }
 }
 
-/// Gives the pool's free slots to the calls that wait for them.
+/// Gives the pool's free slots to the calls without a key that wait for them.
 void broker_core::dispatch(instant now, std::uint32_t pool_index, outbox& out) {
+  while (dispatch_one(now, pool_index, out)) {
+  }
+}
+
+bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& out) {
   for (;;) {
     const auto command_index = directory_.next_waiting(pool_index);
-    if (command_index == none) return;
+    if (command_index == none) return false;
     auto& queue = directory_.command_at(command_index).queue;
     const auto call_index = lines_.front(queue);
     if (calls_[call_index].deadline <= now) {  // the tick that ends it has not come yet
@@ -180,17 +225,36 @@ void broker_core::dispatch(instant now, std::uint32_t pool_index, outbox& out) {
     const auto worker_index = directory_.take_slot_in(pool_index);
     lines_.serve_front(queue);
     lease(now, call_index, worker_index, calls_[call_index].payload, calls_[call_index].headers, out);
+    return true;
   }
 }
 
-/// Slots may be free at other workers for the calls that have gone back to their queues.
-void broker_core::dispatch_requeued(instant now, outbox& out) {
-  std::sort(requeued_.begin(), requeued_.end());
-  requeued_.erase(std::unique(requeued_.begin(), requeued_.end()), requeued_.end());
-  for (const auto command_index : requeued_) {
-    for (const auto& each : directory_.command_at(command_index).pools) dispatch(now, each.pool, out);
+/// The worker may have free slots: keys that wait for it and calls without a key get them in turn.
+void broker_core::give_slots(instant now, std::uint32_t worker_index, outbox& out) {
+  while (directory_.has_slot(worker_index)) {
+    auto& worker = directory_.worker_at(worker_index);
+    const auto line_index = worker.keys.front();
+    if (line_index == none) return dispatch(now, worker.pool, out);
+    if (std::exchange(worker.keyless_next, false) && dispatch_one(now, worker.pool, out)) continue;
+    worker.keyless_next = true;
+    unlist(line_index);
+    keys_[line_index].where = key_line::listing::unplaced;
+    place(now, line_index, out);
   }
-  requeued_.clear();
+}
+
+/// Slots may be free at other workers for the calls that have gone back to their queues, and for the next calls of keys.
+void broker_core::dispatch_returned(instant now, outbox& out) {
+  while (!returned_.empty() || !unplaced_.empty()) {
+    std::sort(returned_.begin(), returned_.end());
+    returned_.erase(std::unique(returned_.begin(), returned_.end()), returned_.end());
+    for (std::size_t i = 0; i < returned_.size(); ++i) {
+      for (const auto& each : directory_.command_at(returned_[i]).pools) dispatch(now, each.pool, out);
+    }
+    returned_.clear();
+    for (std::size_t i = 0; i < unplaced_.size(); ++i) place(now, unplaced_[i], out);
+    unplaced_.clear();
+  }
 }
 
 void broker_core::settle_caller(std::uint32_t call_index) {
@@ -199,9 +263,32 @@ void broker_core::settle_caller(std::uint32_t call_index) {
   calls_.detach(call_index);
 }
 
+/// The record of a call that nobody has any more.
+void broker_core::close(std::uint32_t call_index) {
+  release_key(call_index);
+  calls_.close(call_index);
+}
+
+/// The command of this call, unless the directory has forgotten it meanwhile.
+directory::command* broker_core::command_of(std::uint32_t call_index) {
+  const auto& of = calls_[call_index];
+  if (of.command == none) return nullptr;
+  auto& command = directory_.command_at(of.command);
+  return command.serial == of.command_serial ? &command : nullptr;
+}
+
+void broker_core::count_end(std::uint32_t call_index, status code) {
+  auto* const command = command_of(call_index);
+  if (command == nullptr) return;
+  auto& counted = command->counted();
+  ++counted.calls;
+  ++counted.by_status[std::min<std::size_t>(static_cast<std::size_t>(code), counted.by_status.size() - 1)];
+}
+
 /// The one reply of a call that the broker itself ends. A leased call goes on to hold its slot.
 void broker_core::end(std::uint32_t call_index, const error& why, outbox& out) {
   refuse(calls_[call_index].caller, calls_[call_index].caller_id, why, out);
+  count_end(call_index, why.code);
   abandon(call_index, out);
 }
 
@@ -216,7 +303,11 @@ void broker_core::abandon(std::uint32_t call_index, outbox& out) {
       wire::append_cancel(frame_for(directory_.worker_at(left.worker).peer, out), calls_.lease_of(call_index));
       return;
     case call_state::queued:
-      lines_.erase(directory_.command_at(left.command).queue, call_index);
+      if (left.key_line == none) {
+        lines_.erase(directory_.command_at(left.command).queue, call_index);
+      } else {
+        leave_line(call_index);
+      }
       let_go(call_index);
       break;
     case call_state::parked: parked_.erase(calls_.items(), call_index); break;
@@ -230,6 +321,17 @@ void broker_core::expire(std::uint32_t call_index, outbox& out) {
   if (calls_[call_index].state == call_state::parked) return reply_services(call_index, out);
   const auto& expired = calls_[call_index];
   end(call_index, deadline_exceeded(expired.state == call_state::leased, expired.attempts > 0), out);
+}
+
+void broker_core::on_credit(peer_id from, const wire::frame& in, outbox& out) {
+  const auto call_index = calls_.find(from, in.id);
+  if (call_index == none) return;  // its reply is on the way
+  auto& given = calls_[call_index];
+  if (given.parts == wire::no_credit_limit) return;
+  given.parts += std::min(in.parts, wire::no_credit_limit - 1 - given.parts);
+  if (given.state != call_state::leased) return;
+  const auto& worker = directory_.worker_at(given.worker);
+  if (worker.credit) wire::append_credit(frame_for(worker.peer, out), calls_.lease_of(call_index), in.parts);
 }
 
 void broker_core::on_cancel(peer_id from, const wire::frame& in, outbox& out) {
@@ -246,6 +348,11 @@ void broker_core::on_part(peer_id from, const wire::frame& in, outbox& out) {
   }
   auto& leased = calls_[call_index];
   if (leased.state == call_state::orphaned) return;  // the CANCEL is on the way to it
+  if (leased.parts == 0 && directory_.worker_at(leased.worker).credit) {
+    ++counts_.overrun_parts;
+    return end(call_index, {status::internal, "the worker sent more parts than it had credit for", true}, out);
+  }
+  if (leased.parts != 0 && leased.parts != wire::no_credit_limit) --leased.parts;
   leased.parted = true;
   let_go(call_index);
   wire::append_part(frame_for(leased.caller, out), leased.caller_id, in.payload);
@@ -260,12 +367,14 @@ void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, out
   if (in.status == status::unavailable && may_retry(call_index)) return reject(now, call_index, out);
   if (calls_[call_index].state == call_state::leased) {
     const auto& leased = calls_[call_index];
+    if (auto* const command = command_of(call_index)) command->counted().ran.add(now - leased.leased);
+    count_end(call_index, in.status);
     wire::append_reply(frame_for(leased.caller, out), leased.caller_id, in.status, in.payload, in.headers);
     settle_caller(call_index);
     let_go(call_index);
   }
   at(from).leases.erase(calls_.items(), call_index);
-  calls_.close(call_index);
+  close(call_index);
   return_slot(now, from, out);
 }
 
@@ -275,20 +384,38 @@ void broker_core::reject(instant now, std::uint32_t call_index, outbox& out) {
   at(from).leases.erase(calls_.items(), call_index);
   requeue(call_index);
   directory_.pass_over(at(from).worker);
-  dispatch_requeued(now, out);
+  dispatch_returned(now, out);
   return_slot(now, from, out);
 }
 
 /// One call less at the worker: its slot is free for the next, or it has left.
 void broker_core::return_slot(instant now, peer_id of, outbox& out) {
+  dispatch_returned(now, out);  // the key of that call waits behind others that want the slot
   const auto worker_index = at(of).worker;
   directory_.release_slot(worker_index);
   const auto& worker = directory_.worker_at(worker_index);
-  if (!worker.draining) {
-    dispatch(now, worker.pool, out);
-  } else if (worker.in_flight == 0) {
+  if (worker.leaving && worker.in_flight == 0) {
     finish_drain(now, of, out);
+  } else {
+    give_slots(now, worker_index, out);
   }
+}
+
+/// What a call of a command that nobody serves is told.
+error broker_core::unserved(std::uint32_t command_index) const {
+  const auto& command = directory_.command_at(command_index);
+  if (!command.served) return never_served(command.name);
+  return {status::unavailable, "no worker serves " + in_quotes(command.name) + " now", false, settings_.retry_after};
+}
+
+/// The same for one that has waited.
+error broker_core::gone(std::uint32_t call_index) const {
+  const auto& waited = calls_[call_index];
+  const auto& command = directory_.command_at(waited.command);
+  const bool known = command.serial == waited.command_serial;
+  if (known && !command.served) return never_served(command.name);
+  return {status::unavailable, "the last worker that served " + (known ? in_quotes(command.name) : "the command") + " is gone",
+          waited.attempts > 0, settings_.retry_after};
 }
 
 /// Services that were held long enough for another worker: calls that waited for one end.
@@ -296,15 +423,22 @@ void broker_core::release_held(instant now, outbox& out) {
   if (directory_.held_until() > now) return;
   unserved_.clear();
   if (directory_.release_held(now, unserved_)) network_changed(now);
+  end_unserved(out);
+}
+
+/// The broker is old enough to know its workers.
+void broker_core::end_grace(instant now, outbox& out) {
+  if (!directory_.expects() || now < started_ + settings_.grace) return;
+  unserved_.clear();
+  directory_.end_expecting(unserved_);
+  end_unserved(out);
+}
+
+void broker_core::end_unserved(outbox& out) {
   for (const auto command_index : unserved_) {
     auto& queue = directory_.command_at(command_index).queue;
-    while (!queue.empty()) {
-      const auto call_index = lines_.front(queue);
-      end(call_index,
-          {status::unavailable, "the last worker that served " + in_quotes(directory_.command_at(command_index).name) + " is gone",
-           calls_[call_index].attempts > 0, settings_.retry_after},
-          out);
-    }
+    while (!queue.empty()) end(lines_.front(queue), gone(lines_.front(queue)), out);
+    unlist_homeless(command_index);
   }
 }
 
@@ -313,6 +447,7 @@ void broker_core::release_held(instant now, outbox& out) {
 void broker_core::remove_worker(instant now, peer_id of, std::string_view why, outbox& out) {
   auto& who = at(of);
   const auto worker_index = who.worker;
+  directory_.drain(now, worker_index, true);
   while (!who.leases.empty()) {
     const auto call_index = who.leases.back();
     who.leases.erase(calls_.items(), call_index);
@@ -323,13 +458,15 @@ void broker_core::remove_worker(instant now, peer_id of, std::string_view why, o
     const auto& lost = calls_[call_index];
     if (lost.state == call_state::leased) {
       refuse(lost.caller, lost.caller_id, {status::unavailable, std::string{why}, lost.attempts > 0, settings_.retry_after}, out);
+      count_end(call_index, status::unavailable);
       settle_caller(call_index);
       let_go(call_index);
     }
-    calls_.close(call_index);
+    close(call_index);
   }
+  unlist_keys_of(worker_index);
   pulses_.erase(directory_.workers(), worker_index);
-  directory_.remove(now, worker_index);
+  directory_.remove(worker_index);
   who.worker = none;
   pulsing_.erase(peers_, static_cast<std::uint32_t>(of));
   silent_.push_back(peers_, static_cast<std::uint32_t>(of));

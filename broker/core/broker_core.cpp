@@ -27,18 +27,16 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
   wire::bundle_reader frames{bundle};
   wire::frame in;
   for (;;) {
-    switch (frames.next(in)) {
-      case wire::decoded::frame:
-        ++counts_.frames;
-        on_frame(now, from, in, out);
-        break;
-      case wire::decoded::unknown:
-        ++counts_.unknown_frames;
-        break;
-      case wire::decoded::end: return;
-      case wire::decoded::broken:
-        on_broken(now, from, "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why(), out);
-        return;
+    const auto next = frames.next(in);
+    if (next == wire::decoded::frame) {
+      ++counts_.frames;
+      on_frame(now, from, in, out);
+    } else if (next == wire::decoded::unknown) {
+      ++counts_.unknown_frames;
+    } else if (next == wire::decoded::broken) {
+      return on_broken(now, from, "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why(), out);
+    } else {
+      return dispatch_returned(now, out);
     }
   }
 }
@@ -54,7 +52,7 @@ void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& 
   why += "; the peer loses its seat and may join again (broker/PROTOCOL.md says what a frame is)";
   refuse(from, 0, {status::invalid_argument, why}, out);
   drop(now, from, why, out);
-  dispatch_requeued(now, out);
+  dispatch_returned(now, out);
 }
 
 bool broker_core::admit(instant now, peer_id from, outbox& out) {
@@ -79,7 +77,7 @@ void broker_core::heard(instant now, peer_id from) {
   (who.worker == none ? silent_ : pulsing_).move_to_back(peers_, static_cast<std::uint32_t>(from));
 }
 
-/// Ends everything that concerns the peer and forgets it. Calls that it had and others may run wait for `dispatch_requeued`.
+/// Ends everything that concerns the peer and forgets it. Calls that others may run then wait for `dispatch_returned`.
 void broker_core::drop(instant now, peer_id gone, std::string_view why, outbox& out) {
   if (const auto worker_index = at(gone).worker; worker_index != none) {
     const auto at_hand = directory_.worker_at(worker_index).in_flight;
@@ -107,7 +105,7 @@ void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<
     for (const auto bundle : unsent) take_back(peer_gone, bundle);
   }
   drop(now, peer_gone, "its connection is lost, or it does not read", out);
-  dispatch_requeued(now, out);
+  dispatch_returned(now, out);
 }
 
 /// Where the next frame to this peer goes: into the message that is open for it, while that has room.
@@ -147,6 +145,7 @@ void broker_core::on_frame(instant now, peer_id from, const wire::frame& in, out
       return on_call(now, from, in, out);
     case wire::frame_type::reply: return on_reply(now, from, in, out);
     case wire::frame_type::part: return on_part(from, in, out);
+    case wire::frame_type::credit: return on_credit(from, in, out);
     case wire::frame_type::cancel: return on_cancel(from, in, out);
     case wire::frame_type::pulse: return on_pulse(from, out);
     case wire::frame_type::emit: return on_emit(from, in, out);
@@ -159,12 +158,16 @@ void broker_core::on_frame(instant now, peer_id from, const wire::frame& in, out
 
 void broker_core::on_hello(peer_id from, const wire::frame& in, outbox& out) {
   std::uint64_t bundle = 1;
+  std::string_view name;
   wire::reader about{in.manifest};
   if (!in.manifest.empty()) {
     wire::read_entries(about, [&](std::string_view key) {
-      return key == "bundle" && about.peek() == wire::kind::unsigned_integer ? about.unsigned_integer(bundle) : about.skip();
+      if (key == "bundle" && about.peek() == wire::kind::unsigned_integer) return about.unsigned_integer(bundle);
+      if (key == "name" && about.peek() == wire::kind::string) return about.string(name);
+      return about.skip();
     });
   }
+  if (wire::is_name(name)) at(from).name = name;
   at(from).bundle = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bundle, 1, wire::bundle_frames_max));
   welcome(from, in.id, out);
 }
@@ -200,10 +203,10 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   const auto wanted = wire::read_manifest(in.manifest);
   if (!wanted) return refuse(from, in.id, wanted.error(), out);
   const auto again = at(from).worker;
-  const bool was_draining = again != none && directory_.worker_at(again).draining;
+  const bool was_leaving = again != none && directory_.worker_at(again).leaving;
   const auto joined = directory_.join(now, from, *wanted, again);
   if (!joined) return refuse(from, in.id, joined.error(), out);
-  if (was_draining) {
+  if (was_leaving) {
     refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
   }
   auto& who = at(from);
@@ -220,7 +223,10 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
            (directory_.seats(*joined) == 1 ? "" : "s"));
   network_changed(now);
   release_held(now, out);
-  dispatch(now, directory_.worker_at(*joined).pool, out);
+  unlist_keys_of(*joined);  // it may serve other commands than before
+  for (const auto each : directory_.pool_of(*joined).commands) unlist_homeless(each);
+  dispatch_returned(now, out);
+  give_slots(now, *joined, out);
 }
 
 void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, outbox& out) {
@@ -229,15 +235,22 @@ void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, out
     wire::append_reply(frame_for(from, out), in.id, status::ok, {}, {});
     return;
   }
-  auto& leaving = directory_.worker_at(worker_index);
-  if (leaving.draining) {
+  if (directory_.worker_at(worker_index).leaving) {
     return refuse(from, in.id, {status::failed_precondition, "the worker is leaving already"}, out);
   }
-  leaving.leave_id = in.id;
+  directory_.worker_at(worker_index).leaving = true;
+  directory_.worker_at(worker_index).leave_id = in.id;
+  drain(now, worker_index, out);
+  if (directory_.worker_at(worker_index).in_flight == 0) finish_drain(now, from, out);
+}
+
+/// No more calls for this worker; the keys that wait for it go elsewhere.
+void broker_core::drain(instant now, std::uint32_t worker_index, outbox& out) {
   directory_.drain(now, worker_index);
+  unlist_keys_of(worker_index);
   network_changed(now);
   release_held(now, out);
-  if (leaving.in_flight == 0) finish_drain(now, from, out);
+  dispatch_returned(now, out);
 }
 
 void broker_core::finish_drain(instant now, peer_id of, outbox& out) {
@@ -298,12 +311,13 @@ void broker_core::tick(instant now, outbox& out) {
   now = observe(now);
   while (deadlines_.earliest() <= now) expire(deadlines_.front(), out);
   release_held(now, out);
+  end_grace(now, out);
   const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
   while (now >= verdicts_from_ && !pulsing_.empty() && peers_[pulsing_.front()].heard + silence_max <= now) {
     ++counts_.dead_workers;
     drop(now, peer_id{pulsing_.front()}, "it has been silent for too long", out);
   }
-  dispatch_requeued(now, out);  // not before all the dead are known: a call should not go from one to the next
+  dispatch_returned(now, out);
   while (!silent_.empty() && peers_[silent_.front()].heard + settings_.idle_max <= now) {
     const auto index = silent_.front();
     if (peers_[index].calls.empty()) {
@@ -327,6 +341,7 @@ void broker_core::tick(instant now, outbox& out) {
 
 instant broker_core::next_deadline() const {
   auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until()});
+  if (directory_.expects()) next = std::min(next, started_ + settings_.grace);
   if (!pulsing_.empty()) {
     const auto verdict = peers_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
     next = std::min(next, std::max(verdict, verdicts_from_));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 
 #include "broker/core/calls.hpp"
 #include "broker/core/directory.hpp"
+#include "broker/core/keys.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/types.hpp"
 
@@ -44,6 +46,7 @@ class broker_core {
 
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
+  [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   [[nodiscard]] std::size_t worker_count() const { return directory_.worker_count(); }
   [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
@@ -55,6 +58,8 @@ class broker_core {
     std::uint32_t worker = none;
     instant heard{};
     links by_silence;               ///< among its kind (workers or others), longest silent first
+    std::string name;               ///< as it said in HELLO, for people
+    std::size_t kept_bytes = 0;     ///< of its calls
     index_list<&call::by_caller> calls;
     index_list<&call::by_place> leases;
     std::uint64_t forgotten_in = 0;  ///< the outbox's round that is to forget it
@@ -78,8 +83,10 @@ class broker_core {
   void on_frame(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_hello(peer_id from, const wire::frame& in, outbox& out);
   void on_call(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_credit(peer_id from, const wire::frame& in, outbox& out);
   void on_cancel(peer_id from, const wire::frame& in, outbox& out);
   void on_part(peer_id from, const wire::frame& in, outbox& out);
+  void drain(instant now, std::uint32_t worker_index, outbox& out);
   void on_reply(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_emit(peer_id from, const wire::frame& in, outbox& out);
   void on_join(instant now, peer_id from, const wire::frame& in, outbox& out);
@@ -87,20 +94,26 @@ class broker_core {
   void on_pulse(peer_id from, outbox& out);
 
   // Calls, in broker_calls.cpp
-  std::uint32_t open_call(peer_id caller, const wire::frame& in, instant deadline, std::uint32_t command_index);
+  std::uint32_t open_call(instant now, peer_id caller, const wire::frame& in, std::uint32_t command_index);
   void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view payload,
              std::string_view headers, outbox& out);
+  [[nodiscard]] std::optional<error> no_room(std::uint32_t command_index, peer_id caller, std::size_t bytes) const;
   void keep(std::uint32_t call_index, std::string_view payload, std::string_view headers);
   void let_go(std::uint32_t call_index);
   void enqueue(std::uint32_t call_index);
   [[nodiscard]] bool may_retry(std::uint32_t call_index) const;
   void requeue(std::uint32_t call_index);
   void take_back(peer_id worker, std::string_view bundle);
-  void dispatch_requeued(instant now, outbox& out);
+  void dispatch_returned(instant now, outbox& out);
   void release_held(instant now, outbox& out);
+  void end_grace(instant now, outbox& out);
+  void end_unserved(outbox& out);
   void dispatch(instant now, std::uint32_t pool_index, outbox& out);
+  bool dispatch_one(instant now, std::uint32_t pool_index, outbox& out);
+  void give_slots(instant now, std::uint32_t worker_index, outbox& out);
   /// The caller's part of a call ends here: after this nothing more is sent to it for this id.
   void settle_caller(std::uint32_t call_index);
+  void close(std::uint32_t call_index);
   void end(std::uint32_t call_index, const error& why, outbox& out);
   void abandon(std::uint32_t call_index, outbox& out);
   void reject(instant now, std::uint32_t call_index, outbox& out);
@@ -109,9 +122,41 @@ class broker_core {
   void remove_worker(instant now, peer_id of, std::string_view why, outbox& out);
   void finish_drain(instant now, peer_id of, outbox& out);
   [[nodiscard]] error overload(std::string message) const;
+  [[nodiscard]] error unserved(std::uint32_t command_index) const;
+  [[nodiscard]] error gone(std::uint32_t call_index) const;
+  void refuse_call(peer_id from, const wire::frame& in, std::uint32_t command_index, const error& why, outbox& out);
+  [[nodiscard]] directory::command* command_of(std::uint32_t call_index);
+  void count_end(std::uint32_t call_index, status code);
+
+  // Keys, in broker_keys.cpp
+  void on_keyed_call(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out);
+  void wait_in_line(std::uint32_t call_index, bool first);
+  void leave_line(std::uint32_t call_index);
+  void unlist(std::uint32_t line_index);
+  void place_later(std::uint32_t line_index);
+  void place(instant now, std::uint32_t line_index, outbox& out);
+  void release_key(std::uint32_t call_index);
+  void unlist_keys_of(std::uint32_t worker_index);
+  void unlist_homeless(std::uint32_t command_index);
 
   // The broker's own commands, in built_in.cpp
   void on_built_in(instant now, peer_id from, const wire::frame& in, outbox& out);
+  /// What an operation is asked; views into the CALL's payload, each empty (or 0) if it did not come.
+  struct inquiry {
+    std::string_view prefix;
+    std::string_view command;
+    std::string_view worker;
+    std::uint64_t limit = 0;
+  };
+  // In operations.cpp. Each returns the payload of its answer, nothing for what does not exist.
+  [[nodiscard]] std::string list_workers(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string list_queues(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string list_calls(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string list_statistics(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string drain_workers(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string pause(instant now, const inquiry& wanted, outbox& out);
+  [[nodiscard]] std::string resume(instant now, const inquiry& wanted, outbox& out);
+  bool on_operation(instant now, peer_id from, const wire::frame& in, outbox& out);
   void watch_services(instant now, peer_id from, const wire::frame& in, outbox& out);
   void reply_services(std::uint32_t call_index, outbox& out);
   void network_changed(instant now);
@@ -121,6 +166,7 @@ class broker_core {
   directory directory_;
   call_table calls_;
   call_lines lines_{calls_.items()};
+  key_table keys_;
   detail::deadline_heap<&call::deadline_at> deadlines_;
   std::vector<peer> peers_;
   index_list<&peer::by_silence> silent_;   ///< peers that are no workers
@@ -134,8 +180,10 @@ class broker_core {
   std::uint64_t changes_ = 0;
   instant announce_at_ = instant::max();
   counters counts_;
-  std::vector<std::uint32_t> unserved_;  ///< scratch of `release_held`
-  std::vector<std::uint32_t> requeued_;  ///< commands to which calls have gone back, until `dispatch_requeued`
+  std::vector<std::uint32_t> unserved_;  ///< scratch of `release_held` and `end_grace`
+  // Until `dispatch_returned`: once all the dead are known, so that a call does not go from one to the next.
+  std::vector<std::uint32_t> returned_;  ///< commands to which calls have gone back
+  std::vector<std::uint32_t> unplaced_;  ///< keys whose next call is to find its worker
 };
 
 }  // namespace waggle::broker

@@ -10,9 +10,10 @@ void broker_core::on_built_in(instant now, peer_id from, const wire::frame& in, 
     wire::append_reply(frame_for(from, out), in.id, status::ok, in.payload, {});
   } else if (in.name == "waggle.services") {
     watch_services(now, from, in, out);
-  } else {
+  } else if (!on_operation(now, from, in, out)) {
     refuse(from, in.id,
-           {status::unimplemented, "the broker has no command \"" + std::string{in.name} + "\"; it has waggle.ping and waggle.services"},
+           {status::unimplemented, "the broker has no command \"" + std::string{in.name} +
+                                       "\"; it has waggle.ping, services, workers, queues, calls, stats, drain, pause and resume"},
            out);
   }
 }
@@ -37,8 +38,9 @@ void broker_core::watch_services(instant now, peer_id from, const wire::frame& i
   if (waits && parked_.size() >= settings_.watchers_max) {
     return refuse(from, in.id, overload("as many callers as may wait for changes (watchers_max)"), out);
   }
-  const auto until = now + milliseconds{std::min(wait_ms, in.budget_ms)};
-  const auto call_index = open_call(from, in, until, none);
+  auto watched = in;
+  watched.budget_ms = std::min(wait_ms, in.budget_ms);
+  const auto call_index = open_call(now, from, watched, none);
   calls_[call_index].state = call_state::parked;
   parked_.push_back(calls_.items(), call_index);
   if (!waits) reply_services(call_index, out);

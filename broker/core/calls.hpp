@@ -26,11 +26,15 @@ struct call {
   std::uint32_t command = none;
   std::uint64_t command_serial = 0;  ///< of that command: the directory may have forgotten it while a worker had the call
   std::uint32_t worker = none;
+  instant opened{};
+  instant leased{};  ///< when the present worker, or the last, got it
   instant deadline{};
   std::uint32_t deadline_at = none;  ///< place in the deadline heap
   links by_caller;
-  links by_place;  ///< in its line of the command's queue, the worker's leases, or the parked
-  std::uint32_t line = none;  ///< while queued
+  links by_place;  ///< in its caller's line of the command's queue, its key's line, the worker's leases, or the parked
+  std::uint32_t line = none;      ///< its caller's, while it waits without a key
+  std::uint32_t key_line = none;  ///< its key's, from first to last; `none` without a key
+  std::uint64_t parts = 0;        ///< that the caller takes before it gives more credit
   std::uint32_t attempts = 0;  ///< workers it has been handed to
   bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
   bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
@@ -61,6 +65,7 @@ class call_table {
     made.caller_id = id;
     made.attempts = 0;
     made.parted = false;
+    made.key_line = none;
     by_caller_id_.emplace(key{caller, id}, index);
     return index;
   }

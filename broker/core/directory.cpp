@@ -42,7 +42,7 @@ bool directory::make_room_for(const manifest& from) {
     const auto known = find(each);
     if (known == none) {
       ++added;
-    } else if (commands_[known].pools.empty()) {
+    } else if (commands_[known].pools.empty() && !commands_[known].expected) {
       ++revived;
       idle_commands_.move_to_back(commands_, known);
     }
@@ -70,7 +70,11 @@ std::uint32_t directory::pool_for(const manifest& from) {
     std::uint32_t command_index = none;
     if (const auto known = by_name_.find(std::string_view{each.name}); known != by_name_.end()) {
       command_index = known->second;
-      if (commands_[command_index].pools.empty()) idle_commands_.erase(commands_, command_index);
+      if (std::exchange(commands_[command_index].expected, false)) {
+        expected_commands_.erase(commands_, command_index);
+      } else if (commands_[command_index].pools.empty()) {
+        idle_commands_.erase(commands_, command_index);
+      }
     } else {
       command_index = commands_.take();
       commands_[command_index] = command{};
@@ -81,7 +85,9 @@ std::uint32_t directory::pool_for(const manifest& from) {
     auto& served = commands_[command_index];
     // A manifest may name a command twice; it is one seat.
     if (served.pools.empty() || served.pools.back().pool != index) {
-      served.pools.push_back({index, each.retry, false});
+      served.pools.push_back({index, each.retry, each.needs_key, false});
+      served.group = each.group;
+      served.served = true;
       made.commands.push_back(command_index);
     }
   }
@@ -94,6 +100,11 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
   if (!make_room_for(from)) {
     return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
                                                "stop workers that are not needed or start it with a higher limit");
+  }
+  if (const auto* const other = in_other_group(from)) {
+    return failure(status::failed_precondition,
+                   "\"" + other->name + "\" is in the group \"" + std::string{other->key_group()} +
+                       "\", as others who serve it say; a command is in one group, or calls of one key would not exclude each other");
   }
   const auto pool_index = pool_for(from);
   auto index = again;
@@ -110,9 +121,53 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
   auto& seated = workers_[index];
   seated.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
   seated.slots = from.slots;
-  if (seated.pool == none) activate(index, pool_index);
+  seated.credit = from.credit;
+  seated.leaving = false;
+  if (seated.pool == none) {
+    activate(index, pool_index);
+  } else {
+    unsettle(index);
+    settle(index);
+  }
   relist(index);
   return index;
+}
+
+/// Somebody who serves a command of this manifest now, or did a moment ago, puts it into another group.
+const directory::command* directory::in_other_group(const manifest& from) const {
+  for (const auto& each : from.commands) {
+    const auto index = find(each.name);
+    if (index == none) continue;
+    const auto& known = commands_[index];
+    const auto group = each.group.empty() ? std::string_view{each.name} : std::string_view{each.group};
+    if (known.key_group() == group) continue;
+    for (const auto& member : known.pools) {
+      if (!pools_[member.pool].workers.empty() || pools_[member.pool].held) return &known;
+    }
+  }
+  return nullptr;
+}
+
+/// The worker is a home for keys from now on. Its name decides for which; a name that another has, too, is told apart.
+void directory::settle(std::uint32_t worker_index) {
+  auto& settled = workers_[worker_index];
+  auto& homes = pools_[settled.pool].homes;
+  settled.seed = key_table::hash_of(settled.instance);
+  while (std::any_of(homes.begin(), homes.end(), [&](const auto& each) { return each.seed == settled.seed; })) {
+    settled.seed = key_table::mixed(settled.seed + 1);
+  }
+  settled.home_at = static_cast<std::uint32_t>(homes.size());
+  homes.push_back({settled.seed, worker_index});
+}
+
+void directory::unsettle(std::uint32_t worker_index) {
+  auto& homes = pools_[workers_[worker_index].pool].homes;
+  const auto at = std::exchange(workers_[worker_index].home_at, none);
+  if (at == none) return;
+  homes[at] = homes.back();
+  workers_[homes[at].worker].home_at = at;
+  homes.pop_back();
+  workers_[worker_index].home_at = none;
 }
 
 void directory::activate(std::uint32_t worker_index, std::uint32_t pool_index) {
@@ -121,6 +176,7 @@ void directory::activate(std::uint32_t worker_index, std::uint32_t pool_index) {
   auto& entered = pools_[pool_index];
   entered.workers.push_back(workers_, worker_index);
   entered.active++;
+  settle(worker_index);
   unhold(pool_index);
   for (const auto each : entered.commands) {
     if (!commands_[each].queue.empty()) wait(each);
@@ -152,6 +208,7 @@ void directory::deactivate(instant now, std::uint32_t worker_index, bool died) {
   auto& idle = workers_[worker_index];
   if (idle.draining) return;
   idle.draining = true;
+  unsettle(worker_index);
   relist(worker_index);
   auto& in = pools_[idle.pool];
   if (--in.active > 0) return;
@@ -189,10 +246,9 @@ void directory::dissolve(std::uint32_t pool_index) {
   pools_.give_back(pool_index);
 }
 
-void directory::drain(instant now, std::uint32_t worker_index) { deactivate(now, worker_index, false); }
+void directory::drain(instant now, std::uint32_t worker_index, bool died) { deactivate(now, worker_index, died); }
 
-void directory::remove(instant now, std::uint32_t worker_index) {
-  deactivate(now, worker_index, true);
+void directory::remove(std::uint32_t worker_index) {
   leave_pool(worker_index);
   workers_.give_back(worker_index);
 }
@@ -230,6 +286,28 @@ instant directory::held_until() const {
   return std::min(first(held_pools_), first(remembered_pools_));
 }
 
+std::uint32_t directory::expect(std::string_view name) {
+  if (expected_commands_.size() >= expected_max || commands_.used() >= commands_max_) return none;
+  const auto index = commands_.take();
+  commands_[index] = command{};
+  commands_[index].name = name;
+  commands_[index].serial = ++named_;
+  commands_[index].expected = true;
+  expected_commands_.push_back(commands_, index);
+  by_name_.emplace(name, index);
+  return index;
+}
+
+void directory::end_expecting(std::vector<std::uint32_t>& unserved) {
+  while (!expected_commands_.empty()) {
+    const auto index = expected_commands_.front();
+    expected_commands_.erase(commands_, index);
+    commands_[index].expected = false;
+    idle_commands_.push_back(commands_, index);
+    unserved.push_back(index);
+  }
+}
+
 std::uint32_t directory::find(std::string_view name) const {
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? none : found->second;
@@ -237,6 +315,7 @@ std::uint32_t directory::find(std::string_view name) const {
 
 bool directory::is_awaited(std::uint32_t command_index) const {
   const auto& pools = commands_[command_index].pools;
+  if (commands_[command_index].expected) return true;
   return std::any_of(pools.begin(), pools.end(),
                      [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
 }
@@ -246,6 +325,32 @@ retry_class directory::retry_of(std::uint32_t command_index, std::uint32_t worke
     if (member.pool == workers_[worker_index].pool) return member.retry;
   }
   return retry_class::once;
+}
+
+bool directory::needs_key(std::uint32_t command_index) const {
+  const auto& pools = commands_[command_index].pools;
+  return std::any_of(pools.begin(), pools.end(), [](const auto& member) { return member.needs_key; });
+}
+
+bool directory::takes(std::uint32_t worker_index, std::uint32_t command_index) const {
+  if (workers_[worker_index].draining) return false;
+  const auto& pools = commands_[command_index].pools;
+  return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return member.pool == workers_[worker_index].pool; });
+}
+
+std::uint32_t directory::home_of(std::uint32_t command_index, std::uint64_t hash) const {
+  std::uint32_t best = none;
+  std::uint64_t highest = 0;
+  for (const auto& member : commands_[command_index].pools) {
+    for (const auto& each : pools_[member.pool].homes) {
+      const auto score = key_table::mixed(each.seed ^ hash);
+      if (best == none || score > highest || (score == highest && each.worker < best)) {
+        best = each.worker;
+        highest = score;
+      }
+    }
+  }
+  return best;
 }
 
 std::uint32_t directory::take_slot(std::uint32_t command_index) {
@@ -266,6 +371,11 @@ std::uint32_t directory::take_slot_in(std::uint32_t pool_index) {
   workers_[index].in_flight++;
   relist(index);
   return index;
+}
+
+void directory::take_slot_of(std::uint32_t worker_index) {
+  workers_[worker_index].in_flight++;
+  relist(worker_index);
 }
 
 void directory::release_slot(std::uint32_t worker_index) {
@@ -289,21 +399,42 @@ std::uint32_t directory::next_waiting(std::uint32_t pool_index) {
     const auto index = in.waiting.front();
     in.waiting.pop_front();
     auto& next = commands_[index];
-    if (next.queue.calls > 1) {  // it will still wait once its first is gone
+    if (next.queue.calls > 1 && !next.paused) {  // it will still wait once its first is gone
       in.waiting.push_back(index);
     } else {
       for (auto& member : next.pools) {
         if (member.pool == pool_index) member.waiting = false;
       }
     }
-    if (!next.queue.empty()) return index;
+    if (!next.queue.empty() && !next.paused) return index;
   }
   return none;
 }
 
 std::size_t directory::seats(std::uint32_t worker_index) const {
   const auto& seated = workers_[worker_index];
-  return seated.draining ? 0 : pools_[seated.pool].commands.size();
+  return seated.leaving ? 0 : pools_[seated.pool].commands.size();
+}
+
+std::vector<std::uint32_t> directory::seated() const {
+  std::vector<std::uint32_t> out;
+  for (const auto& [identity, pool_index] : by_identity_) {
+    const auto& in = pools_[pool_index].workers;
+    for (auto i = in.front(); i != none; i = in.after(workers_, i)) out.push_back(i);
+  }
+  return out;
+}
+
+std::vector<std::uint32_t> directory::known_commands() const {
+  std::vector<std::uint32_t> out;
+  for (const auto& [name, index] : by_name_) out.push_back(index);
+  return out;
+}
+
+std::size_t directory::active_workers(std::uint32_t command_index) const {
+  std::size_t out = 0;
+  for (const auto& member : commands_[command_index].pools) out += pools_[member.pool].active;
+  return out;
 }
 
 std::string directory::describe(std::uint32_t worker_index) const {

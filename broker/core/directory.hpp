@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,9 @@
 
 #include <waggle/wire/manifest.hpp>
 
+#include "broker/core/keys.hpp"
 #include "broker/core/queues.hpp"
+#include "broker/core/statistics.hpp"
 #include "broker/core/types.hpp"
 
 namespace waggle::broker {
@@ -26,6 +29,8 @@ class directory {
  public:
   /// Workers with more free slots than this count alike and take turns; a list for each number would be memory for nothing.
   static constexpr std::uint32_t free_listed_max = 64;
+  /// Commands that nobody has served yet and whose calls wait all the same; names that callers make up must not fill the directory.
+  static constexpr std::size_t expected_max = 1024;
 
   struct worker {
     peer_id peer{};
@@ -33,9 +38,15 @@ class directory {
     std::string instance;
     std::uint32_t slots = 0;
     std::uint32_t in_flight = 0;
-    bool draining = false;
+    bool credit = false;         ///< heeds the credit of a call's PARTs
+    bool draining = false;       ///< gets no new calls
+    bool leaving = false;        ///< because it said so; otherwise somebody else did, and it stays until it leaves or joins again
     std::uint64_t leave_id = 0;  ///< of the LEAVE that waits for its answer
-    std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains
+    std::uint64_t seed = 0;      ///< of its name; decides which keys are its own
+    std::uint32_t home_at = none;  ///< place among its pool's `homes`
+    index_list<&key_line::by_place> keys;  ///< that wait for a slot of this worker; filled and emptied by whoever owns the calls
+    bool keyless_next = false;   ///< whose turn it is when both keys and calls without one wait
+    std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains or is passed over
     links by_free;
     links by_pool;
     links by_pulse;              ///< among all workers, by when the broker's next pulse to them is due
@@ -48,11 +59,29 @@ class directory {
     struct membership {
       std::uint32_t pool = none;
       retry_class retry = retry_class::once;
+      bool needs_key = false;
       bool waiting = false;  ///< listed in that pool's `waiting`
     };
     std::vector<membership> pools;
-    links by_idleness;  ///< among commands that nobody serves now
-    call_queue queue;  ///< filled and emptied by whoever owns the calls
+    std::string group;     ///< whose calls of one key exclude each other; empty: only this command's
+    bool served = false;   ///< somebody serves it, or has
+    bool paused = false;   ///< its calls wait
+    bool expected = false; ///< nobody has served it yet, but the broker is so young that somebody may be about to
+    links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
+    // Filled and emptied by whoever owns the calls:
+    call_queue queue;  ///< of calls without a key
+    index_list<&key_line::by_place> homeless;
+    std::size_t keyed_calls = 0;  ///< that wait, wherever
+    std::size_t keyed_bytes = 0;
+    std::unique_ptr<command_statistics> statistics;  ///< since its first call
+
+    [[nodiscard]] std::size_t waiting_calls() const { return queue.calls + keyed_calls; }
+    [[nodiscard]] std::size_t waiting_bytes() const { return queue.bytes + keyed_bytes; }
+    command_statistics& counted() {
+      if (!statistics) statistics = std::make_unique<command_statistics>();
+      return *statistics;
+    }
+    [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
   struct pool {
@@ -61,6 +90,11 @@ class directory {
     std::string version;
     std::vector<std::uint32_t> commands;
     index_list<&worker::by_pool> workers;
+    struct home {
+      std::uint64_t seed = 0;
+      std::uint32_t worker = none;
+    };
+    std::vector<home> homes;                            ///< of keys: the workers that do not drain
     std::size_t active = 0;                             ///< of them, those that do not drain
     bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
     instant held_until{};
@@ -76,12 +110,12 @@ class directory {
       : commands_max_{commands_max}, hold_{hold}, remember_{remember}, held_pools_max_{held_pools_max} {}
 
   /// Seats a worker, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
-  /// RESOURCE_EXHAUSTED when there are too many commands.
+  /// RESOURCE_EXHAUSTED when there are too many commands, FAILED_PRECONDITION for a command that is in another group.
   result<std::uint32_t> join(instant now, peer_id peer, const manifest& from, std::uint32_t again);
-  /// No new calls for this worker.
-  void drain(instant now, std::uint32_t worker_index);
-  /// Takes a worker out for good; its leases are the caller's concern and must have ended.
-  void remove(instant now, std::uint32_t worker_index);
+  /// No new calls for this worker, because it leaves, is asked to leave, or has died.
+  void drain(instant now, std::uint32_t worker_index, bool died = false);
+  /// Takes a worker out for good, which drains; its leases and keys are the caller's concern and must have ended.
+  void remove(std::uint32_t worker_index);
 
   /// A pool that loses its last active worker is held for a while: another may be on its way, as when a service restarts. When that
   /// has passed, commands that nobody serves are appended to `unserved`. A pool whose last worker died goes on to be listed for some
@@ -90,12 +124,31 @@ class directory {
   /// When `release_held` has something to do.
   [[nodiscard]] instant held_until() const;
 
+  /// A command that nobody has served yet, but whose calls wait until `end_expecting`; `none` when there is no room for it.
+  std::uint32_t expect(std::string_view name);
+  /// Appends the commands that nobody has come to serve. They are forgotten in time, like others that nobody serves.
+  void end_expecting(std::vector<std::uint32_t>& unserved);
+  [[nodiscard]] bool expects() const { return !expected_commands_.empty(); }
+
   /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
   [[nodiscard]] std::uint32_t find(std::string_view name) const;
   /// Whether a worker that is not draining serves it, or did a moment ago.
   [[nodiscard]] bool is_awaited(std::uint32_t command_index) const;
   /// What the manifest of this worker says of the command.
   [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const;
+  /// Whether somebody who serves it says that its calls need a key.
+  [[nodiscard]] bool needs_key(std::uint32_t command_index) const;
+  /// Whether the worker gets new calls, of this command among others.
+  [[nodiscard]] bool takes(std::uint32_t worker_index, std::uint32_t command_index) const;
+  /// The worker that a key of this hash belongs to, among those that would take the command: rendezvous hashing over their names, so
+  /// that keys spread evenly and few of them move when a worker comes or goes. `none` if there is no worker. Costs a
+  /// nanosecond or two for each.
+  [[nodiscard]] std::uint32_t home_of(std::uint32_t command_index, std::uint64_t hash) const;
+  [[nodiscard]] bool has_slot(std::uint32_t worker_index) const {
+    return workers_[worker_index].listed_free != none && workers_[worker_index].listed_free != 0;
+  }
+  /// Of this very worker, which has one.
+  void take_slot_of(std::uint32_t worker_index);
   /// The worker with the most free slots among all that serve the command (up to `free_listed_max`, and in turn among equals), its slot
   /// taken; `none` if all are busy.
   std::uint32_t take_slot(std::uint32_t command_index);
@@ -116,6 +169,12 @@ class directory {
   [[nodiscard]] std::string describe(std::uint32_t worker_index) const;
   [[nodiscard]] std::size_t worker_count() const { return workers_.used(); }
   [[nodiscard]] std::size_t command_count() const { return commands_.used(); }
+  /// All that are seated, in no order.
+  [[nodiscard]] std::vector<std::uint32_t> seated() const;
+  /// All that are known, in no order.
+  [[nodiscard]] std::vector<std::uint32_t> known_commands() const;
+  [[nodiscard]] std::size_t active_workers(std::uint32_t command_index) const;
+  [[nodiscard]] const pool& pool_of(std::uint32_t worker_index) const { return pools_[workers_[worker_index].pool]; }
 
   worker& worker_at(std::uint32_t index) { return workers_[index]; }
   [[nodiscard]] const worker& worker_at(std::uint32_t index) const { return workers_[index]; }
@@ -136,6 +195,9 @@ class directory {
   std::uint32_t pool_for(const manifest& from);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);
   void deactivate(instant now, std::uint32_t worker_index, bool died);
+  void settle(std::uint32_t worker_index);
+  void unsettle(std::uint32_t worker_index);
+  [[nodiscard]] const command* in_other_group(const manifest& from) const;
   void leave_pool(std::uint32_t worker_index);
   void unhold(std::uint32_t pool_index);
   void dissolve(std::uint32_t pool_index);
@@ -153,6 +215,7 @@ class directory {
   name_index by_name_;
   name_index by_identity_;
   index_list<&command::by_idleness> idle_commands_;
+  index_list<&command::by_idleness> expected_commands_;
   index_list<&pool::by_hold> held_pools_;
   index_list<&pool::by_hold> remembered_pools_;
   std::uint64_t joined_ = 0;  ///< makes up instance names

@@ -32,7 +32,7 @@ struct settings {
   milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
   milliseconds hold{2000};              ///< so long a command that lost its last worker queues calls before it fails them
   milliseconds remember{0};             ///< so long a service whose last worker died is listed after that, without instances
-  milliseconds grace{0};                ///< so long after its start a broker takes unknown commands for such whose workers are on their way
+  milliseconds grace{0};                ///< so long after its start calls of unknown commands wait, as their workers may be on their way
   std::uint32_t attempts_max = 3;       ///< workers that one idempotent or safe call is handed to: UNAVAILABLE after the last
   milliseconds settle{20};              ///< how long changes of the network are gathered before watchers are told
 
@@ -45,6 +45,7 @@ struct settings {
   std::size_t queue_bytes_max = 64u << 20;    ///< their payloads and headers: RESOURCE_EXHAUSTED
   std::size_t kept_bytes_max = 512u << 20;    ///< those of all commands, and of calls that may be retried: RESOURCE_EXHAUSTED,
                                               ///< and a call that is handed over is then not kept for a retry
+  std::size_t caller_kept_bytes_max = 128u << 20;  ///< those of one caller: likewise
   std::size_t watchers_max = 1024;            ///< calls of waggle.services that wait for a change: RESOURCE_EXHAUSTED
   milliseconds retry_after{100};              ///< what RESOURCE_EXHAUSTED tells a caller to wait
 };
@@ -61,6 +62,7 @@ struct counters {
   std::uint64_t events = 0;
   std::uint64_t broken_events = 0;    ///< PUB/SUB messages that were not events; dropped
   std::uint64_t dead_workers = 0;     ///< fell silent or lost their connection
+  std::uint64_t overrun_parts = 0;    ///< PARTs beyond their credit, from workers that said they heed it; their calls ended
   std::uint64_t retries = 0;          ///< calls that went back to their queue when a worker died or rejected them
 
   friend bool operator==(const counters&, const counters&) = default;

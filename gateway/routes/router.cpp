@@ -55,7 +55,8 @@ std::variant<planned_call, front::response> router::plan(const front::request& i
                       route->what.budget.value_or(options_.budget),
                       *reply,
                       route->command && route->command->streams,
-                      route->text};
+                      route->text,
+                      route->command && route->command->retry != retry_class::once};
 }
 
 front::response router::answer(const planned_call& call, const result<std::string>& payload) {

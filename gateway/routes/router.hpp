@@ -33,6 +33,7 @@ struct planned_call {
   reply_format reply = reply_format::json;
   bool streams = false;  ///< the command sends PARTs before its REPLY
   std::string route;     ///< as in "GET /things/{id}": for logs and counters, bounded by the number of routes
+  bool idempotent = false;  ///< it may run twice for one request
 };
 
 /// Turns HTTP requests into calls and their outcomes into answers. No socket, thread, clock or log; equal inputs give

@@ -36,9 +36,10 @@ struct client_options {
 };
 
 struct call_options {
-  std::string key;          ///< what the call is about, as the header `key`
-  std::string traceparent;  ///< W3C trace context
-  header_map headers;  ///< others
+  std::string key{};          ///< what the call is about, as the header `key`
+  std::string traceparent{};  ///< W3C trace context
+  header_map headers{};       ///< others
+  bool idempotent = false;  ///< it may run twice: when the broker is lost it is sent again, to the next, within its budget
 };
 
 /// Calls commands. Any thread may use it at any time; one thread of its own does the work, so thousands of calls may be under way.
@@ -117,20 +118,35 @@ class client {
     std::chrono::steady_clock::time_point deadline;
     bytes_done done;
     std::function<void(std::string_view)> part;  ///< on our thread
+    detail::caller_core<std::shared_ptr<operation>>::call_terms terms;
     std::uint64_t id = 0;                        ///< our thread's
   };
   using operation_ptr = std::shared_ptr<operation>;
 
   /// Parts on their way from our thread to the caller's.
   struct part_queue {
-    static constexpr std::size_t bytes_max = 16u << 20;  ///< a slower reader's call is given up: RESOURCE_EXHAUSTED
+    /// What lies here at the most. A worker that heeds credit waits; of any other the call is given up: RESOURCE_EXHAUSTED.
+    static constexpr std::size_t bytes_max = 16u << 20;
+    static constexpr std::uint64_t credit_min = 3;  ///< of the largest parts there are
+    static constexpr std::uint64_t credit_max = 256;
     static std::size_t cost(std::string_view part) { return part.size() + sizeof(std::string); }  ///< small ones are not free
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::string> parts;
     std::size_t bytes = 0;
+    std::size_t largest = bytes_max / credit_min;  ///< part so far; before the first, as large as can be
+    bool any = false;                              ///< part has come
+    std::uint64_t credit = credit_min;             ///< given, and not taken from here yet
     bool overfull = false;
     std::optional<result<std::string>> end;
+
+    /// One part has been taken: as many may be under way as would fit here. What to give, in portions that are worth a frame.
+    std::uint64_t credit_to_give() {
+      const auto wanted = std::clamp<std::uint64_t>(bytes_max / std::max<std::size_t>(largest, 1), credit_min, credit_max);
+      if (credit > 0) --credit;  // a worker that heeds none may send more
+      if (credit > wanted - wanted / 4 || credit >= wanted) return 0;
+      return wanted - std::exchange(credit, wanted);
+    }
   };
 
   struct sink {
@@ -167,6 +183,7 @@ class client {
   operation_ptr submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                        const call_options& with, bytes_done done, std::function<void(std::string_view)> part = {});
   void give_up(operation_ptr which);
+  void give_credit(operation_ptr which, std::uint64_t parts);
   void finish(const operation_ptr& which, result<std::string> with);
   void connect_anew();
   void serve();
@@ -184,6 +201,7 @@ class client {
   std::mutex mutex_;  ///< of what follows
   std::vector<operation_ptr> submitted_;
   std::vector<operation_ptr> given_up_;
+  std::vector<std::pair<operation_ptr, std::uint64_t>> credits_;
   std::optional<detail::welcome> welcome_;
   std::condition_variable welcomed_;
   bool closing_ = false;
@@ -293,6 +311,8 @@ inline client::operation_ptr client::submit(wire::frame_type type, std::string_v
   made->deadline = now + std::min(budget, milliseconds{wire::budget_ms_max});
   made->done = std::move(done);
   made->part = std::move(part);
+  made->terms.idempotent = with.idempotent;
+  if (made->part) made->terms.parts = part_queue::credit_min;
   {
     std::unique_lock lock{mutex_};
     if (closed_) {
@@ -351,8 +371,11 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
         if (queue->bytes + part_queue::cost(part) > part_queue::bytes_max) {
           queue->overfull = true;
         } else if (!queue->overfull) {
+          const auto cost = part_queue::cost(part);
+          queue->largest = queue->any ? std::max(queue->largest, cost) : cost;
+          queue->any = true;
           queue->parts.emplace_back(part);
-          queue->bytes += part_queue::cost(part);
+          queue->bytes += cost;
         }
         queue->changed.notify_one();
       });
@@ -364,6 +387,7 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
       const auto part = std::move(queue->parts.front());
       queue->parts.pop_front();
       queue->bytes -= part_queue::cost(part);
+      const auto more = queue->end ? 0 : queue->credit_to_give();
       lock.unlock();
       bool goes_on = false;
       try {
@@ -373,6 +397,7 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
         if (call && !queue->end) give_up(call);
         throw;
       }
+      if (goes_on && more > 0 && call) give_credit(call, more);
       lock.lock();
       if (goes_on) continue;
       given_up = true;
@@ -402,6 +427,14 @@ inline void client::give_up(operation_ptr which) {
   {
     const std::lock_guard lock{mutex_};
     given_up_.push_back(std::move(which));
+  }
+  wake_.raise();
+}
+
+inline void client::give_credit(operation_ptr which, std::uint64_t parts) {
+  {
+    const std::lock_guard lock{mutex_};
+    credits_.emplace_back(std::move(which), parts);
   }
   wake_.raise();
 }
@@ -460,6 +493,7 @@ inline void client::serve(detail::caller_core<operation_ptr>& core) {
   std::string bundle;  // taken from the core and not sent yet
   auto& submitted = taken_;
   std::vector<operation_ptr> given_up;
+  std::vector<std::pair<operation_ptr, std::uint64_t>> credits;
   net::waiter waiter;
   bool was_ready = false;
   for (;;) {
@@ -469,19 +503,22 @@ inline void client::serve(detail::caller_core<operation_ptr>& core) {
       if (closing_) return;
       submitted.swap(submitted_);
       given_up.swap(given_up_);
+      credits.swap(credits_);
     }
     for (auto& each : submitted) {
       const auto now = clock::now();
       auto tag = each;
       const auto budget = std::chrono::ceil<milliseconds>(each->deadline - now);
       const auto id = each->type == wire::frame_type::call
-                          ? core.call(now, tag, each->name, each->payload, budget, each->headers)
+                          ? core.call(now, tag, each->name, each->payload, budget, each->headers, each->terms)
                           : core.emit(now, tag, each->name, each->payload, budget, each->headers);
       each->id = id;
       each->payload = {};
-      if (id == 0) finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent; the broker does not keep up"));
+      if (id == 0) finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"));
     }
     for (auto& each : given_up) core.cancel(each->id, to);
+    for (const auto& [which, parts] : credits) core.give_credit(which->id, parts);
+    credits.clear();
     submitted.clear();
     given_up.clear();
 

@@ -29,15 +29,16 @@ class context_host {
   virtual ~context_host() = default;
   /// For calls that handlers make; made when first asked for.
   virtual client& caller() = 0;
-  /// Sends a part of the reply; waits while too much waits to be sent. False when nobody wants it any more.
-  virtual bool send_part(const void* call, std::string payload, const std::stop_token& stop) = 0;
+  /// Sends a part of the reply; waits while too much waits to be sent, or the caller has not taken what it got. False when nobody
+  /// wants it any more.
+  virtual bool send_part(void* call, std::string payload, const std::stop_token& stop) = 0;
 };
 }  // namespace detail
 
 /// What a handler knows of the call it runs, and what it can do besides returning. For the handler's own thread, while it runs.
 class context {
  public:
-  context(detail::context_host& host, const void* call, std::string_view command, header_map headers,
+  context(detail::context_host& host, void* call, std::string_view command, header_map headers,
           std::chrono::steady_clock::time_point deadline, std::stop_token stop)
       : host_{host}, call_{call}, command_{command}, headers_{std::move(headers)}, deadline_{deadline}, stop_{std::move(stop)} {}
 
@@ -92,8 +93,8 @@ class context {
     return {};
   }
 
-  /// Sends a part of the reply ahead of it, for commands declared with `.streams()`. Waits while the network does not keep up. False
-  /// when nobody wants it any more: the handler may then return whatever it likes. Throws std::length_error for a
+  /// Sends a part of the reply ahead of it, for commands declared with `.streams()`. Waits while the network or the caller does not keep up.
+  /// False when nobody wants it any more: the handler may then return whatever it likes. Throws std::length_error for a
   /// part larger than 4 MiB.
   template <payload_type Part>
   bool part(const Part& payload) {
@@ -110,7 +111,7 @@ class context {
   static constexpr std::size_t emits_max = 1000;
 
   detail::context_host& host_;
-  const void* call_;
+  void* call_;
   std::string_view command_;
   header_map headers_;
   std::chrono::steady_clock::time_point deadline_;

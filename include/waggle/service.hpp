@@ -58,6 +58,13 @@ class command {
   command& idempotent() { return manifest_.retry = retry_class::idempotent, *this; }
   /// Sends parts (`context::part`) before its reply.
   command& streams() { return manifest_.streams = true, *this; }
+  /// An actor: needs a key, and calls of one key run one at a time, in order, on one worker for as long as that lives. Commands of one
+  /// group share their keys: "account.pay" and "account.close" of one account exclude each other when both are keyed("account").
+  command& keyed(std::string group = {}) {
+    manifest_.needs_key = true;
+    manifest_.group = std::move(group);
+    return *this;
+  }
 
  private:
   friend class service;
@@ -98,7 +105,7 @@ class service final : private detail::context_host {
   }
 
   /// Serves as a program: flags and environment, `ready` on standard output once joined, logs on standard error, drain on SIGTERM
-  /// and SIGINT (a second one does not wait). Returns the exit code.
+  /// and SIGINT (a second one does not wait) and when an operator asks for it. Returns the exit code.
   int run(int argc, char** argv);
 
   /// What is told when the service has joined, first or again.
@@ -108,7 +115,7 @@ class service final : private detail::context_host {
     std::size_t commands;
   };
 
-  /// Serves as part of a program, on this thread, until stop is requested and the calls at hand are answered. Throws
+  /// Serves as part of a program, on this thread, until stop is requested (or an operator asks it to leave) and the calls at hand are answered. Throws
   /// net::endpoint_error, and std::runtime_error when the broker refuses the manifest. Returns false when calls were still running after
   /// `drain`; their handlers go on, and the service must outlive them.
   bool serve(const service_options& with, const std::stop_token& stop, const std::function<void(const seat&)>& on_joined = {});
@@ -121,6 +128,7 @@ class service final : private detail::context_host {
     std::string payload;
     std::string headers;
     std::chrono::steady_clock::time_point deadline;
+    std::uint64_t parts = wire::no_credit_limit;  ///< that the caller still takes; under the mutex
     std::stop_source stop;
   };
   using job_ptr = std::shared_ptr<job>;
@@ -144,6 +152,8 @@ class service final : private detail::context_host {
     void on_joined(const detail::welcome& by) const { to.joined(by); }
     void on_call(const detail::lease& lease, const wire::frame& in) const { to.take(lease, in); }
     void on_cancel(const detail::lease& lease) const { to.give_up(lease); }
+    void on_credit(const detail::lease& lease, std::uint64_t parts) const { to.take_credit(lease, parts); }
+    void on_asked_to_leave() const { to.asked_to_leave_ = true; }
     void on_lost(const std::string& why) const { to.lost(why); }
     void on_refused(error why) const { to.refused_ = std::move(why.message); }
     void on_left() const {}
@@ -151,13 +161,14 @@ class service final : private detail::context_host {
   };
 
   client& caller() override;
-  bool send_part(const void* call, std::string payload, const std::stop_token& stop) override;
+  bool send_part(void* call, std::string payload, const std::stop_token& stop) override;
 
   [[nodiscard]] std::string manifest_bytes(unsigned slots) const;
   std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
   bool send(detail::worker_core& core);
   void take(const detail::lease& lease, const wire::frame& in);
   void give_up(const detail::lease& lease);
+  void take_credit(const detail::lease& lease, std::uint64_t parts);
   void joined(const detail::welcome& by);
   void lost(const std::string& why);
   void run_handlers();
@@ -178,6 +189,7 @@ class service final : private detail::context_host {
   std::unique_ptr<net::dealer> socket_;
   std::unique_ptr<net::wake_up> wake_;
   std::optional<std::string> refused_;
+  bool asked_to_leave_ = false;
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, job_ptr> at_hand_;  ///< by lease id, of the present seat
 
@@ -198,7 +210,7 @@ class service final : private detail::context_host {
 };
 
 inline std::string service::manifest_bytes(unsigned slots) const {
-  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}};
+  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true};
   for (const auto& each : commands_) all.commands.push_back(each.manifest_);
   std::string bytes;
   wire::append_manifest(bytes, all);
@@ -223,6 +235,7 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
     options_.sockets = own_sockets_.get();
   }
   refused_.reset();
+  asked_to_leave_ = false;
   closing_ = false;
   detail::worker_core core{clock::now(),
                            {manifest_bytes(with.slots == 0 ? 2 * options_.threads : with.slots), options_.broker, seed}};
@@ -287,7 +300,8 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
   bundle_.clear();
   while (!refused_) {
     wake_->lower();
-    if (stop.stop_requested() && !leaving) {
+    if ((stop.stop_requested() || asked_to_leave_) && !leaving) {
+      if (asked_to_leave_) log("asked to leave (`waggle drain`)");
       leaving = true;
       drained_by = detail::instant_in(options_.drain);
       core.leave(clock::now(), to);
@@ -368,6 +382,7 @@ inline void service::take(const detail::lease& lease, const wire::frame& in) {
   made->payload = in.payload;
   made->headers = in.headers;
   made->deadline = std::chrono::steady_clock::now() + milliseconds{in.budget_ms};
+  made->parts = in.parts;
   at_hand_.insert_or_assign(lease.id, made);
   {
     const std::lock_guard lock{mutex_};
@@ -381,6 +396,16 @@ inline void service::give_up(const detail::lease& lease) {
   const auto found = at_hand_.find(lease.id);
   if (found == at_hand_.end() || found->second->lease != lease) return;
   found->second->stop.request_stop();
+}
+
+inline void service::take_credit(const detail::lease& lease, std::uint64_t parts) {
+  const auto found = at_hand_.find(lease.id);
+  if (found == at_hand_.end() || found->second->lease != lease) return;
+  const std::lock_guard lock{mutex_};
+  auto& now = found->second->parts;
+  if (now == wire::no_credit_limit) return;
+  now += std::min(parts, wire::no_credit_limit - 1 - now);
+  room_changed_.notify_all();
 }
 
 inline void service::lost(const std::string& why) {
@@ -398,13 +423,14 @@ inline void service::put(output what) {
   wake_->raise();
 }
 
-inline bool service::send_part(const void* call, std::string payload, const std::stop_token& stop) {
+inline bool service::send_part(void* call, std::string payload, const std::stop_token& stop) {
   if (payload.size() > wire::payload_bytes_max) throw std::length_error{"a part is larger than 4 MiB"};
-  const auto& of = *static_cast<const job*>(call);
+  auto& of = *static_cast<job*>(call);
   {
     std::unique_lock lock{mutex_};
-    const auto room = [&] { return (has_room_ && part_bytes_ < part_bytes_max) || closing_; };
-    if (!room_changed_.wait(lock, stop, room) || closing_) return false;
+    const auto room = [&] { return (has_room_ && part_bytes_ < part_bytes_max && of.parts > 0) || closing_; };
+    if (!room_changed_.wait_until(lock, stop, of.deadline, room) || closing_) return false;
+    if (of.parts != wire::no_credit_limit) --of.parts;
     part_bytes_ += payload.size() + sizeof(output);  // small ones are not free
   }
   put({of.lease, true, status::ok, std::move(payload), {}});

@@ -40,6 +40,7 @@ class running_broker {
     broker::settings with;
     with.instance = instance;
     with.pulse = pulse;
+    with.grace = pulse * with.missed_pulses_max + 1s;
     shell_ = std::make_unique<broker::shell>(sockets, at, with);
     thread_ = std::thread{[this] { shell_->run(stop_.descriptor()); }};
   }

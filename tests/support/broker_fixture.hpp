@@ -13,11 +13,14 @@
 
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/frames.hpp>
+#include <waggle/wire/headers.hpp>
 #include <waggle/wire/manifest.hpp>
 
 #include "broker/core/broker_core.hpp"
 
 namespace waggle::broker {
+
+using namespace std::chrono_literals;
 
 /// One frame as a peer got it; owns what `wire::frame` only shows.
 struct received {
@@ -27,6 +30,7 @@ struct received {
   std::string payload;
   std::string headers;
   std::uint64_t budget_ms = 0;
+  std::uint64_t parts = 0;
   status code{};
   std::uint64_t seats = 0;
   std::size_t message = 0;  ///< which message it came in, of all that this peer got
@@ -49,6 +53,9 @@ class serves {
   serves& version(std::string value) { return manifest_.version = std::move(value), *this; }
   serves& instance(std::string value) { return manifest_.instance = std::move(value), *this; }
   serves& safe() { return manifest_.commands.back().retry = retry_class::safe, *this; }
+  serves& group(std::string name) { return manifest_.commands.back().group = std::move(name), *this; }
+  serves& needs_key() { return manifest_.commands.back().needs_key = true, *this; }
+  serves& credit() { return manifest_.credit = true, *this; }
   serves& idempotent() { return manifest_.commands.back().retry = retry_class::idempotent, *this; }
 
   [[nodiscard]] std::string bytes() const {
@@ -106,6 +113,20 @@ class broker_fixture {
             std::string_view payload = "\x01", std::string_view headers = {}) {
     std::string bytes;
     wire::append_call(bytes, id, command, payload, static_cast<std::uint64_t>(budget.count()), headers);
+    send(peer, bytes);
+  }
+  void keyed(const std::string& peer, std::uint64_t id, std::string_view command, std::string_view key, milliseconds budget = 60s) {
+    call(peer, id, command, budget, "\x01", wire::headers_to_msgpack({{"key", std::string{key}}}));
+  }
+  /// A call that takes `parts` PARTs before more credit comes.
+  void streamed(const std::string& peer, std::uint64_t id, std::string_view command, std::uint64_t parts, milliseconds budget = 60s) {
+    std::string bytes;
+    wire::append_call(bytes, id, command, "\x01", static_cast<std::uint64_t>(budget.count()), {}, parts);
+    send(peer, bytes);
+  }
+  void credit(const std::string& peer, std::uint64_t id, std::uint64_t parts) {
+    std::string bytes;
+    wire::append_credit(bytes, id, parts);
     send(peer, bytes);
   }
   void cancel(const std::string& peer, std::uint64_t id) {
@@ -308,8 +329,8 @@ class broker_fixture {
   }
 
   static received owned(const wire::frame& in, std::size_t message) {
-    return {in.type, in.id, std::string{in.name}, std::string{in.payload}, std::string{in.headers}, in.budget_ms, in.status,
-            in.seats, message};
+    return {in.type, in.id, std::string{in.name}, std::string{in.payload}, std::string{in.headers}, in.budget_ms, in.parts,
+            in.status, in.seats, message};
   }
 
   settings settings_;

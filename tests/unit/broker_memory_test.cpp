@@ -62,14 +62,40 @@ TEST_CASE("broker: no more services are remembered than held_pools_max", "[broke
   CHECK(services_listed(net, 1) == 2);
 }
 
-TEST_CASE("broker: just after its start an unknown command is unavailable, not unimplemented", "[broker]") {
+TEST_CASE("broker: just after its start a call of an unknown command waits for its worker to join again", "[broker]") {
   broker_fixture net{{.grace = 4s}};
   net.call("client", 1, "a.b", 5s);
-  const auto early = net.error_of("client", 1);
-  CHECK(early.code == status::unavailable);
-  CHECK_FALSE(early.may_have_run);
-  CHECK(early.retry_after.has_value());
+  CHECK(net.replies_to("client") == 0);
+  net.advance(3s);
+  net.join("worker", serves("a.b"));
+  CHECK(net.calls_at("worker") == 1);
+  net.answer("worker");
+  CHECK(net.status_of("client", 1) == status::ok);
+}
+
+TEST_CASE("broker: a call of an unknown command ends as unimplemented once the grace is over", "[broker]") {
+  broker_fixture net{{.grace = 4s}};
+  net.call("client", 1, "a.b", 5s);
+  net.call("client", 2, "a.b", 5s, "\x01", "\x81\xa3key\xa1k");
+  net.advance(3999ms);
+  CHECK(net.replies_to("client") == 0);
+  net.advance(1ms);
+  for (const std::uint64_t id : {1, 2}) {
+    CHECK(net.status_of("client", id) == status::unimplemented);
+    CHECK_FALSE(net.error_of("client", id).may_have_run);
+  }
+  net.call("client", 3, "a.b", 5s);
+  CHECK(net.status_of("client", 3) == status::unimplemented);
+  CHECK(net.core().kept_bytes() == 0);
+  CHECK(net.core().open_keys() == 0);
+}
+
+TEST_CASE("broker: in its grace it waits for no more than 1024 commands that it does not know", "[broker]") {
+  broker_fixture net{{.grace = 4s}};
+  for (std::uint64_t id = 1; id <= 1024; ++id) net.call("client", id, "made.up." + std::to_string(id), 5s);
+  CHECK(net.replies_to("client") == 0);
+  net.call("client", 2000, "one.more", 5s);
+  CHECK(net.status_of("client", 2000) == status::unavailable);
   net.advance(4s);
-  net.call("client", 2, "a.b", 5s);
-  CHECK(net.status_of("client", 2) == status::unimplemented);
+  CHECK(net.replies_to("client") == 1025);
 }

@@ -268,9 +268,9 @@ TEST_CASE("broker: an empty message is a bundle of no frames", "[broker]") {
 
 TEST_CASE("broker: frames of a newer protocol are stepped over, and so are fields behind those we know", "[broker]") {
   broker_fixture net;
-  std::string bytes{"\x93\x0a\x01\xa3new"};             // type 10
+  std::string bytes{"\x93\x0b\x01\xa3new"};             // type 11
   bytes += "\x92\xcd\x03\xe8\x80";                      // type 1000
-  bytes += "\x97\x01\x05\xabwaggle.ping\xc4\x01\x2a\x64\xc0\x92\x01\x02";  // a CALL with one field more
+  bytes += "\x98\x01\x05\xabwaggle.ping\xc4\x01\x2a\x64\xc0\xc0\x92\x01\x02";  // a CALL with one field more
   net.send("client", bytes);
   CHECK(net.core().counts().unknown_frames == 2);
   CHECK(net.reply_to("client", 5).payload == "\x2a");

@@ -289,3 +289,76 @@ TEST_CASE("caller: any bytes from the broker are survived", "[caller]") {
   net.hears(good);
   CHECK(net.results.count("one") == 1);
 }
+
+TEST_CASE("caller: an idempotent call is sent again when the broker has restarted, in the old order and before newer calls", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1");
+  const auto again = [&](std::string tag) {
+    return net.under_test.call(net.now, tag, "a.b", "\x01", 1s, {}, {.idempotent = true});
+  };
+  const auto first = again("first");
+  const auto second = again("second");
+  const auto once = net.call("once", 1s);
+  CHECK(net.sends().size() == 3);
+  net.advance(100ms);
+  net.welcomed("b2");
+  CHECK(net.errors.at("once").code == status::unavailable);
+  CHECK(net.errors.at("once").may_have_run);
+  CHECK(net.errors.size() == 1);
+  CHECK(once != 0);
+  net.call("new", 1s);
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 3);
+  CHECK(frames[0].id == first);
+  CHECK(frames[0].payload == "\x01");
+  CHECK(frames[0].budget_ms == 900);
+  CHECK(frames[1].id == second);
+  net.replied(first);
+  net.replied(second);
+  CHECK(net.results.size() == 2);
+}
+
+TEST_CASE("caller: an idempotent call whose broker does not come back ends within its budget, and may have run", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  std::string tag = "one";
+  net.under_test.call(net.now, tag, "a.b", "\x01", 1s, {}, {.idempotent = true});
+  net.sends();
+  for (int i = 0; i < 10; ++i) net.advance(100ms);
+  CHECK(net.errors.at("one").code == status::unavailable);
+  CHECK(net.errors.at("one").may_have_run);
+}
+
+TEST_CASE("caller: a call that has had a part is not begun again", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1");
+  std::string tag = "one";
+  const auto id = net.under_test.call(net.now, tag, "a.b", "\x01", 1s, {}, {.idempotent = true});
+  net.sends();
+  std::string part;
+  wire::append_part(part, id, "\x05");
+  net.hears(part);
+  net.welcomed("b2");
+  CHECK(net.errors.at("one").code == status::unavailable);
+}
+
+TEST_CASE("caller: credit is sent for calls that are under way, and goes along with those that are not", "[caller]") {
+  caller_fixture net;
+  std::string tag = "one";
+  const auto id = net.under_test.call(net.now, tag, "a.b", "\x01", 1s, {}, {.parts = 2});
+  net.under_test.give_credit(id, 3);
+  net.sends();
+  net.welcomed();
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].parts == 5);
+  net.under_test.give_credit(id, 4);
+  net.under_test.give_credit(id + 1, 4);
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::credit);
+  CHECK(frames[0].parts == 4);
+}

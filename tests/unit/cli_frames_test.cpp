@@ -52,6 +52,7 @@ TEST_CASE("cli: the payload of a JSON frame is packed into a bin, and nothing el
 TEST_CASE("cli: a frame's type may be written as its name", "[cli]") {
   CHECK(sent(R"(["CALL",7,"a",1,1000,null])") == sent(R"([1,7,"a",1,1000,null])"));
   CHECK(sent(R"(["PULSE"])") == "91 09");
+  CHECK(sent(R"(["CREDIT",7,16])") == "93 0a 07 10");
   CHECK(sent(R"(["HELLO",1,null])") == "93 00 01 c0");
 }
 
@@ -66,7 +67,7 @@ TEST_CASE("cli: what is no frame is sent as it stands", "[cli]") {
 }
 
 TEST_CASE("cli: a message is shown frame by frame, with the payloads' values", "[cli]") {
-  const auto message = *from_hex("95 04 07 00 c4 02 91 01 c0 91 09 93 03 07 c4 01 c1 93 0a 01 02 c0 c1 00");
+  const auto message = *from_hex("95 04 07 00 c4 02 91 01 c0 91 09 93 03 07 c4 01 c1 93 0b 01 02 c0 c1 00");
   const auto frames = show_frames(message);
   REQUIRE(frames.size() == 6);
   CHECK(frames[0].label == "REPLY 7 OK");

@@ -145,6 +145,7 @@ std::map<std::string, std::function<std::string()>> encoders(const std::map<std:
          net.after(2s);  // so long the service is held
          return net.answer(1, example.at("call"));
        }},
+      {"credit", bytes([](std::string& to) { append_credit(to, 7, 16); })},
       {"cancel", bytes([](std::string& to) { append_cancel(to, 7); })},
       {"emit", bytes([](std::string& to) { append_emit(to, 9, "order.placed", "\x2a", {}); })},
       {"receipt", [&] { return one_broker{}.answer(0, example.at("emit")); }},
@@ -256,6 +257,7 @@ TEST_CASE("PROTOCOL.md: the limits that it names are those of limits.hpp", "[pro
   says("array of maps, 1 to " + std::to_string(manifest_commands_max));
   says("array of at most " + std::to_string(manifest_routes_max) + " str");
   says("integer, 1 to " + std::to_string(slots_max) + "; default 1");
+  says("str, 1 to " + std::to_string(key_bytes_max) + " bytes");
   says("nest at most " + std::to_string(depth_max) + " deep");
   says("one day (86 400 000)");
 }

@@ -18,7 +18,7 @@ namespace {
 
 bool same(const frame& a, const frame& b) {
   return a.type == b.type && a.id == b.id && a.name == b.name && a.payload == b.payload && a.headers == b.headers &&
-         a.manifest == b.manifest && a.budget_ms == b.budget_ms && a.status == b.status && a.seats == b.seats;
+         a.manifest == b.manifest && a.budget_ms == b.budget_ms && a.parts == b.parts && a.key == b.key && a.status == b.status && a.seats == b.seats;
 }
 
 /// The frame, written again from what was read.
@@ -26,7 +26,7 @@ std::string written(const frame& from) {
   std::string out;
   switch (from.type) {
     case frame_type::hello: append_hello(out, from.id, from.manifest); break;
-    case frame_type::call: append_call(out, from.id, from.name, from.payload, from.budget_ms, from.headers); break;
+    case frame_type::call: append_call(out, from.id, from.name, from.payload, from.budget_ms, from.headers, from.parts); break;
     case frame_type::cancel: append_cancel(out, from.id); break;
     case frame_type::part: append_part(out, from.id, from.payload); break;
     case frame_type::reply: append_reply(out, from.id, from.status, from.payload, from.headers); break;
@@ -35,6 +35,7 @@ std::string written(const frame& from) {
     case frame_type::join: append_join(out, from.id, from.manifest); break;
     case frame_type::leave: append_leave(out, from.id); break;
     case frame_type::pulse: append_pulse(out, from.seats); break;
+    case frame_type::credit: append_credit(out, from.id, from.parts); break;
   }
   return out;
 }
@@ -46,6 +47,7 @@ std::vector<std::string> one_of_each() {
   for (const auto map : {"\x81\xa3key\xa1k"sv, ""sv}) {
     for (const auto payload : {"\x93\x01\x02\x03"sv, ""sv}) {
       add([&](auto& to) { append_call(to, 7, "hello.say", payload, 1500, map); });
+      add([&](auto& to) { append_call(to, 8, "hello.say", payload, 1500, map, 300); });
       add([&](auto& to) { append_reply(to, 1ull << 52, status::not_found, payload, map); });
       add([&](auto& to) { append_emit(to, 0, "order.placed", payload, map); });
       add([&](auto& to) { append_event(to, ~0ull, "order.placed", payload, map); });
@@ -54,6 +56,7 @@ std::vector<std::string> one_of_each() {
     add([&](auto& to) { append_hello(to, 1, map); });
     add([&](auto& to) { append_join(to, 70'000, map); });
   }
+  add([](auto& to) { append_credit(to, 7, 16); });
   add([](auto& to) { append_cancel(to, 1); });
   add([](auto& to) { append_leave(to, 2); });
   add([](auto& to) { append_pulse(to); });
@@ -128,7 +131,7 @@ TEST_CASE("frames: fields behind those we know are stepped over, whatever they a
   for (const auto& shorter : one_of_each()) {
     frame before, after;
     REQUIRE(read_one(shorter, before) == decoded::frame);
-    if (shorter == "\x91\x09") continue;  // its next field is known
+    if (shorter == "\x91\x09" || shorter.starts_with("\x96\x01")) continue;  // its next field is known
     auto bytes = shorter;
     bytes[0] = static_cast<char>(bytes[0] + 3);
     bytes += "\x82\xa1k\x90\x01\xd4\x05x\xc4\x01z\xc0";
@@ -142,7 +145,7 @@ TEST_CASE("frames: fields behind those we know are stepped over, whatever they a
 
 TEST_CASE("frames: fewer fields than the type has are refused", "[wire]") {
   for (auto bytes : one_of_each()) {
-    if (bytes[1] == '\x09') continue;
+    if (bytes[1] == '\x09' || bytes[0] == '\x97') continue;  // with a field that may be absent
     const auto fewer = static_cast<char>(bytes[0] - 1);
     bytes[0] = fewer;
     CHECK(why_not(bytes) == "the frame has too few fields");
@@ -151,14 +154,41 @@ TEST_CASE("frames: fewer fields than the type has are refused", "[wire]") {
 
 TEST_CASE("frames: types that this version does not know are stepped over when they are well-formed", "[wire]") {
   frame out;
-  for (const auto& bytes : {"\x91\x0a"s, "\x92\x0a\xa3new"s, "\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff"s, "\x93\x7f\x81\x01\x02\xc3"s}) {
+  for (const auto& bytes : {"\x91\x0b"s, "\x92\x0b\xa3new"s, "\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff"s, "\x93\x7f\x81\x01\x02\xc3"s}) {
     const auto bundle = bytes + "\x91\x09";
     bundle_reader in{bundle};
     CHECK(in.next(out) == decoded::unknown);
     CHECK(in.next(out) == decoded::frame);
     CHECK(out.type == frame_type::pulse);
   }
-  CHECK(read_one("\x93\x0a\x01", out) == decoded::broken);
+  CHECK(read_one("\x93\x0b\x01", out) == decoded::broken);
+}
+
+TEST_CASE("frames: a call's key is found among its headers, if it is a string", "[wire]") {
+  frame out;
+  const auto with = [&](std::string_view headers) {
+    std::string bytes;
+    append_call(bytes, 1, "a", {}, 100, headers);
+    frame read;
+    REQUIRE(read_one(bytes, read) == decoded::frame);
+    return std::string{read.key};
+  };
+  CHECK(with("").empty());
+  CHECK(with("\x81\xa3key\xa1k") == "k");
+  CHECK(with("\x82\xa1x\x01\xa3key\xa2k2") == "k2");
+  CHECK(with("\x81\xa3key\x07").empty());
+  CHECK(with("\x81\xa3key\xa0").empty());
+}
+
+TEST_CASE("frames: credit that is absent or nil is no limit", "[wire]") {
+  frame out;
+  REQUIRE(read_one("\x96\x01\x01\xa1\x61\xc0\x64\xc0", out) == decoded::frame);
+  CHECK(out.parts == no_credit_limit);
+  REQUIRE(read_one("\x97\x01\x01\xa1\x61\xc0\x64\xc0\xc0", out) == decoded::frame);
+  CHECK(out.parts == no_credit_limit);
+  REQUIRE(read_one("\x97\x01\x01\xa1\x61\xc0\x64\xc0\x05", out) == decoded::frame);
+  CHECK(out.parts == 5);
+  CHECK(read_one("\x97\x01\x01\xa1\x61\xc0\x64\xc0\xa1z", out) == decoded::broken);
 }
 
 TEST_CASE("frames: the long forms of arrays and numbers are read like the short ones", "[wire]") {

@@ -17,6 +17,8 @@ struct worker_fixture {
   detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000}};
   std::vector<detail::lease> calls;
   std::vector<detail::lease> cancels;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> credits;
+  int asked_to_leave = 0;
   int joined = 0, lost = 0, left = 0, complaints = 0;
   std::optional<error> refused;
   std::string sent;
@@ -24,6 +26,8 @@ struct worker_fixture {
   void on_joined(const detail::welcome&) { ++joined; }
   void on_call(const detail::lease& lease, const wire::frame&) { calls.push_back(lease); }
   void on_cancel(const detail::lease& lease) { cancels.push_back(lease); }
+  void on_credit(const detail::lease& lease, std::uint64_t parts) { credits.emplace_back(lease.id, parts); }
+  void on_asked_to_leave() { ++asked_to_leave; }
   void on_lost(const std::string&) { ++lost; }
   void on_refused(error why) { refused = std::move(why); }
   void on_left() { ++left; }
@@ -253,4 +257,19 @@ TEST_CASE("worker: any bytes from the broker are survived", "[worker]") {
   CHECK(net.calls.empty());
   net.hears(good);
   CHECK(net.calls.size() == 1);
+}
+
+TEST_CASE("worker: credit and the wish that it leaves are passed on", "[worker]") {
+  worker_fixture net;
+  net.sends();
+  net.answers(1, status::ok);
+  std::string bundle;
+  wire::append_call(bundle, 9, "a", "\x01", 1000, {}, 2);
+  wire::append_credit(bundle, 9, 5);
+  wire::append_leave(bundle, 0);
+  net.hears(bundle);
+  CHECK(net.calls.size() == 1);
+  CHECK(net.credits == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{9, 5}});
+  CHECK(net.asked_to_leave == 1);
+  CHECK(net.under_test.joined());
 }

@@ -17,7 +17,7 @@ struct type_info {
 };
 
 /// By the number of the type (PROTOCOL.md, "Frames").
-constexpr std::array<type_info, 10> types{{{"HELLO", 0},
+constexpr std::array<type_info, 11> types{{{"HELLO", 0},
                                            {"CALL", 3},
                                            {"CANCEL", 0},
                                            {"PART", 2},
@@ -26,7 +26,8 @@ constexpr std::array<type_info, 10> types{{{"HELLO", 0},
                                            {"EVENT", 3},
                                            {"JOIN", 0},
                                            {"LEAVE", 0},
-                                           {"PULSE", 0}}};
+                                           {"PULSE", 0},
+                                           {"CREDIT", 0}}};
 
 /// The type that a frame's first element says, by number or name.
 std::optional<std::uint64_t> type_of(std::string_view element) {

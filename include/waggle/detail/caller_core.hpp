@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <waggle/detail/deadlines.hpp>
 #include <waggle/detail/slab.hpp>
@@ -76,21 +77,35 @@ class caller_core {
     std::string name;                           ///< who we are, for people who look at the broker
     std::string broker;                         ///< the endpoint, for messages
     std::size_t calls_max = 100'000;            ///< open calls; past it `call` refuses
-    std::size_t unsent_bytes_max = 64u << 20;   ///< payloads that wait to be sent; past it `call` refuses
+    std::size_t unsent_bytes_max = 64u << 20;   ///< payloads that wait to be sent, or may have to be sent again; past it `call` refuses
   };
 
   caller_core(time_point now, options from) : options_{std::move(from)}, hello_at_{now} {}
 
+  struct call_terms {
+    bool idempotent = false;  ///< it may run twice: it is sent again when the broker is lost
+    std::uint64_t parts = wire::no_credit_limit;  ///< PARTs that may come before `give_credit`
+  };
+
   /// Opens a call. Returns its id, or 0 when a limit is met (and the tag is left alone).
   std::uint64_t call(time_point now, Tag& tag, std::string_view command, std::string_view payload, milliseconds budget,
-                     std::string_view headers) {
-    return open(now, tag, wire::frame_type::call, command, payload, budget, headers);
+                     std::string_view headers, const call_terms& terms = {}) {
+    return open(now, tag, wire::frame_type::call, command, payload, budget, headers, terms);
   }
 
   /// The same for an event with a receipt.
   std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, std::string_view payload, milliseconds budget,
                      std::string_view headers) {
-    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers);
+    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, {});
+  }
+
+  /// So many PARTs more of this call may come; of one that has ended is no harm.
+  void give_credit(std::uint64_t id, std::uint64_t parts) {
+    const auto index = find(id);
+    if (index == none || calls_[index].parts == wire::no_credit_limit) return;
+    auto& call = calls_[index];
+    call.parts += std::min(parts, wire::no_credit_limit - 1 - call.parts);  // a call that is sent again takes it along
+    if (call.at == stage::sent) credits_.emplace_back(id, parts);
   }
 
   /// Gives a call up (the id of one that has ended is no harm): it ends as CANCELLED, at once if it has not been sent, otherwise when the broker says so.
@@ -98,7 +113,7 @@ class caller_core {
   void cancel(std::uint64_t id, Sink&& sink) {
     const auto index = find(id);
     if (index == none) return;
-    if (calls_[index].at == stage::unsent) return end(index, cancelled(), sink);
+    if (calls_[index].at == stage::unsent) return end(index, cancelled(calls_[index].sent_before), sink);
     cancels_.push_back(id);
   }
 
@@ -115,6 +130,7 @@ class caller_core {
         sink.on_complaint(wire::read_error(in.status, in.payload));
       } else if (const auto index = find(in.id); index != none && calls_[index].at == stage::sent) {
         if (in.type == wire::frame_type::part) {
+          calls_[index].parted = true;
           sink.on_part(calls_[index].tag, in.payload);
         } else if (in.type == wire::frame_type::reply && in.status == status::ok) {
           auto tag = close(index);
@@ -154,6 +170,9 @@ class caller_core {
     }
     const auto has_room = [&] { return out.size() - before < wire::bundle_bytes_soft_max && frames < wire::bundle_frames_max; };
     for (; !cancels_.empty() && has_room(); cancels_.pop_front(), ++frames) wire::append_cancel(out, cancels_.front());
+    for (; !credits_.empty() && has_room(); credits_.pop_front(), ++frames) {
+      wire::append_credit(out, credits_.front().first, credits_.front().second);
+    }
     while (ready_ && !unsent_.empty() && has_room()) {
       const auto index = find(unsent_.front());
       unsent_.pop_front();
@@ -189,9 +208,8 @@ class caller_core {
   void close_all(Sink&& sink) {
     while (!deadlines_.empty()) {
       const auto index = deadlines_.front();
-      auto why = cancelled();
+      auto why = cancelled(calls_[index].at == stage::sent || calls_[index].sent_before);
       why.message = "the client is closing";
-      why.may_have_run = calls_[index].at == stage::sent;
       end(index, std::move(why), sink);
     }
   }
@@ -213,15 +231,20 @@ class caller_core {
     Tag tag{};
     time_point deadline{};
     std::uint32_t deadline_at = none;
+    std::uint64_t order = 0;   ///< in which calls were opened
+    std::uint64_t parts = wire::no_credit_limit;
+    bool idempotent = false;
+    bool sent_before = false;  ///< to a broker that was lost
+    bool parted = false;       ///< a PART has come, so it cannot begin again
     std::string name;
     std::string payload;
     std::string headers;
   };
 
-  static error cancelled() { return {status::cancelled, "the caller gave up", false}; }
+  static error cancelled(bool may_have_run) { return {status::cancelled, "the caller gave up", may_have_run}; }
 
   std::uint64_t open(time_point now, Tag& tag, wire::frame_type type, std::string_view name, std::string_view payload,
-                     milliseconds budget, std::string_view headers) {
+                     milliseconds budget, std::string_view headers, const call_terms& terms) {
     const auto bytes = payload.size() + headers.size() + name.size();
     if (calls_.used() >= std::min(options_.calls_max, size_max) || unsent_bytes_ + bytes > options_.unsent_bytes_max) return 0;
     if (calls_.used() == 0) hello_at_ = std::min(hello_at_, now + welcome_.pulse);
@@ -232,6 +255,10 @@ class caller_core {
     made.type = type;
     made.tag = std::move(tag);
     made.deadline = now + budget;
+    made.order = ++opened_;
+    made.parts = terms.parts;
+    made.idempotent = terms.idempotent;
+    made.sent_before = made.parted = false;
     made.name = name;
     made.payload = payload;
     made.headers = headers;
@@ -269,11 +296,11 @@ class caller_core {
     const auto left = std::chrono::duration_cast<milliseconds>(call.deadline - now).count();
     if (call.type == wire::frame_type::call) {
       wire::append_call(out, id_of(index), call.name, call.payload, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)),
-                        call.headers);
+                        call.headers, call.parts);
     } else {
       wire::append_emit(out, id_of(index), call.name, call.payload, call.headers);
     }
-    release_bytes(call);
+    if (!call.idempotent) release_bytes(call);
     call.at = stage::sent;
     deadlines_.erase(calls_, index);
     deadlines_.insert(calls_, index, call.deadline + grace);
@@ -289,7 +316,7 @@ class caller_core {
   Tag close(std::uint32_t index) {
     auto& closed = calls_[index];
     deadlines_.erase(calls_, index);
-    if (closed.at == stage::unsent) release_bytes(closed);
+    if (closed.at == stage::unsent || closed.idempotent) release_bytes(closed);
     closed.at = stage::free;
     auto tag = std::move(closed.tag);
     closed.tag = Tag{};
@@ -309,8 +336,9 @@ class caller_core {
       cancels_.push_back(id_of(index));
       return end(index, {status::deadline_exceeded, "no answer came within the budget", true}, sink);
     }
-    if (!ready_) return end(index, {status::unavailable, "no broker answers at " + options_.broker, false}, sink);
-    end(index, {status::deadline_exceeded, "the budget passed before the call could be sent", false}, sink);
+    const bool may_have_run = calls_[index].sent_before;
+    if (!ready_) return end(index, {status::unavailable, "no broker answers at " + options_.broker, may_have_run}, sink);
+    end(index, {status::deadline_exceeded, "the budget passed before the call could be sent", may_have_run}, sink);
   }
 
   template <class Sink>
@@ -326,15 +354,34 @@ class caller_core {
     hello_at_ = now + (calls_.used() == 0 ? idle_hello : welcome_.pulse);
   }
 
-  /// What was sent may or may not have run; what was not, waits for the next broker.
+  /// What was sent may or may not have run: what may run twice is sent again, the rest ends. What was not sent waits for the next
+  /// broker.
   template <class Sink>
   void lose(time_point now, const std::string& why, Sink&& sink) {
     ready_ = false;
     hello_at_ = now;
     hello_unanswered_since_ = time_point::max();
     cancels_.clear();
+    credits_.clear();
+    std::vector<std::uint32_t> again;
     for (std::uint32_t index = 0; calls_.has(index); ++index) {
-      if (calls_[index].at == stage::sent) end(index, {status::unavailable, why, true}, sink);
+      if (calls_[index].at != stage::sent) continue;
+      if (calls_[index].idempotent && !calls_[index].parted && calls_[index].deadline > now) {
+        again.push_back(index);
+      } else {
+        end(index, {status::unavailable, why, true}, sink);
+      }
+    }
+    // As they were opened, and before those that were not sent yet.
+    std::sort(again.begin(), again.end(), [this](auto a, auto b) { return calls_[a].order > calls_[b].order; });
+    for (const auto index : again) {
+      auto& call = calls_[index];
+      if (call.at != stage::sent) continue;  // a sink has cancelled it meanwhile
+      call.at = stage::unsent;
+      call.sent_before = true;
+      deadlines_.erase(calls_, index);
+      deadlines_.insert(calls_, index, call.deadline);
+      unsent_.push_front(id_of(index));
     }
   }
 
@@ -355,6 +402,8 @@ class caller_core {
   std::deque<std::uint64_t> unsent_;
   std::size_t unsent_bytes_ = 0;
   std::deque<std::uint64_t> cancels_;
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> credits_;  ///< call and parts
+  std::uint64_t opened_ = 0;
   welcome welcome_;
   bool ready_ = false;
   bool wants_connection_ = false;

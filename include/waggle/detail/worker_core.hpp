@@ -28,6 +28,8 @@ struct lease {
 ///   on_joined(const welcome&)                       first or again
 ///   on_call(lease, const wire::frame&)              to be answered by exactly one `reply`, whatever happens
 ///   on_cancel(lease)                                nobody waits for it any more; the `reply` is still due
+///   on_credit(lease, std::uint64_t parts)           so many PARTs more may be sent (the CALL said how many at first)
+///   on_asked_to_leave()                             an operator wants it gone: it gets no more calls, and should `leave`
 ///   on_lost(const std::string& why)                 all leases are void
 ///   on_refused(error)                               the broker will not have this manifest: the end
 ///   on_left()                                       after `leave`: nothing is at hand any more
@@ -187,6 +189,8 @@ class worker_core {
         ++at_hand_;
         return sink.on_call(lease{in.id, seat_}, in);
       case wire::frame_type::cancel: return sink.on_cancel(lease{in.id, seat_});
+      case wire::frame_type::credit: return sink.on_credit(lease{in.id, seat_}, in.parts);
+      case wire::frame_type::leave: return sink.on_asked_to_leave();
       case wire::frame_type::pulse:
         if (in.seats == 0 && at_ == stage::joined) {
           lose(now, "the broker at " + options_.broker + " has restarted, or had taken this worker for dead", sink);

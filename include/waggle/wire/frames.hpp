@@ -23,7 +23,11 @@ enum class frame_type : std::uint8_t {
   join = 7,
   leave = 8,
   pulse = 9,
+  credit = 10,
 };
+
+/// As many PARTs as the worker likes.
+inline constexpr std::uint64_t no_credit_limit = ~std::uint64_t{0};
 
 /// One decoded command frame. Views point into the bundle. Which members mean something depends on the type; the others are
 /// empty.
@@ -33,8 +37,10 @@ struct frame {
   std::string_view name;        ///< call: command; emit, event: topic
   std::string_view payload;     ///< call, part, reply, emit, event: one msgpack value; empty when it was nil
   std::string_view headers;     ///< call, reply, emit, event: one msgpack map; empty when it was nil
+  std::string_view key;         ///< the header `key`; empty if it is none, or no string
   std::string_view manifest;    ///< join: the manifest; hello: about. One msgpack map, or empty
   std::uint64_t budget_ms = 0;  ///< call: time left, at most `budget_ms_max`
+  std::uint64_t parts = no_credit_limit;  ///< call: PARTs that may be sent before CREDIT comes; credit: so many more
   waggle::status status{};      ///< reply
   std::uint64_t seats = 0;      ///< pulse from a broker: commands for which it counts on this peer; 0: not joined
 };
@@ -60,7 +66,7 @@ class bundle_reader {
     if (!reader_.unsigned_integer(type)) return decoded::broken;
     out = frame{};
     std::uint32_t read = 1;
-    if (type > static_cast<std::uint64_t>(frame_type::pulse)) return rest(count, read) ? decoded::unknown : decoded::broken;
+    if (type > static_cast<std::uint64_t>(frame_type::credit)) return rest(count, read) ? decoded::unknown : decoded::broken;
     out.type = static_cast<frame_type>(type);
     if (count < fields(out.type)) return broken("the frame has too few fields");
     return body(out, count, read) && rest(count, read) ? decoded::frame : decoded::broken;
@@ -72,7 +78,7 @@ class bundle_reader {
  private:
   /// The fewest fields each type has; a newer peer may send more, which are stepped over.
   static constexpr std::uint32_t fields(frame_type type) {
-    constexpr std::uint32_t table[] = {3, 6, 2, 3, 5, 5, 5, 3, 2, 1};
+    constexpr std::uint32_t table[] = {3, 6, 2, 3, 5, 5, 5, 3, 2, 1, 3};
     return table[static_cast<std::size_t>(type)];
   }
 
@@ -86,17 +92,18 @@ class bundle_reader {
         if (!field(read, name(out.name)) || !field(read, payload(out.payload))) return false;
         if (!field(read, reader_.unsigned_integer(out.budget_ms))) return false;
         if (out.budget_ms > budget_ms_max) out.budget_ms = budget_ms_max;
-        return field(read, headers(out.headers));
+        return field(read, headers(out.headers, out.key)) && (count < 7 || field(read, credit(out.parts)));
       case frame_type::part: return field(read, payload(out.payload));
       case frame_type::reply:
         if (!field(read, reader_.unsigned_integer(number))) return false;
         out.status = status_from(number);
-        return field(read, payload(out.payload)) && field(read, headers(out.headers));
+        return field(read, payload(out.payload)) && field(read, headers(out.headers, out.key));
       case frame_type::emit:
       case frame_type::event:
-        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers));
+        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers, out.key));
       case frame_type::cancel:
       case frame_type::leave: return true;
+      case frame_type::credit: return field(read, reader_.unsigned_integer(out.parts));
       case frame_type::pulse: return count < 2 || field(read, reader_.unsigned_integer(out.seats));
     }
     return false;
@@ -122,7 +129,7 @@ class bundle_reader {
     return out.size() <= bytes_max || reader_.fail(too_large);
   }
 
-  bool headers(std::string_view& out) {
+  bool headers(std::string_view& out, std::string_view& call_key) {
     if (!map(out, headers_bytes_max, "the headers are too large")) return false;
     if (out.empty()) return true;
     reader inside{out};
@@ -132,10 +139,16 @@ class bundle_reader {
     if (count > headers_count_max) return reader_.fail("there are too many headers");
     for (std::uint32_t i = 0; i < count; ++i) {
       if (!inside.string(key) || !is_name(key)) return reader_.fail("a header's name is a string that is a name");
-      inside.raw(value);
+      if (key == "key" && inside.peek() == kind::string) {
+        inside.string(call_key);
+      } else {
+        inside.raw(value);
+      }
     }
     return true;
   }
+
+  bool credit(std::uint64_t& out) { return reader_.peek() == kind::nil ? reader_.nil() : reader_.unsigned_integer(out); }
 
   bool rest(std::uint32_t count, std::uint32_t& read) {
     for (; read < count; ++read) {
@@ -172,18 +185,26 @@ inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view
 }
 
 inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, std::string_view payload,
-                        std::uint64_t budget_ms, std::string_view headers) {
+                        std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts = no_credit_limit) {
   writer out{bundle};
-  detail::open(out, 6, frame_type::call, id);
+  detail::open(out, parts == no_credit_limit ? 6 : 7, frame_type::call, id);
   out.string(command);
   detail::payload_or_nil(out, payload);
   out.unsigned_integer(budget_ms);
   detail::map_or_nil(out, headers);
+  if (parts != no_credit_limit) out.unsigned_integer(parts);
 }
 
 inline void append_cancel(std::string& bundle, std::uint64_t id) {
   writer out{bundle};
   detail::open(out, 2, frame_type::cancel, id);
+}
+
+/// The caller takes so many PARTs more.
+inline void append_credit(std::string& bundle, std::uint64_t id, std::uint64_t parts) {
+  writer out{bundle};
+  detail::open(out, 3, frame_type::credit, id);
+  out.unsigned_integer(parts);
 }
 
 inline void append_part(std::string& bundle, std::uint64_t id, std::string_view payload) {

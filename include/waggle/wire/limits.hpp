@@ -21,6 +21,7 @@ inline constexpr std::uint32_t bundle_frames_max = 4096;
 inline constexpr std::size_t name_bytes_max = 128;
 inline constexpr std::size_t headers_bytes_max = 8u << 10;
 inline constexpr std::uint32_t headers_count_max = 64;
+inline constexpr std::size_t key_bytes_max = 512;  // the header `key`
 
 inline constexpr std::size_t manifest_bytes_max = 1u << 20;
 inline constexpr std::uint32_t manifest_commands_max = 4096;

@@ -33,6 +33,8 @@ struct command_manifest {
   std::vector<std::string> http;  ///< routes, as in "GET /things/{id}"
   std::string request;            ///< JSON Schema as one msgpack map; empty: anything
   std::string reply;              ///< likewise
+  bool needs_key = false;         ///< a call without the header `key` is refused
+  std::string group{};            ///< calls of one key run one at a time in all commands of a group; empty: in this command
 };
 
 /// What a worker says of itself when it joins.
@@ -43,13 +45,14 @@ struct manifest {
   std::uint32_t slots = 1;   ///< calls it takes at the same time
   std::uint32_t bundle = 1;  ///< frames it takes in one message
   std::vector<command_manifest> commands;
+  bool credit = false;       ///< it sends no more PARTs than it has credit for
 };
 
 namespace wire {
 
 inline void append_manifest(std::string& bytes, const manifest& from) {
   writer out{bytes};
-  out.map(from.instance.empty() ? 5 : 6);
+  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0));
   out.string("service");
   out.string(from.service);
   out.string("version");
@@ -62,10 +65,15 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   out.unsigned_integer(from.slots);
   out.string("bundle");
   out.unsigned_integer(from.bundle);
+  if (from.credit) {
+    out.string("credit");
+    out.boolean(true);
+  }
   out.string("commands");
   out.array(from.commands.size());
   for (const auto& each : from.commands) {
-    out.map(2 + (each.doc.empty() ? 0 : 1) + (each.streams ? 1 : 0) + (each.http.empty() ? 0 : 1) +
+    out.map(2 + (each.doc.empty() ? 0 : 1) + (each.streams ? 1 : 0) + (each.needs_key ? 1 : 0) +
+            (each.group.empty() ? 0 : 1) + (each.http.empty() ? 0 : 1) +
             (each.request.empty() ? 0 : 1) + (each.reply.empty() ? 0 : 1));
     out.string("name");
     out.string(each.name);
@@ -78,6 +86,14 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
     if (each.streams) {
       out.string("streams");
       out.boolean(true);
+    }
+    if (each.needs_key) {
+      out.string("needs_key");
+      out.boolean(true);
+    }
+    if (!each.group.empty()) {
+      out.string("group");
+      out.string(each.group);
     }
     if (!each.http.empty()) {
       out.string("http");
@@ -111,6 +127,7 @@ class manifest_reader {
       if (key == "instance") return text(key, out.instance, name_bytes_max);
       if (key == "slots") return number(key, slots, 1, slots_max);
       if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
+      if (key == "credit") return flag(key, out.credit);
       if (key == "commands") return commands(out.commands);
       return in_.skip();
     });
@@ -170,7 +187,9 @@ class manifest_reader {
         if (key == "name") return text(path, each.name, name_bytes_max);
         if (key == "doc") return text(path, each.doc, 4096);
         if (key == "retry") return text(path, retry, 16);
-        if (key == "streams") return in_.peek() == kind::boolean ? in_.boolean(each.streams) : wrong(path, "expected a boolean");
+        if (key == "streams") return flag(path, each.streams);
+        if (key == "needs_key") return flag(path, each.needs_key);
+        if (key == "group") return text(path, each.group, name_bytes_max);
         if (key == "http") return routes(path, each.http);
         if (key == "request") return schema(path, each.request);
         if (key == "reply") return schema(path, each.reply);
@@ -190,8 +209,11 @@ class manifest_reader {
   }
 
   void check(const command_manifest& each, std::size_t i) {
-    const auto at = "commands[" + std::to_string(i) + "].name";
-    if (!is_name(each.name)) {
+    const auto command = "commands[" + std::to_string(i) + "]";
+    const auto at = command + ".name";
+    if (!each.group.empty() && !is_name(each.group)) {
+      wrong(command + ".group", "a group is a name of 1 to 128 bytes without spaces");
+    } else if (!is_name(each.name)) {
       wrong(at, "a command needs a name of 1 to 128 bytes without spaces");
     } else if (each.name.starts_with("waggle.")) {
       wrong(at, "names that begin with \"waggle.\" are the broker's own");
@@ -227,6 +249,10 @@ class manifest_reader {
     if (!is_utf8(view)) return wrong(path, "the string is not UTF-8");
     out = view;
     return true;
+  }
+
+  bool flag(std::string_view path, bool& out) {
+    return in_.peek() == kind::boolean ? in_.boolean(out) : wrong(path, "expected a boolean");
   }
 
   bool number(std::string_view path, std::uint64_t& out, std::uint64_t low, std::uint64_t high) {
