@@ -20,7 +20,7 @@ namespace {
 void append(std::string& bundle, const frame& from) {
   switch (from.type) {
     case frame_type::hello: return append_hello(bundle, from.id, from.manifest);
-    case frame_type::call: return append_call(bundle, from.id, from.name, from.payload, from.budget_ms, from.headers);
+    case frame_type::call: return append_call(bundle, from.id, from.name, from.payload, from.budget_ms, from.headers, from.parts);
     case frame_type::cancel: return append_cancel(bundle, from.id);
     case frame_type::part: return append_part(bundle, from.id, from.payload);
     case frame_type::reply: return append_reply(bundle, from.id, from.status, from.payload, from.headers);
@@ -29,12 +29,13 @@ void append(std::string& bundle, const frame& from) {
     case frame_type::join: return append_join(bundle, from.id, from.manifest);
     case frame_type::leave: return append_leave(bundle, from.id);
     case frame_type::pulse: return append_pulse(bundle, from.seats);
+    case frame_type::credit: return append_credit(bundle, from.id, from.parts);
   }
 }
 
 bool same(const frame& a, const frame& b) {
   return a.type == b.type && a.id == b.id && a.name == b.name && a.payload == b.payload && a.headers == b.headers &&
-         a.manifest == b.manifest && a.budget_ms == b.budget_ms && a.status == b.status && a.seats == b.seats;
+         a.key == b.key && a.manifest == b.manifest && a.budget_ms == b.budget_ms && a.parts == b.parts && a.status == b.status && a.seats == b.seats;
 }
 
 void require_inside(std::string_view part, std::string_view whole) {
@@ -45,6 +46,7 @@ void require_inside(std::string_view part, std::string_view whole) {
 
 void require_sound(const frame& in, std::string_view bundle) {
   for (const auto part : {in.name, in.payload, in.headers, in.manifest}) require_inside(part, bundle);
+  require_inside(in.key, in.headers);
   require(in.name.empty() || is_name(in.name), "a name is a name");
   require(in.payload.size() <= payload_bytes_max, "a payload is within its limit");
   require(in.headers.size() <= headers_bytes_max, "headers are within their limit");

@@ -1,9 +1,10 @@
 // The broker core fed by several peers in virtual time. The input is a script, of one letter and a few digits for each operation, so
 // that it can be read and written by hand (any other bytes mean something, too); books are kept of what each peer is owed.
 //
-//   J peer service version slots retry   JOIN                C peer command budget size key   CALL
+//   J peer service version slots retry   JOIN                C peer command budget size key credit   CALL
 //   H peer bundle                        HELLO               X peer nth                       CANCEL of an open call
 //   R peer nth how                       REPLY to a lease    Q peer nth                       PART of a lease
+//   O peer which about                   one of the broker's own commands                     A peer nth parts   CREDIT
 //   L peer  P peer  E peer topic         LEAVE, PULSE, EMIT  B peer length bytes              any bytes as a bundle
 //   M peer                               several parts       U peer unsent                    its connection is lost
 //   K peer                               it reads no more    W time  S time  T                time passes, or the broker stands still; tick
@@ -68,7 +69,7 @@ class script {
   }
   /// The next operation's letter; spaces and line feeds stand between operations.
   char operation() {
-    constexpr std::string_view letters = "JHCXRQLPEBMUKWST[]()VN";
+    constexpr std::string_view letters = "JHCXRQLPEBMUKWST[]()VNOA";
     while (!done() && (left_.front() == ' ' || left_.front() == '\n')) left_.remove_prefix(1);
     const auto out = byte();
     return letters.find(static_cast<char>(out)) != letters.npos ? static_cast<char>(out) : letters[out % letters.size()];
@@ -86,6 +87,7 @@ settings settings_for(std::uint32_t which) {
     out.commands_max = 4;
     out.calls_max = 24;
     out.caller_calls_max = 8;
+    out.caller_kept_bytes_max = 12u << 10;
     out.held_pools_max = 1;
     out.queue_calls_max = 4;
     out.queue_bytes_max = 8u << 10;
@@ -99,7 +101,11 @@ settings settings_for(std::uint32_t which) {
 
 /// A call of the script, known again at the worker by its payload.
 struct own_call {
-  std::uint32_t caller = 0;
+  std::string_view group;               ///< of its command; empty if that is not always the same
+  std::string_view key;
+  std::uint64_t read = 0;               ///< when the broker has read it, by count; 0: not yet
+  bool is_void = false;                 ///< its caller is gone or reads no more
+  std::uint64_t lease = 0;              ///< the last
   std::uint32_t handed = 0;             ///< to how many workers
   bool by_once = false;                 ///< to one of them that says that it must not run again
   std::uint64_t ended = 0;              ///< the round in which its caller got the reply
@@ -110,13 +116,17 @@ struct own_call {
 struct request {
   std::size_t replies = 0;              ///< how many may come: ids may be used twice in raw bytes
   bool is_call = false;
+  bool is_built_in = false;
+  std::uint64_t parts = 0;              ///< PARTs that may come
   bool must = false;                    ///< it has to come by then
   instant deadline{};
   std::string payload;
+  std::map<std::string, retry_class, std::less<>> serves;  ///< a JOIN's, from when it is answered
 };
 
 struct peer_book {
   bool known = false;
+  bool is_going = false;                ///< it is forgotten at the end of this round
   bool murky = false;                   ///< it was forgotten and came back within one outbox: what it gets may be of its life before
   bool clogged = false;
   std::vector<std::string> unread;      ///< what it was sent since
@@ -163,11 +173,17 @@ class world {
     const auto peer = in.below(peers);
     std::string bytes;
     switch (what) {
-      case 'J': wire::append_join(bytes, ++last_id_, manifest_from(in)); break;
+      case 'J': wire::append_join(bytes, ++last_id_, manifest_from(in, peer)); break;
       case 'H': wire::append_hello(bytes, ++last_id_, about_from(in)); break;
       case 'C': append_call_from(in, peer, bytes); break;
       case 'X': wire::append_cancel(bytes, id_from(in, peer)); break;
       case 'R': append_reply_from(in, peer, bytes); break;
+      case 'O': append_operation_from(in, bytes); break;
+      case 'A': {
+        const auto id = id_from(in, peer);
+        wire::append_credit(bytes, id, in.below(10));
+        break;
+      }
       case 'Q': wire::append_part(bytes, lease_from(in, peer), "\x02"); break;
       case 'L': wire::append_leave(bytes, ++last_id_); break;
       case 'P': wire::append_pulse(bytes); break;
@@ -175,7 +191,10 @@ class world {
       case 'B': bytes = in.bytes(); break;
       case 'M': return send_parts(peer);
       case 'U': return lose(peer, in.below(4));
-      case 'K': books_[peer].clogged = books_[peer].known; return;
+      case 'K':
+        books_[peer].clogged = books_[peer].known;
+        if (books_[peer].clogged) give_up_calls(books_[peer]);
+        return;
       default: return;
     }
     if (gathering_) {
@@ -190,15 +209,17 @@ class world {
     return in.one_of(topics);
   }
 
-  static std::string manifest_from(script& in) {
+  static std::string manifest_from(script& in, std::uint32_t peer) {
     constexpr std::string_view services[] = {"a", "ab", "bc", "cde", "e", "waggle.x"};
     constexpr std::uint32_t slots[] = {1, 2, 3, 70, 5000};
     manifest out;
     const auto commands = in.one_of(services);
     out.service = "s" + std::string{commands};
     out.version = std::to_string(in.below(3));
+    out.instance = "w" + std::to_string(peer % 5);
     out.slots = in.one_of(slots);
-    const auto retry = static_cast<retry_class>(in.below(3));
+    const auto retry = in.below(6);
+    out.credit = retry < 3;
     out.bundle = out.slots;
     if (commands.size() > 4) {
       out.commands.emplace_back().name = commands;
@@ -206,12 +227,21 @@ class world {
       for (const char each : commands) {
         auto& made = out.commands.emplace_back();
         made.name = each;
-        made.retry = retry;
+        made.retry = static_cast<retry_class>(retry % 3);
+        made.needs_key = each == 'e';
+        if (commands == "cde" || commands == "e") made.group = "g";
       }
     }
     std::string bytes;
     wire::append_manifest(bytes, out);
     return bytes;
+  }
+
+  /// The group that a command is always in, if there is one. What waits in the grace of a broker for a command that is not known yet
+  /// waits in a group of its own, and stays there when a worker comes that names another: so far nothing is promised of that.
+  std::string_view group_of(std::string_view command) const {
+    if (command == "a" || command == "b") return command;
+    return (command == "d" || command == "e") && settings_.grace == 0ms ? "g" : "";
   }
 
   static std::string about_from(script& in) {
@@ -224,44 +254,63 @@ class world {
   }
 
   void append_call_from(script& in, std::uint32_t peer, std::string& bytes) {
-    constexpr std::string_view commands[] = {"a", "b", "c", "d", "e", "none", "waggle.services", "waggle.ping", "waggle.none"};
+    constexpr std::string_view commands[] = {"a", "b", "c", "d", "e", "none"};
     constexpr milliseconds budgets[] = {1ms, 50ms, 1s, 5s, 60s, 600s, 0ms};
     constexpr std::size_t sizes[] = {0, 100, 3000, 9000, 70'000};
+    constexpr std::string_view keys[] = {"", "k", "l"};
     const auto command = in.one_of(commands);
     const auto budget = in.one_of(budgets);
     const auto size = in.one_of(sizes);
-    std::string payload;
-    if (command.starts_with("waggle.")) {
-      payload = built_in_payload(in);
-    } else {
-      payload = "#" + std::to_string(++last_call_);
-      payload.resize(std::max(payload.size(), size), '.');
-      calls_[payload].caller = peer;
-    }
-    constexpr std::string_view keys[] = {"", "k", "l"};
+    const auto key = in.one_of(keys);
+    const auto credit = in.below(4);
+    std::string payload = "#" + std::to_string(++last_call_);
+    payload.resize(std::max(payload.size(), size), '.');
+    auto& made = calls_[payload];
+    made.group = group_of(command);
+    made.key = key;
+    made.is_void = books_[peer].clogged;
     header_map headers;
-    if (const auto key = in.one_of(keys); !key.empty()) headers.emplace("key", key);
+    if (!key.empty()) headers.emplace("key", key);
     wire::append_call(bytes, ++last_id_, command, payload, static_cast<std::uint64_t>(budget.count()),
-                      wire::headers_to_msgpack(headers));
+                      wire::headers_to_msgpack(headers), credit == 0 ? wire::no_credit_limit : credit - 1);
   }
 
-  std::string built_in_payload(script& in) {
-    std::string bytes;
-    wire::writer out{bytes};
-    switch (in.below(4)) {
+  void append_operation_from(script& in, std::string& bytes) {
+    constexpr std::string_view commands[] = {"workers", "queues", "calls", "stats", "drain", "pause", "resume", "services", "ping", "none"};
+    const auto command = "waggle." + std::string{in.one_of(commands)};
+    const auto about = in.below(10);
+    std::string payload;
+    wire::writer out{payload};
+    const auto entry = [&](std::string_view key, std::string_view text) {
+      out.string(key);
+      out.string(text);
+    };
+    switch (about) {
       case 0: break;
-      case 1:  // waits for a change of what is known
-        out.map(2);
-        out.string("known");
-        out.string(revision_);
-        out.string("wait_ms");
-        out.unsigned_integer(in.below(10) * 1000);
+      case 6:
+        out.map(1);
+        out.string("limit");
+        out.unsigned_integer(2);
         break;
-      case 2: out.string("text"); break;
-      case 3: bytes = in.bytes(); break;
-      default: break;
+      case 7:
+        out.map(2);
+        entry("prefix", "w");
+        entry("limit", "no number");
+        break;
+      case 8:  // waits for a change of what is known
+        out.map(2);
+        entry("known", revision_);
+        out.string("wait_ms");
+        out.unsigned_integer(5000);
+        break;
+      case 9: payload = in.bytes(); break;
+      default:
+        out.map(3);
+        entry("command", std::string{"abcde"[about - 1]});
+        entry("worker", "w" + std::to_string(about - 1));
+        entry("prefix", std::string{"abcde"[about - 1]});
     }
-    return bytes;
+    wire::append_call(bytes, ++last_id_, command, payload, 10'000, {});
   }
 
   std::uint64_t id_from(script& in, std::uint32_t peer) {
@@ -323,6 +372,14 @@ class world {
   void breaks(std::uint32_t peer) {
     books_[peer].murky = true;
     for (auto& [id, each] : books_[peer].asked) each.must = false;
+    give_up_calls(books_[peer]);
+  }
+
+  /// Its calls end without a reply that is seen here.
+  void give_up_calls(const peer_book& book) {
+    for (const auto& [id, each] : book.asked) {
+      if (const auto call = calls_.find(each.payload); call != calls_.end()) call->second.is_void = true;
+    }
   }
 
   /// What the core is going to see in these bytes.
@@ -345,20 +402,28 @@ class world {
         auto& asked = ask(book, in.id);
         const bool is_new = asked.replies == 1;
         asked.is_call = true;
+        asked.is_built_in = in.name.starts_with("waggle.") && is_new;
+        asked.parts = is_new ? in.parts : wire::no_credit_limit;
         asked.must = is_new && !holding_ && !book.murky;
         asked.deadline = now_ + milliseconds{in.budget_ms};
         asked.payload = is_new ? in.payload : "";
+        if (const auto call = calls_.find(in.payload); call != calls_.end()) {
+          call->second.is_void = call->second.is_void || call->second.read != 0 || !asked.must;
+          call->second.read = ++reads_;
+        }
         return;
       }
-      case frame_type::join:
+      case frame_type::join: {
+        auto& asked = ask(book, in.id);
         if (const auto read = wire::read_manifest(in.manifest)) {
           book.slots = std::max(book.slots, read->slots);
           book.bundle = std::max(book.bundle, read->bundle);
-          book.serves.clear();
-          for (const auto& each : read->commands) book.serves[each.name] = each.retry;
+          all_heed_credit_ = all_heed_credit_ && read->credit;
+          if (in.id == 0 || asked.replies > 1) book.serves.clear();  // whichever of them is in force
+          for (const auto& each : read->commands) asked.serves[each.name] = each.retry;
         }
-        ask(book, in.id);
         return;
+      }
       case frame_type::hello: {
         std::uint64_t bundle = 1;
         wire::reader about{in.manifest};
@@ -381,6 +446,13 @@ class world {
         }
         std::erase(book.at_hand, in.id);
         holders_.erase(held);
+        return;
+      }
+      case frame_type::credit: {
+        const auto asked = book.asked.find(in.id);
+        if (asked == book.asked.end()) return;
+        auto& parts = asked->second.parts;
+        parts = wire::no_credit_limit - parts < in.parts ? wire::no_credit_limit : parts + in.parts;
         return;
       }
       case frame_type::cancel:
@@ -462,6 +534,12 @@ class world {
     require(core_.peer_count() <= settings_.peers_max, "there are no more peers than there may be");
     if (holding_) return;
     ++round_;
+    for (const auto each : out_.forgotten()) {  // before those who get its calls, which may be told first
+      const auto peer = static_cast<std::uint32_t>(each);
+      require(peer < peers && books_[peer].known, "who is forgotten was known");
+      for (const auto lease : books_[peer].at_hand) holders_.erase(lease);
+      books_[peer].is_going = true;
+    }
     for (std::size_t i = 0; i < out_.messages(); ++i) deliver(out_.message_at(i));
     for (const auto& each : out_.broadcasts()) {
       wire::bundle_reader frames{each.event};
@@ -470,12 +548,13 @@ class world {
               "a broadcast is an EVENT of its topic");
     }
     for (const auto each : out_.forgotten()) {
-      const auto peer = static_cast<std::uint32_t>(each);
-      require(peer < peers && books_[peer].known, "who is forgotten was known");
-      for (const auto lease : books_[peer].at_hand) holders_.erase(lease);
-      books_[peer] = {};
+      auto& book = books_[static_cast<std::uint32_t>(each)];
+      for (const auto lease : book.at_hand) holders_.erase(lease);
+      give_up_calls(book);
+      book = {};
     }
     out_.clear();
+    require_order_of_keys();
     is_batch_ = false;
   }
 
@@ -505,14 +584,19 @@ class world {
       case frame_type::cancel: return require(book.murky || book.given.contains(in.id), "a CANCEL names a lease of that worker");
       case frame_type::part: {
         const auto asked = book.asked.find(in.id);
-        return require(asked != book.asked.end() && asked->second.is_call, "a PART belongs to an open call");
+        require(asked != book.asked.end() && asked->second.is_call, "a PART belongs to an open call");
+        if (asked->second.parts == wire::no_credit_limit) return;
+        require(asked->second.parts > 0 || !all_heed_credit_, "no more PARTs come than the caller takes");
+        if (asked->second.parts > 0) --asked->second.parts;
+        return;
       }
+      case frame_type::credit: return require(book.murky || book.given.contains(in.id), "CREDIT names a lease of that worker");
+      case frame_type::leave: return require(in.id == 0 && book.slots != 0, "who is asked to leave has joined");
       case frame_type::pulse: return;
       case frame_type::hello:
       case frame_type::emit:
       case frame_type::event:
-      case frame_type::join:
-      case frame_type::leave: return require(false, "a broker sends CALL, CANCEL, PART, REPLY and PULSE");
+      case frame_type::join: return require(false, "a broker sends no HELLO, EMIT, EVENT and JOIN");
     }
   }
 
@@ -520,7 +604,7 @@ class world {
     require(book.slots != 0, "only who has joined gets calls");
     require(in.id >= 1 && in.id < std::uint64_t{1} << 53, "a lease is a number that doubles can hold");
     require(in.budget_ms >= 1, "who gets a call has time for it");
-    if (book.murky) return;
+    if (book.murky || book.is_going) return;
     const bool is_free = !holders_.contains(in.id) || books_[holders_[in.id].peer].murky;
     require(is_free && book.given.insert(in.id).second, "no lease is given twice");
     holders_[in.id] = {peer, std::string{in.payload}};
@@ -529,6 +613,8 @@ class world {
     const auto known = calls_.find(in.payload);
     if (known == calls_.end()) return;
     auto& call = known->second;
+    call.lease = in.id;
+    if (!call.key.empty() && !call.group.empty()) run_now_.push_back(&call);
     require(call.ended == 0 || call.ended == round_, "a call that has ended is not run");
     require(++call.handed <= settings_.attempts_max, "a call is handed over no more often than it may be");
     require(!call.by_once, "a call is not run again when a worker that must not repeat it has had it");
@@ -550,8 +636,27 @@ class world {
       const bool denies = in.status != status::ok && !wire::read_error(in.status, in.payload).may_have_run;
       require(!denies || ended.lied || ended.handed == 0, "who is told that it has not run can rely on it");
     }
+    if (asked->second.is_built_in && in.status == status::ok && !asked->second.payload.starts_with('#')) {
+      wire::reader payload{in.payload};
+      const bool is_map = payload.peek() == wire::kind::map && payload.skip() && payload.at_end();
+      require(is_map || in.payload == asked->second.payload, "the broker's own commands answer with one map, or with what they got");
+    }
+    if (in.status == status::ok && !asked->second.serves.empty()) book.serves = asked->second.serves;
     if (in.status == status::ok) note_revision(in.payload);
     if (--asked->second.replies == 0) book.asked.erase(asked);
+  }
+
+  /// Of the calls of one key one is at a worker, and it is the one that was read first.
+  void require_order_of_keys() {
+    for (const auto* each : std::exchange(run_now_, {})) {
+      if (!holders_.contains(each->lease)) continue;
+      for (const auto& [payload, other] : calls_) {
+        if (&other == each || other.group != each->group || other.key != each->key) continue;
+        const bool runs = other.lease != 0 && holders_.contains(other.lease);
+        require(!runs, "calls of one key run one at a time");
+        require(other.ended != 0 || other.is_void || other.read == 0 || other.read > each->read, "calls of one key run in their order");
+      }
+    }
   }
 
   void note_revision(std::string_view payload) {
@@ -585,7 +690,10 @@ class world {
   std::map<std::uint64_t, holder> holders_;             ///< who has which lease at hand
   std::uint64_t last_id_ = 0;
   std::uint64_t last_call_ = 0;
+  std::uint64_t reads_ = 0;
   std::size_t taken_back_ = 0;
+  bool all_heed_credit_ = true;
+  std::vector<own_call*> run_now_;  ///< calls with a key that workers have got in this round
   std::string revision_;
 };
 

@@ -34,6 +34,7 @@ void require_sound(const manifest& of) {
   require(of.bundle >= 1 && of.bundle <= bundle_frames_max, "a bundle is within its limit");
   require(!of.commands.empty() && of.commands.size() <= manifest_commands_max, "there are commands, and not too many");
   for (const auto& each : of.commands) {
+    require(each.group.empty() || is_name(each.group), "a group that is named has a name");
     require(is_name(each.name) && !each.name.starts_with("waggle."), "a command has a name of its own");
     require_sound(each);
   }
