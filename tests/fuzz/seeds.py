@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Writes inputs for fuzzing to begin with: usage: seeds.py FOLDER. FOLDER/bundle gets the examples of broker/PROTOCOL.md,
+FOLDER/manifest those that are manifests and one that has everything; what core begins with is in tests/fuzz/corpus/core."""
+import os
+import re
+import sys
+
+import msgpack
+
+root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+FULL = {"service": "shop", "version": "2.1.0", "instance": "shop-1", "slots": 16, "bundle": 64, "of a newer version": [1, None], "commands": [
+    {"name": "order.list", "retry": "safe", "doc": "Lists orders.", "http": ["GET /orders", "GET /orders/{id}"], "request": SCHEMA},
+    {"name": "order.place", "retry": "idempotent", "streams": True, "reply": SCHEMA, "group": "order", "needs_key": True},
+    {"name": "order.drop"}], "credit": True}
+
+
+def write(folder, name, content):
+    os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
+    with open(os.path.join(sys.argv[1], folder, name), "wb") as file:
+        file.write(content)
+
+
+with open(os.path.join(root, "broker", "PROTOCOL.md"), encoding="utf-8") as file:
+    examples = re.findall(r"^```hex (\S+)\n(.*?)^```", file.read(), re.M | re.S)
+for name, text in examples:
+    content = bytes.fromhex("".join(line.split(";")[0] for line in text.splitlines()))
+    write("bundle", name, content)
+    frames = msgpack.Unpacker()
+    frames.feed(content)
+    first = next(frames)
+    if first[0] == 7:
+        write("manifest", name, msgpack.packb(first[2]))
+write("manifest", "full", msgpack.packb(FULL))
