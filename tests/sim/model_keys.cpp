@@ -11,14 +11,18 @@ void model::on_keyed_call(peer_id from, const wire::frame& in, command& what) {
   if (found == keys_.end()) {
     key_line line;
     find_home(line, what, name);
-    if (line.has_home && has_slot(line.home) && !what.paused) {
-      auto& opened = open(from, in, now_ + milliseconds{in.budget_ms}, &what);
-      opened.line = name;
-      auto* const given = lease_of(opened);
-      if (given == nullptr) fail("a call with a key does not begin though its home is free");
+    const auto is_this = [&](const told& each) {
+      return !each.expected && each.in.type == wire::frame_type::call && each.in.name == in.name && each.in.payload == in.payload && each.in.headers == in.headers;
+    };
+    const auto given = std::find_if(told_.begin(), told_.end(), is_this);
+    const bool must = line.has_home && !line.doubtful && has_slot(line.home) && !what.paused;
+    if (given == told_.end() && must) fail("a call with a key does not begin though its home is free: " + in_words(line.home));
+    if (must || (line.doubtful && !what.paused && given != told_.end() && takes(given->to, what) && has_slot(given->to))) {
       if (!is_home(line, given->to)) fail("a call with a key goes to a worker that is not its home");
+      open(from, in, now_ + milliseconds{in.budget_ms}, &what).line = name;
       line.where = key_line::runs;
       line.home = given->to;
+      line.doubtful = false;
       keys_[name] = line;
       ++listings_;
       return hand_over(last_call_, *given);
@@ -107,18 +111,19 @@ bool model::best_home(const command& what, std::string_view name, peer_id& best)
 void model::find_home(key_line& line, const command& what, std::string_view name) {
   if (line.has_home && takes(line.home, what)) return;
   line.has_home = best_home(what, name, line.home);
+  // Of workers with one name in several services either may be the home.
+  const auto seed = peers_[static_cast<std::size_t>(line.home)].seed;
+  std::size_t equal = 0;
+  for (std::size_t i = 0; i < peers_.size(); ++i) equal += takes(static_cast<peer_id>(i), what) && peers_[i].seed == seed ? 1 : 0;
+  line.doubtful = line.has_home && equal > 1;
 }
 
-/// Of workers with one name in several services either may be the home.
-bool model::is_home(const key_line& line, peer_id worker) const {
-  return line.doubtful || (line.has_home && (line.home == worker || peers_[static_cast<std::size_t>(line.home)].seed == peers_[static_cast<std::size_t>(worker)].seed));
-}
+bool model::is_home(const key_line& line, peer_id worker) const { return line.doubtful || (line.has_home && line.home == worker); }
 
 void model::place(key_line& line, std::string_view name) {
   auto& what = *calls_.at(line.waiting.front()).what;
   find_home(line, what, name);
   line.where = line.has_home && !what.paused ? key_line::at_home : key_line::homeless;
-  line.doubtful = false;
   if (line.where == key_line::at_home) return;
   line.has_home = false;
   line.wants = &what;
