@@ -41,8 +41,10 @@ void model::on_call(peer_id from, const wire::frame& in) {
   if (known == commands_.end()) return refuse(from, in.id, young ? status::unavailable : status::unimplemented, "nobody serves the command");
   auto& what = known->second;
   if (!awaited(what)) {
-    const bool forgotten = forgets && replied(from, in.id, young ? status::unavailable : status::unimplemented);
-    return refuse(from, in.id, !forgotten ? fate(what) : young ? status::unavailable : status::unimplemented, "nobody serves the command now");
+    for (const auto either : {status::unavailable, status::unimplemented}) {
+      if (forgets && replied(from, in.id, either)) return refuse(from, in.id, either, "nobody serves the command now");
+    }
+    return refuse(from, in.id, fate(what), "nobody serves the command now");
   }
   if (in.key.size() > wire::key_bytes_max) return refuse(from, in.id, status::invalid_argument, "the key is too long");
   if (!in.key.empty()) return on_keyed_call(from, in, what);

@@ -160,8 +160,8 @@ void model::check_exclusion(const call& leased) const {
   const auto key = std::string_view{leased.line}.substr(leased.line.find('\0'));
   for (const auto& [number, other] : calls_) {
     if (&other == &leased || other.line.empty() || (other.state != call::leased && other.state != call::orphaned)) continue;
-    // A call that came before anybody had said in which group its command is waits alone with its command: PROTOCOL.md does not say so.
-    if (limits_.grace > milliseconds{0} && (!in_group(leased.line, leased.what->group) || !in_group(other.line, other.what->group))) continue;
+    // A command can change its group once nobody who serves it says otherwise, while calls that came before still run.
+    if (leased.line != other.line && (!in_group(leased.line, leased.what->group) || !in_group(other.line, other.what->group))) continue;
     if (other.what->group == leased.what->group && other.line.ends_with(key) && other.line.size() - other.line.find('\0') == key.size()) {
       fail("two calls of one key are at workers at the same time");
     }

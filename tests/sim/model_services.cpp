@@ -122,7 +122,9 @@ void model::on_join(peer_id from, const wire::frame& in) {
   who.listed = ++listings_;
   const auto& reply = expect_reply(from, in.id, "a JOIN", is_welcome);
   const auto said = detail::read_welcome(reply.payload);
-  if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) fail("the answer to a JOIN is wrong");
+  if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) {
+    fail("the answer to a JOIN is wrong: " + (reply.status == status::ok ? "another welcome" : wire::read_error(reply.status, reply.payload).message));
+  }
   network_changed();
   release_held();
   leave_home(from);
