@@ -51,7 +51,7 @@ void raw_peer::join(std::string& to) {
   }
   if (chance.chance(1, 30)) what.commands.clear();
   what.credit = chance.chance(1, 2);
-  if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(chance.below(4));
+  if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(number_);
   std::string bytes;
   wire::append_manifest(bytes, what);
   wire::append_join(to, some_id(wire::frame_type::join), bytes);
@@ -92,7 +92,7 @@ void raw_peer::operation(std::string& to) {
   };
   if (around_.in.limits.commands_max < 100) return ask("waggle.calls", "command", "");
   switch (chance.below(8)) {
-    case 0: return ask("waggle.drain", "worker", "raw-" + std::to_string(chance.below(4)));
+    case 0: return ask("waggle.drain", "worker", "raw-" + std::to_string(around_.in.callers + around_.in.workers + chance.below(around_.in.raw_peers)));
     case 1: return ask("waggle.pause", "command", command());
     case 2:
     case 3:
