@@ -71,8 +71,8 @@ def build(mutant, folder, into):
         words[words.index("-o") + 1] = target
         original = os.path.join(ROOT, source)
         words = [copy if word == original and source == path else word for word in words]
-        words[1:1] = ["-O1", f"-I{into}", f"-I{into}/include", f"-iquote{into}"]
-        words = ["-O1" if word in ("-O3", "-O2") else word for word in words]
+        words[1:1] = [f"-I{into}", f"-I{into}/include", f"-iquote{into}"]
+        words = ["-O0" if word in ("-O3", "-O2") else word for word in words]
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return None, done.stderr
