@@ -23,7 +23,7 @@ import mutants_list
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SEEDS = os.path.join(HERE, "mutants.txt")
-SEARCHED_SEEDS = 150
+SEARCHED_SEEDS = 60
 STEPS = 20000
 
 
@@ -118,6 +118,8 @@ def try_one(mutant, folder, seeds, search):
         elif not search:
             return name, None, "no seed is known; run with --search"
         found, says = failing_seed(program, 1, SEARCHED_SEEDS, STEPS)
+        if found is not None and failing_seed(os.path.join(folder, "bin/waggle_sim"), found, 1, STEPS)[0] is not None:
+            return name, None, f"seed {found} fails without it, too"
         return name, None if found is None else (found, STEPS), says
 
 
