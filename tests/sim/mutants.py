@@ -23,7 +23,7 @@ import mutants_list
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SEEDS = os.path.join(HERE, "mutants.txt")
-SEARCHED_SEEDS = 60
+SEARCHED_SEEDS = 250
 STEPS = 20000
 
 
@@ -91,7 +91,7 @@ def failing_seed(program, seed, count, steps):
     """The first seed that fails, and what it says; (None, "") if none does."""
     command = [program, "--seed", str(seed), "--seeds", str(count), "--steps", str(steps), "--stop"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, check=False)
         out, code = done.stdout, done.returncode
     except subprocess.TimeoutExpired as late:
         out, code = (late.stdout or b"").decode(errors="replace"), -1
