@@ -63,7 +63,7 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
   if (command.queue.empty() && !command.paused) {
     if (const auto worker_index = directory_.take_slot(command_index); worker_index != none) {
       const auto call_index = open_call(now, from, in, command_index);
-      return lease(now, call_index, worker_index, in.payload, in.headers, out);
+      return lease(now, call_index, worker_index, in.name, in.payload, in.headers, out);
     }
   }
   if (const auto why = no_room(command_index, from, in.payload.size() + in.headers.size())) {
@@ -76,9 +76,7 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
 
 /// A call of a command that is known ends before it has begun.
 void broker_core::refuse_call(peer_id from, const wire::frame& in, std::uint32_t command_index, const error& why, outbox& out) {
-  auto& counted = directory_.command_at(command_index).counted();
-  ++counted.calls;
-  ++counted.by_status[static_cast<std::size_t>(why.code)];
+  directory_.command_at(command_index).meter.ended(why.code);
   refuse(from, in.id, why, out);
 }
 
@@ -110,18 +108,19 @@ std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::fr
   return index;
 }
 
-/// Hands the call to a worker whose slot has been taken for it. Payload and headers may be the record's own.
-void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view payload,
-                        std::string_view headers, outbox& out) {
+/// Hands the call to a worker whose slot has been taken for it. Payload and headers may be the record's own; the command's name is
+/// given, because the caller's frame is at hand and the directory's memory is cold.
+void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name,
+                        std::string_view payload, std::string_view headers, outbox& out) {
   auto& leased = calls_[call_index];
   const auto to = directory_.worker_at(worker_index).peer;
   auto& command = directory_.command_at(leased.command);
   leased.state = call_state::leased;
   leased.worker = worker_index;
   leased.leased = now;
-  if (++leased.attempts == 1) command.counted().queued.add(now - leased.opened);
+  if (++leased.attempts == 1) command.meter.queued(now - leased.opened);
   at(to).leases.push_back(calls_.items(), call_index);
-  wire::append_call(frame_for(to, out), calls_.lease_of(call_index), command.name, payload,
+  wire::append_call(frame_for(to, out), calls_.lease_of(call_index), name, payload,
                     milliseconds_left(now, leased.deadline), headers, leased.parts);
   const bool repeatable = directory_.retry_of(leased.command, worker_index) != retry_class::once;
   const auto bytes = payload.size() + headers.size();
@@ -181,7 +180,7 @@ void broker_core::requeue(std::uint32_t call_index) {
   queued.state = call_state::queued;
   queued.worker = none;
   ++counts_.retries;
-  ++command.counted().retries;
+  command.meter.retried();
   if (queued.key_line != none) {
     const auto line_index = queued.key_line;
     wait_in_line(call_index, true);
@@ -216,15 +215,15 @@ bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& ou
   for (;;) {
     const auto command_index = directory_.next_waiting(pool_index);
     if (command_index == none) return false;
-    auto& queue = directory_.command_at(command_index).queue;
-    const auto call_index = lines_.front(queue);
+    auto& command = directory_.command_at(command_index);
+    const auto call_index = lines_.front(command.queue);
     if (calls_[call_index].deadline <= now) {  // the tick that ends it has not come yet
       expire(call_index, out);
       continue;
     }
     const auto worker_index = directory_.take_slot_in(pool_index);
-    lines_.serve_front(queue);
-    lease(now, call_index, worker_index, calls_[call_index].payload, calls_[call_index].headers, out);
+    lines_.serve_front(command.queue);
+    lease(now, call_index, worker_index, command.name, calls_[call_index].payload, calls_[call_index].headers, out);
     return true;
   }
 }
@@ -278,11 +277,7 @@ directory::command* broker_core::command_of(std::uint32_t call_index) {
 }
 
 void broker_core::count_end(std::uint32_t call_index, status code) {
-  auto* const command = command_of(call_index);
-  if (command == nullptr) return;
-  auto& counted = command->counted();
-  ++counted.calls;
-  ++counted.by_status[std::min<std::size_t>(static_cast<std::size_t>(code), counted.by_status.size() - 1)];
+  if (auto* const command = command_of(call_index)) command->meter.ended(code);
 }
 
 /// The one reply of a call that the broker itself ends. A leased call goes on to hold its slot.
@@ -367,7 +362,7 @@ void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, out
   if (in.status == status::unavailable && may_retry(call_index)) return reject(now, call_index, out);
   if (calls_[call_index].state == call_state::leased) {
     const auto& leased = calls_[call_index];
-    if (auto* const command = command_of(call_index)) command->counted().ran.add(now - leased.leased);
+    if (auto* const command = command_of(call_index)) command->meter.ran(now - leased.leased);
     count_end(call_index, in.status);
     wire::append_reply(frame_for(leased.caller, out), leased.caller_id, in.status, in.payload, in.headers);
     settle_caller(call_index);

@@ -95,8 +95,8 @@ class broker_core {
 
   // Calls, in broker_calls.cpp
   std::uint32_t open_call(instant now, peer_id caller, const wire::frame& in, std::uint32_t command_index);
-  void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view payload,
-             std::string_view headers, outbox& out);
+  void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name,
+             std::string_view payload, std::string_view headers, outbox& out);
   [[nodiscard]] std::optional<error> no_room(std::uint32_t command_index, peer_id caller, std::size_t bytes) const;
   void keep(std::uint32_t call_index, std::string_view payload, std::string_view headers);
   void let_go(std::uint32_t call_index);

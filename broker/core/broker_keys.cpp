@@ -17,7 +17,7 @@ void broker_core::on_keyed_call(instant now, peer_id from, const wire::frame& in
       directory_.take_slot_of(line.home);
       const auto call_index = open_call(now, from, in, command_index);
       calls_[call_index].key_line = line_index;
-      return lease(now, call_index, line.home, in.payload, in.headers, out);
+      return lease(now, call_index, line.home, in.name, in.payload, in.headers, out);
     }
   }
   if (const auto why = no_room(command_index, from, in.payload.size() + in.headers.size())) {
@@ -107,7 +107,7 @@ void broker_core::place(instant now, std::uint32_t line_index, outbox& out) {
     leave_line(call_index);
     line.where = key_line::listing::nowhere;
     directory_.take_slot_of(line.home);
-    return lease(now, call_index, line.home, calls_[call_index].payload, calls_[call_index].headers, out);
+    return lease(now, call_index, line.home, command->name, calls_[call_index].payload, calls_[call_index].headers, out);
   }
   keys_.close(line_index);
 }

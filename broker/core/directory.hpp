@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,33 +53,32 @@ class directory {
   };
 
   struct command {
-    std::string name;
-    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
     struct membership {
       std::uint32_t pool = none;
       retry_class retry = retry_class::once;
       bool needs_key = false;
       bool waiting = false;  ///< listed in that pool's `waiting`
     };
+
+    // What every call needs comes first: with thousands of commands each line of memory is cold.
     std::vector<membership> pools;
-    std::string group;     ///< whose calls of one key exclude each other; empty: only this command's
-    bool served = false;   ///< somebody serves it, or has
-    bool paused = false;   ///< its calls wait
-    bool expected = false; ///< nobody has served it yet, but the broker is so young that somebody may be about to
-    links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
+    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
+    bool served = false;       ///< somebody serves it, or has
+    bool paused = false;       ///< its calls wait
+    bool expected = false;     ///< nobody has served it yet, but the broker is so young that somebody may be about to
     // Filled and emptied by whoever owns the calls:
     call_queue queue;  ///< of calls without a key
+    call_meter meter;
     index_list<&key_line::by_place> homeless;
     std::size_t keyed_calls = 0;  ///< that wait, wherever
     std::size_t keyed_bytes = 0;
-    std::unique_ptr<command_statistics> statistics;  ///< since its first call
+
+    std::string name;
+    std::string group;  ///< whose calls of one key exclude each other; empty: only this command's
+    links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
 
     [[nodiscard]] std::size_t waiting_calls() const { return queue.calls + keyed_calls; }
     [[nodiscard]] std::size_t waiting_bytes() const { return queue.bytes + keyed_bytes; }
-    command_statistics& counted() {
-      if (!statistics) statistics = std::make_unique<command_statistics>();
-      return *statistics;
-    }
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
@@ -190,7 +188,9 @@ class directory {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
-  using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>>;
+  /// Hashes are stored, so that only the name that is found is compared: the others lie in cold memory.
+  using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>,
+                                    std::allocator<std::pair<std::string, std::uint32_t>>, true>;
 
   std::uint32_t pool_for(const manifest& from);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);

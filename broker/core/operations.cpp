@@ -203,17 +203,20 @@ std::string broker_core::list_calls(instant now, const inquiry& wanted, outbox&)
 }
 
 std::string broker_core::list_statistics(instant now, const inquiry& wanted, outbox&) {
-  std::vector<std::uint32_t> all;
+  struct row {
+    std::string_view command;
+    const command_statistics* what;
+    std::uint64_t calls;
+  };
+  std::vector<row> all;
   for (const auto each : directory_.known_commands()) {
-    const auto& command = directory_.command_at(each);
-    if (command.statistics && std::string_view{command.name}.starts_with(wanted.prefix)) all.push_back(each);
+    auto& command = directory_.command_at(each);
+    if (!std::string_view{command.name}.starts_with(wanted.prefix)) continue;
+    if (const auto* const what = command.meter.read()) all.push_back({command.name, what, what->calls()});
   }
   const auto total = all.size();
-  sort_and_cut(all, wanted.limit, rows_usual, [&](auto a, auto b) {
-    const auto& left = directory_.command_at(a);
-    const auto& right = directory_.command_at(b);
-    return left.statistics->calls != right.statistics->calls ? left.statistics->calls > right.statistics->calls : left.name < right.name;
-  });
+  sort_and_cut(all, wanted.limit, rows_usual,
+               [](const row& a, const row& b) { return a.calls != b.calls ? a.calls > b.calls : a.command < b.command; });
   const std::pair<std::string_view, std::uint64_t> counted[] = {
       {"bundles", counts_.bundles},
       {"frames", counts_.frames},
@@ -238,19 +241,18 @@ std::string broker_core::list_statistics(instant now, const inquiry& wanted, out
   head.number("uptime_ms", milliseconds_between(started_, now)).map("counters", std::size(counted));
   for (const auto& [name, value] : counted) head.number(name, value);
   head.number("total", total).list("commands", all.size());
-  for (const auto each : all) {
-    const auto& command = directory_.command_at(each);
-    const auto& of = *command.statistics;
+  for (const auto& each : all) {
+    const auto& of = *each.what;
     std::size_t kinds = 0;
     for (std::size_t code = 1; code < of.by_status.size(); ++code) kinds += of.by_status[code] > 0 ? 1 : 0;
-    entries row{payload, 6};
-    row.text("command", command.name).number("calls", of.calls).map("errors", kinds);
+    entries command{payload, 6};
+    command.text("command", each.command).number("calls", each.calls).map("errors", kinds);
     for (std::size_t code = 1; code < of.by_status.size(); ++code) {
-      if (of.by_status[code] > 0) row.number(name(static_cast<status>(code)), of.by_status[code]);
+      if (of.by_status[code] > 0) command.number(name(static_cast<status>(code)), of.by_status[code]);
     }
-    row.number("retries", of.retries);
-    append_times(row, "queue_us", of.queued);
-    append_times(row, "run_us", of.ran);
+    command.number("retries", of.retries);
+    append_times(command, "queue_us", of.queued);
+    append_times(command, "run_us", of.ran);
   }
   return payload;
 }

@@ -5,6 +5,9 @@
 #include <bit>
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <numeric>
+#include <utility>
 
 #include <waggle/wire/status.hpp>
 
@@ -16,14 +19,16 @@ class histogram {
  public:
   using microseconds = std::chrono::microseconds;
 
-  void add(std::chrono::steady_clock::duration took) {
-    auto& bucket = buckets_[bucket_of(static_cast<std::uint64_t>(std::max<std::int64_t>(
-        std::chrono::duration_cast<microseconds>(took).count(), 0)))];
-    ++bucket;
+  void add(std::chrono::steady_clock::duration took) { add(bucket_of(took)); }
+  /// One entry in a bucket that `bucket_of` has found.
+  void add(std::uint32_t bucket) {
+    ++buckets_[bucket];
     if (++total_ == entries_max) halve();
   }
 
-  [[nodiscard]] bool empty() const { return total_ == 0; }
+  [[nodiscard]] static std::uint32_t bucket_of(std::chrono::steady_clock::duration took) {
+    return bucket_of(static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::duration_cast<microseconds>(took).count(), 0)));
+  }
 
   /// The time that `share` (0 to 1) of the entries did not exceed, as the middle of its bucket; 0 when there are none.
   [[nodiscard]] std::uint64_t microseconds_at(double share) const {
@@ -62,17 +67,70 @@ class histogram {
     }
   }
 
+  std::uint32_t total_ = 0;  // beside the first buckets, which quick commands use: one line of cache
   std::array<std::uint16_t, steps * octaves> buckets_{};
-  std::uint32_t total_ = 0;
 };
 
 /// What became of the calls of one command.
 struct command_statistics {
-  std::uint64_t calls = 0;    ///< that have ended
-  std::uint64_t retries = 0;
-  std::array<std::uint64_t, static_cast<std::size_t>(status::unauthenticated) + 1> by_status{};
+  std::array<std::uint64_t, static_cast<std::size_t>(status_last) + 1> by_status{};  ///< how they ended
   histogram queued;  ///< until a worker got the call
   histogram ran;     ///< until that worker answered
+  std::uint64_t retries = 0;
+
+  [[nodiscard]] std::uint64_t calls() const { return std::accumulate(by_status.begin(), by_status.end(), std::uint64_t{0}); }
+};
+
+/// Takes the measurements of one command. Histograms are large and, with ten thousand commands, cold: so what is measured is
+/// gathered here, beside what a call needs of its command anyway, and carried over by the dozen.
+class call_meter {
+ public:
+  void queued(std::chrono::steady_clock::duration took) { gather(static_cast<std::uint16_t>(histogram::bucket_of(took))); }
+  void ran(std::chrono::steady_clock::duration took) {
+    gather(static_cast<std::uint16_t>(histogram::bucket_of(took) | is_run));
+  }
+  void ended(status code) {
+    if (code == status::ok) {
+      ++ok_;
+    } else {
+      ++all().by_status[std::min<std::size_t>(static_cast<std::size_t>(code), status_last)];
+    }
+  }
+  void retried() { ++all().retries; }
+
+  /// All that was measured; null if nothing was.
+  [[nodiscard]] const command_statistics* read() {
+    if (gathered_ == 0 && ok_ == 0 && !all_) return nullptr;
+    carry_over();
+    return all_.get();
+  }
+
+ private:
+  static constexpr std::size_t gathered_max = 12;
+  static constexpr std::uint16_t is_run = 0x8000;
+
+  void gather(std::uint16_t sample) {
+    samples_[gathered_] = sample;
+    if (++gathered_ == gathered_max) carry_over();
+  }
+  void carry_over() {
+    auto& to = all();
+    for (std::size_t i = 0; i < gathered_; ++i) {
+      const auto sample = samples_[i];
+      ((sample & is_run) != 0 ? to.ran : to.queued).add(sample & static_cast<std::uint16_t>(~is_run));
+    }
+    gathered_ = 0;
+    to.by_status[0] += std::exchange(ok_, 0);
+  }
+  command_statistics& all() {
+    if (!all_) all_ = std::make_unique<command_statistics>();
+    return *all_;
+  }
+
+  std::array<std::uint16_t, gathered_max> samples_{};
+  std::uint32_t gathered_ = 0;
+  std::uint32_t ok_ = 0;  ///< carried over long before it is full
+  std::unique_ptr<command_statistics> all_;
 };
 
 }  // namespace waggle::broker

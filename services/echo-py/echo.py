@@ -4,7 +4,7 @@ import os, random, signal, time, traceback
 import msgpack, zmq
 
 BROKER = os.environ.get("WAGGLE_BROKER", "tcp://127.0.0.1:5555")
-CALL, CANCEL, PART, REPLY, JOIN, LEAVE, PULSE = 1, 2, 3, 4, 7, 8, 9
+CALL, CANCEL, PART, REPLY, JOIN, LEAVE, PULSE, CREDIT = 1, 2, 3, 4, 7, 8, 9, 10
 stop = []  # becomes true on SIGTERM
 
 
@@ -21,7 +21,7 @@ def count(payload):  # what a handler yields are PARTs, what it returns is the R
 
 
 HANDLERS = {"echo.say": say, "echo.count": count}
-MANIFEST = {"service": "echo", "version": "1.0.0", "slots": 16, "commands": [
+MANIFEST = {"service": "echo", "version": "1.0.0", "slots": 16, "credit": True, "commands": [
     {"name": "echo.say", "doc": "Answers with what it got.", "retry": "safe", "http": ["POST /echo"]},
     {"name": "echo.count", "doc": "Counts to {to}, one PART for each number.", "retry": "safe", "streams": True}]}
 
@@ -39,15 +39,21 @@ def work(socket):
         del running[lease]
         send(REPLY, lease, status, msgpack.packb(value), None)
 
+    # Of each call: its steps, how many PARTs its caller still takes, and the one that waits for that.
     running, leaving, pulse, heard = {}, False, 1.0, time.monotonic()
     send(JOIN, 1, MANIFEST)
     next_pulse = heard + pulse
     while time.monotonic() < heard + 3 * pulse:
-        if socket.poll(0 if running else 50):
+        if socket.poll(0 if any(parts or not waits for _, parts, waits in running.values()) else 50):
             heard = time.monotonic()
             kind, *rest = msgpack.unpackb(socket.recv(), strict_map_key=False)
             if kind == CALL:
-                running[rest[0]] = run(rest[1], rest[2])
+                parts = rest[5] if len(rest) > 5 and rest[5] is not None else float("inf")
+                running[rest[0]] = [run(rest[1], rest[2]), parts, None]
+            elif kind == CREDIT and rest[0] in running:
+                running[rest[0]][1] += rest[1]
+            elif kind == LEAVE:  # an operator wants us gone
+                stop.append(True)
             elif kind == CANCEL and rest[0] in running:  # nobody waits any more, but our slot is taken until we answer
                 end(rest[0], 1, {"code": "CANCELLED", "message": "cancelled", "may_have_run": True})
             elif kind == REPLY and rest[:2] == [1, 0]:
@@ -59,9 +65,12 @@ def work(socket):
                 return time.sleep(random.random() / 4)
             elif kind == REPLY:  # what we sent is refused
                 print("the broker says:", msgpack.unpackb(rest[2])["message"], flush=True)
-        for lease, steps in list(running.items()):  # one step of each call, then listen again
+        for lease, (steps, parts, waits) in list(running.items()):  # one step of each call, then listen again
             try:
-                send(PART, lease, msgpack.packb(next(steps)))
+                part = waits or msgpack.packb(next(steps))  # which is never empty
+                if parts > 0:
+                    send(PART, lease, part)
+                running[lease] = [steps, parts - 1, None] if parts > 0 else [steps, 0, part]
             except StopIteration as done:
                 end(lease, 0, done.value)
             except ValueError as why:

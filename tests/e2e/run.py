@@ -244,7 +244,7 @@ def _():
             assert net.get("/livez")[0] == 200
             net.start("waggle-broker", *flags)
             eventually(lambda: net.get("/hello?name=x")[0] == 200, what="calls are answered again")
-            assert net.get("/readyz")[0] == 200
+            eventually(lambda: net.get("/readyz")[0] == 200, what="each of the gateway's threads has found the broker")
 
 
 @test("gateway: JSON in and out, msgpack when asked, and errors as problem+json")
@@ -321,10 +321,32 @@ def _():
             assert code == 0 and json.loads(out) == {"text": "hi"}, (code, out, err)
             code, out, err = net.cli("call", "echo.count", '{"to":3}')
             assert code == 0 and out.split()[:3] == ["1", "2", "3"], (code, out, err)
+            code, out, err = net.cli("call", "echo.count", '{"to":2000}')  # more than it gets credit for at once
+            assert code == 0 and out.split()[:2000] == [str(i) for i in range(1, 2001)], (code, out[-200:], err)
             broker.stop(signal.SIGKILL)
             net.start("waggle-broker", *flags)
             eventually(lambda: net.cli("call", "echo.say", '"again"', "--budget", "1s")[0] == 0, within=20)
             assert worker.stop() == 0, worker.log()
+
+
+@test("restart: requests of safe commands outlive a broker that is killed, and so does an idempotent call")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        at = [f"ipc://{folder}/{name}" for name in ("commands", "in", "out")]
+        flags = ["--commands", at[0], "--events-in", at[1], "--events-out", at[2], "--pulse", "100ms"]
+        with Network(BIN) as net:
+            net.endpoint = at[0]
+            broker = net.start("waggle-broker", *flags)
+            gateway = net.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", at[0])
+            net.http = "http://" + gateway.value("http")
+            net.hello()
+            answers = [in_background(lambda: [net.get("/hello?name=Ada")[0] for _ in range(300)]) for _ in range(4)]
+            broker.stop(signal.SIGKILL)
+            call = in_background(lambda: net.cli("call", "hello.say", '{"name":"Ada"}', "--idempotent", "--budget", "10s"))
+            net.start("waggle-broker", *flags)
+            assert call()[0] == 0, call()
+            for each in answers:
+                assert set(each()) == {200}, each()
 
 
 @test("CLI: exit codes say how a call ended, and errors go to standard error")

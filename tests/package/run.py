@@ -53,7 +53,8 @@ def main():
             code, out, err = net.cli("call", "hello.say", '{"name":"prefix"}')
             assert code == 0 and "hello prefix" in out, (out, err)
             net.start(os.path.join(build, "shop"), "--broker", net.endpoint)
-            code, out, err = net.cli("call", "shop.order", '{"customer":"c","items":[]}')
+            assert net.cli("call", "shop.order", '{"customer":"c","items":[]}')[0] == 13  # it is an actor
+            code, out, err = net.cli("call", "shop.order", '{"customer":"c","items":[]}', "--key", "c")
             assert code == 19 and "nothing in the order" in err, (code, out, err)
 
 

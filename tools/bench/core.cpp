@@ -149,7 +149,8 @@ double nanoseconds_per_call(const scenario& of, std::size_t calls) {
 double bytes_per_call(bool queued, std::size_t keys) {
   constexpr std::size_t calls = 200'000, at_once = 1000;
   network net{{1, 1, queued ? 1 : calls / wire::slots_max + 1, at_once}};  // in flight: all calls find a slot
-  const auto before = ::mallinfo2().uordblks;
+  const auto heap = [] { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; };
+  const auto before = heap();
   std::string bundle;
   for (std::size_t id = 1; id <= calls; ++id) {
     const auto headers = keys == 0 ? std::string{} : wire::headers_to_msgpack({{"key", std::to_string(id % keys)}});
@@ -160,7 +161,7 @@ double bytes_per_call(bool queued, std::size_t keys) {
       bundle.clear();
     }
   }
-  return static_cast<double>(::mallinfo2().uordblks - before) / static_cast<double>(net.core.open_calls());
+  return static_cast<double>(heap() - before) / static_cast<double>(net.core.open_calls());
 }
 
 }  // namespace

@@ -7,9 +7,10 @@
 namespace waggle::cli {
 namespace {
 
-int call(const session& with, const std::string& name) {
-  const auto options = with.options();
+int call(const session& with, const std::string& name, bool idempotent) {
+  auto options = with.options();
   if (!options) return with.misuse(options.error().message);
+  options->idempotent = idempotent;
   auto payload = with.payload();
   if (!payload) return with.misuse(payload.error().message);
 
@@ -33,9 +34,11 @@ int call(const session& with, const std::string& name) {
 
 command make_call(CLI::App& app, session& with) {
   const auto name = std::make_shared<std::string>();
+  const auto idempotent = std::make_shared<bool>(false);
   auto* flags = app.add_subcommand("call", "Call a command and print its reply");
   flags->add_option("COMMAND", *name, "The command's name, as `waggle ls` shows it")->type_name("")->required();
   with.add_payload_flags(*flags);
+  flags->add_flag("--idempotent", *idempotent, "It may run twice: send it again if the broker is lost");
   flags->footer(
       "Parts of a streamed reply are printed one in a line as they come.\n\n"
       "Examples:\n"
@@ -43,7 +46,7 @@ command make_call(CLI::App& app, session& with) {
       "  waggle call hello.say @request.json --budget 250ms\n"
       "  jq .order reply.json | waggle call order.place --key customer-7\n"
       "  waggle call report.make -o msgpack > report.msgpack");
-  return {flags, [&with, name] { return call(with, *name); }};
+  return {flags, [&with, name, idempotent] { return call(with, *name, *idempotent); }};
 }
 
 }  // namespace waggle::cli

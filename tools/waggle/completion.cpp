@@ -94,7 +94,8 @@ _waggle() {
     _waggle_offer --help --broker --budget --output --json
     case $subcommand in
       '') _waggle_offer --version ;;
-      call|emit) _waggle_offer --key --header --input ;;
+      call) _waggle_offer --key --header --input --idempotent ;;
+      emit) _waggle_offer --key --header --input ;;
       sub) _waggle_offer --count --wait ;;
       ping) _waggle_offer --count --interval ;;
       raw) _waggle_offer --hex --bundle --count --wait ;;
@@ -143,7 +144,7 @@ _waggle() {
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
     '(-o --output)'{-o,--output}'[form of the output]:form:(json table msgpack)' '--json[output JSON]' \
-    '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[sent along as the header key]:key:' \
+    '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[what it is about]:key:' '--idempotent[may be sent again]' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
     '--limit[show at most so many]:count:' '--no-wait[only ask]' \
     '1:subcommand:->subcommand' '*::argument:->argument'
@@ -191,7 +192,8 @@ complete -c waggle -l budget -x -d 'time to answer in'
 complete -c waggle -s o -l output -x -a 'json table msgpack' -d 'form of the output'
 complete -c waggle -l json -d 'output JSON'
 complete -c waggle -s i -l input -x -a 'json msgpack' -d 'form of payloads'
-complete -c waggle -l key -x -d 'sent along as the header key'
+complete -c waggle -l key -x -d 'what it is about'
+complete -c waggle -n '__fish_seen_subcommand_from call' -l idempotent -d 'may be sent again'
 complete -c waggle -l header -x -d 'a header, name=value'
 complete -c waggle -l count -x -d 'end after so many'
 complete -c waggle -l wait -x -d 'end after so long'

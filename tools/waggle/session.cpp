@@ -51,7 +51,7 @@ void session::add_flags(CLI::App& app) {
 void session::add_payload_flags(CLI::App& command) {
   arguments_.push_back(
       command.add_option("PAYLOAD", argument_, "JSON, @FILE, or - (without it, what is piped in)")->type_name(""));
-  command.add_option("--key", key_, "Sent along as the header `key`");
+  command.add_option("--key", key_, "What it is about: calls of one key run one at a time, in order");
   command.add_option("--header", headers_, "A header to send; may be given several times")
       ->type_name("NAME=VALUE")
       ->expected(1)

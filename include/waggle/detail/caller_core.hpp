@@ -136,7 +136,9 @@ class caller_core {
           auto tag = close(index);
           sink.on_result(std::move(tag), in.payload, in.headers);
         } else if (in.type == wire::frame_type::reply) {
-          end(index, wire::read_error(in.status, in.payload), sink);
+          auto why = wire::read_error(in.status, in.payload);
+          why.may_have_run |= calls_[index].sent_before;  // this broker knows nothing of what the one before it did
+          end(index, std::move(why), sink);
         }
       }
     }

@@ -1,0 +1,135 @@
+#include "sim/caller.hpp"
+
+namespace waggle::sim {
+
+namespace {
+
+/// So long the caller waits for the broker's own verdict on a budget that has passed.
+constexpr milliseconds grace{100};
+
+}  // namespace
+
+struct caller::sink {
+  caller& to;
+  instant now;
+
+  void on_part(const tag& of, std::string_view payload) {
+    auto& call = to.open_.at(of.number);
+    if (payload != part_of(of.number, call.parts)) throw violation{"a PART is not the next one of its call"};
+    ++call.parts;
+  }
+  void on_result(tag of, std::string_view payload, std::string_view) {
+    to.end(now, of.number, nullptr, payload);
+    again();
+  }
+  void on_error(tag of, const error& why) {
+    to.end(now, of.number, &why, {});
+    again();
+  }
+  void on_complaint(const error& why) {
+    if (to.around_.log.verbose()) to.around_.log.say(now, "caller " + std::to_string(to.number_) + " hears a complaint: " + why.message);
+  }
+  /// Whoever gets an answer may call at once.
+  void again() {
+    if (!to.around_.calm && to.around_.chance.chance(1, 20)) to.call(now, to.around_.chance.pick(to.around_.in.commands), milliseconds{100}, false);
+  }
+};
+
+void caller::start(instant now) {
+  core_.emplace(clock(now), caller_core::options{"caller", "sim"});
+  act_at_ = now;
+  socket_.open(now);
+}
+
+void caller::crash(instant now) {
+  socket_.cut(now, true);
+  core_.reset();
+  bundle_.clear();
+  for (const auto& each : open_) around_.book.abandon(each.first);
+  open_.clear();
+  by_end_.clear();
+}
+
+void caller::end(instant now, std::uint64_t number, const error* why, std::string_view result) {
+  const auto found = open_.find(number);
+  if (found == open_.end()) throw violation{"a call ends twice at its caller"};
+  const auto& ended = found->second;
+  if (around_.log.verbose()) around_.log.say(now, "call " + std::to_string(number) + " of caller " + std::to_string(number_) + " ends as " + std::string{name(why == nullptr ? status::ok : why->code)});
+  around_.log.number(number);
+  around_.log.number(why == nullptr ? 0 : static_cast<std::uint64_t>(why->code) * 2 + (why->may_have_run ? 1 : 0));
+  around_.book.end(number, why == nullptr || why->may_have_run);
+  if (why == nullptr && result != result_of(call_payload(number, ended.more), ended.parts)) {
+    throw violation{"the result of a call is another's, or its parts are not all there: " + std::string{result}};
+  }
+  if (why != nullptr && ended.must_succeed) {
+    throw violation{"with nothing wrong any more, a call of " + ended.command + " fails: " + std::string{name(why->code)} + " " + why->message};
+  }
+  by_end_.erase({ended.ends_by, number});
+  open_.erase(found);
+}
+
+void caller::call(instant now, const std::string& command, milliseconds budget, bool must_succeed) {
+  const auto number = around_.book.open();
+  auto& made = open_[number];
+  made.ends_by = clock(now) + budget + grace;
+  made.more = around_.chance.below(around_.in.payload_max + 1);
+  made.command = command;
+  made.must_succeed = must_succeed;
+  tag as{number};
+  made.id = core_->call(clock(now), as, command, call_payload(number, made.more), budget, {});
+  if (made.id == 0) {  // what waits for a broker is bounded
+    if (must_succeed || core_->open_calls() < 100) throw violation{"a caller may not call though it has room"};
+    open_.erase(number);
+    return around_.book.abandon(number);
+  }
+  by_end_.emplace(made.ends_by, number);
+  if (around_.log.verbose()) around_.log.say(now, "caller " + std::to_string(number_) + " makes call " + std::to_string(number) + ", id " + std::to_string(made.id) + " of " + command + ", budget " + std::to_string(budget.count()) + " ms");
+}
+
+void caller::probe(instant now, const std::string& command) {
+  call(now, command, milliseconds{20'000}, true);
+  run(now);
+}
+
+void caller::act(instant now) {
+  auto& chance = around_.chance;
+  const auto& in = around_.in;
+  act_at_ = now + microseconds{chance.between(1, 2 * static_cast<std::uint64_t>(in.call_every.count()))};
+  for (auto left = chance.between(1, in.burst_max); left > 0; --left) {
+    const auto budget = milliseconds{chance.chance(1, 30) ? chance.below(3) : chance.between(1, static_cast<std::uint64_t>(in.budget_max.count()))};
+    call(now, chance.chance(1, 100) ? "cmd.unknown" : chance.pick(in.commands), budget, false);
+  }
+  if (!open_.empty() && chance.chance(in.cancels, 1000)) {
+    const auto id = std::next(open_.begin(), static_cast<std::ptrdiff_t>(chance.below(std::min<std::size_t>(open_.size(), 8))))->second.id;
+    core_->cancel(id, sink{*this, now});
+  }
+}
+
+void caller::run(instant now) {
+  sink to{*this, now};
+  std::string bytes;
+  while (socket_.receive(now, bytes)) core_->receive(clock(now), bytes, to);
+  core_->tick(clock(now), to);
+  if (core_->next_deadline() < clock(now)) throw violation{"after a tick a caller wants the clock at a time that is past"};
+  if (!by_end_.empty() && by_end_.begin()->first <= clock(now)) throw violation{"a call has not ended though its budget has passed"};
+  if (core_->wants_connection()) {
+    bundle_.clear();
+    socket_.close();
+    socket_.open(now);
+  }
+  if (!around_.calm && act_at_ <= now) act(now);
+  while (!bundle_.empty() || core_->take_bundle(clock(now), bundle_)) {
+    if (!socket_.send(now, bundle_)) break;
+    bundle_.clear();
+  }
+  if (core_->open_calls() != open_.size()) throw violation{"a caller has other calls open than it should have"};
+}
+
+instant caller::next_deed(instant now) const {
+  auto next = true_time(core_->next_deadline());
+  if (!around_.calm) next = std::min(next, act_at_);
+  if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
+  return next;
+}
+
+}  // namespace waggle::sim

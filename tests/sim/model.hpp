@@ -1,0 +1,232 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <waggle/wire/frames.hpp>
+
+#include "broker/core/broker_core.hpp"
+#include "sim/trace.hpp"
+
+namespace waggle::sim {
+
+using broker::peer_id;
+
+/// What the broker owes, said slowly and plainly: lists that are searched from end to end, no pools of memory, no lists of who
+/// has how many free slots. It is told what the core was told, after the core has done it, and says what must have come out:
+/// each frame that the core sent has to be one that is owed, and nothing that is owed may be missing. Where the core may
+/// choose (which of the workers that are equally free, which of several commands that wait) the model looks at what it has
+/// chosen, says whether it was allowed to, and follows.
+class model {
+ public:
+  /// What the books say that has happened so far, so that a run can tell whether it got where it hurts.
+  struct sums {
+    std::uint64_t accepted = 0;   ///< calls that were opened
+    std::uint64_t replied = 0;    ///< of them, those that got their REPLY
+    std::uint64_t abandoned = 0;  ///< of them, those whose caller was gone first
+    std::uint64_t refused = 0;    ///< calls that were not opened
+    std::uint64_t leases = 0, again = 0, requeued = 0, taken_back = 0, rejected = 0, orphaned = 0, parts = 0, dead = 0, broken = 0,
+                  drained = 0, held = 0, announced = 0;
+  };
+
+  model(const broker::settings& limits, const broker::broker_core& core, const broker::outbox& out, const trace& log)
+      : limits_{limits}, core_{core}, out_{out}, log_{log} {}
+  model(const model&) = delete;
+  model& operator=(const model&) = delete;
+
+  void received(instant now, peer_id from, std::string_view bundle);
+  void received_parts(instant now, peer_id from);
+  void unreachable(instant now, peer_id gone, const std::vector<std::string_view>& unsent);
+  void ticked(instant now);
+  /// The shell has done what was in the outbox.
+  void cleared();
+
+  [[nodiscard]] const sums& totals() const { return sums_; }
+  [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
+  /// Workers that may be given calls.
+  [[nodiscard]] std::size_t active_workers() const;
+
+ private:
+  /// A frame that the core has sent in this step.
+  struct told {
+    peer_id to{};
+    wire::frame in;
+    bool expected = false;
+  };
+
+  struct command;
+  struct call {
+    enum { queued, leased, orphaned, parked } state = queued;
+    peer_id caller{};
+    std::uint64_t id = 0;
+    command* what = nullptr;
+    instant deadline{};
+    std::uint32_t attempts = 0;
+    bool kept = false;    ///< its payload counts: it waits, or may be sent again
+    bool parted = false;  ///< a PART has reached the caller
+    bool settled = false; ///< the caller has had its reply, or is gone
+    std::string payload;
+    std::string headers;
+    peer_id worker{};
+    std::uint64_t lease = 0;
+
+    [[nodiscard]] std::size_t bytes() const { return payload.size() + headers.size(); }
+  };
+  /// Calls have numbers, which are never used again; 0 is none.
+  using call_number = std::uint64_t;
+
+  struct line {
+    peer_id caller{};
+    std::deque<call_number> calls;
+  };
+  struct command {
+    std::string name;
+    std::vector<line> turns;  ///< callers, the next to be served first
+
+    [[nodiscard]] std::size_t waiting() const;
+  };
+
+  struct pool {
+    std::string identity;
+    std::vector<std::pair<command*, retry_class>> commands;
+    std::size_t workers = 0, active = 0;
+    bool held = false, died = false, remembered = false;
+    instant until{};
+  };
+
+  struct peer {
+    bool known = false;
+    instant heard{};
+    std::uint64_t heard_as = 0;  ///< the how manieth thing that happened
+    std::uint32_t bundle = 1;
+    std::uint32_t bundle_in_round = 1;  ///< the most it took since the outbox was empty
+    std::vector<call_number> calls;  ///< its own that are open
+
+    pool* seat = nullptr;
+    std::uint32_t slots = 0;
+    std::size_t in_flight = 0;
+    bool draining = false;
+    bool passed_over = false;
+    std::uint64_t leave_id = 0;
+    std::uint64_t listed = 0;  ///< when its free slots changed last
+    instant pulse_due{};
+    std::vector<call_number> leases;  ///< in the order in which it got them
+  };
+
+  // Steps and what came out of them, in model.cpp
+  void begin(instant now);
+  void say(const char* how, peer_id peer, const wire::frame& in) const;
+  void finish();
+  bool admit(peer_id from);
+  void on_frame(peer_id from, const wire::frame& in);
+  void broke(peer_id from);
+  void check_books();
+  [[nodiscard]] instant next_deadline() const;
+  [[noreturn]] void fail(const std::string& what) const;
+  /// Whether the core has sent such a REPLY.
+  bool replied(peer_id to, std::uint64_t id, status code) const;
+  const wire::frame& expect(wire::frame_type type, peer_id to, std::uint64_t id, const char* why);
+  /// Peers may use one id for several things: of several REPLYs the one that was `meant` is taken.
+  template <class Meant>
+  const wire::frame& expect_reply(peer_id to, std::uint64_t id, const char* why, Meant&& meant) {
+    for (auto& each : told_) {
+      if (each.expected || each.to != to || each.in.id != id) continue;
+      if (each.in.type == wire::frame_type::part) break;
+      if (each.in.type == wire::frame_type::reply && meant(each.in)) return each.expected = true, each.in;
+    }
+    return expect(wire::frame_type::reply, to, id, why);
+  }
+  void expect_error(peer_id to, std::uint64_t id, status code, bool may_have_run, const char* why);
+  static bool is_welcome(const wire::frame& in);
+  static bool is_list(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x83\xa8revision"); }
+  void misplaced(peer_id to);
+
+  // Calls, in model_calls.cpp
+  void on_call(peer_id from, const wire::frame& in);
+  void on_built_in(peer_id from, const wire::frame& in);
+  void watch_services(peer_id from, const wire::frame& in);
+  void on_reply(peer_id from, const wire::frame& in);
+  void on_part(peer_id from, const wire::frame& in);
+  call& open(peer_id from, const wire::frame& in, instant deadline, command* what);
+  void refuse(peer_id to, std::uint64_t id, status code, const char* why);
+  void keep(call& kept);
+  void let_go(call& kept);
+  void queue_up(call_number number);
+  void queue_first(call_number number);
+  void unqueue(call_number number);
+  void settle(call_number number);
+  void close(call_number number);
+  void end(call_number number, status code, const char* why);
+  void abandon(call_number number);
+  void requeue(call_number number);
+  bool goes_back(const call& leased, std::string_view passed_on) const;
+  told* lease_of(const call& waiting);
+  bool somebody_can_take(const command& what) const;
+  void lease(call_number number, bool at_once);
+  void dispatch();
+  void return_slot(peer_id from);
+  void tell_watchers();
+
+  // Services, in model_services.cpp
+  void on_join(peer_id from, const wire::frame& in);
+  void on_leave(peer_id from, const wire::frame& in);
+  pool& pool_of(const manifest& from);
+  command& command_of(std::string_view name);
+  void deactivate(peer& idle, bool died);
+  void leave_pool(peer& leaving);
+  void unhold(pool& which);
+  void dissolve_if_empty(pool& which);
+  void release_held();
+  void remove_worker(peer_id from);
+  void finish_drain(peer_id from);
+  void drop(peer_id gone);
+  void forget(peer_id gone);
+  void network_changed();
+  [[nodiscard]] bool awaited(const command& what) const;
+  [[nodiscard]] bool serves(const peer& worker, const command& what) const;
+  [[nodiscard]] retry_class class_at(const peer& worker, const command& what) const;
+  [[nodiscard]] std::size_t seats(const peer& of) const { return of.seat == nullptr || of.draining ? 0 : of.seat->commands.size(); }
+  [[nodiscard]] std::size_t commands_in_use(const std::set<std::string_view>& and_these) const;
+
+  peer& at(peer_id id) { return peers_[static_cast<std::size_t>(id)]; }
+  template <class Each>
+  void for_peers(Each&& each) {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      if (peers_[i].known) each(static_cast<peer_id>(i), peers_[i]);
+    }
+  }
+
+  const broker::settings& limits_;
+  const broker::broker_core& core_;
+  const broker::outbox& out_;
+  const trace& log_;
+
+  instant now_{}, started_{}, verdicts_from_{}, announce_at_ = instant::max();
+  std::deque<peer> peers_;
+  std::map<call_number, call> calls_;
+  call_number last_call_ = 0;
+  std::map<std::pair<peer_id, std::uint64_t>, call_number> by_id_;
+  std::map<std::uint64_t, call_number> by_lease_;
+  std::set<std::pair<instant, call_number>> by_deadline_;
+  std::map<std::string, command, std::less<>> commands_;  ///< all that were ever served
+  std::list<pool> pools_;
+  std::vector<pool*> held_, remembered_;  ///< longest first
+  std::size_t queued_ = 0, parked_ = 0, kept_bytes_ = 0;
+  std::uint64_t listings_ = 0;
+  std::uint64_t changes_ = 0;  ///< of the network: its revision
+  sums sums_;
+
+  std::vector<told> told_;
+  std::vector<std::pair<std::size_t, std::uint32_t>> read_;  ///< of each message in the outbox: bytes and frames
+  std::size_t broadcasts_ = 0;
+  std::vector<peer_id> forgotten_;
+};
+
+}  // namespace waggle::sim

@@ -1,0 +1,380 @@
+// What the model says of calls: opened, queued or leased, and ended in one reply.
+#include <algorithm>
+
+#include "sim/model.hpp"
+
+namespace waggle::sim {
+
+using wire::frame_type;
+
+std::size_t model::command::waiting() const {
+  std::size_t out = 0;
+  for (const auto& each : turns) out += each.calls.size();
+  return out;
+}
+
+void model::refuse(peer_id to, std::uint64_t id, status code, const char* why) {
+  ++sums_.refused;
+  expect_error(to, id, code, false, why);
+}
+
+void model::on_call(peer_id from, const wire::frame& in) {
+  if (at(from).calls.size() >= limits_.caller_calls_max) return refuse(from, in.id, status::resource_exhausted, "caller_calls_max");
+  if (calls_.size() >= limits_.calls_max) return refuse(from, in.id, status::resource_exhausted, "calls_max");
+  if (in.budget_ms == 0) return refuse(from, in.id, status::deadline_exceeded, "no budget");
+  if (in.name.starts_with("waggle.")) return on_built_in(from, in);
+
+  const auto known = commands_.find(in.name);
+  if (known == commands_.end() || !awaited(known->second)) {
+    // Which commands without workers it has forgotten, to have room for others, is the broker's choice.
+    const bool forgotten = known != commands_.end() && commands_.size() > limits_.commands_max;
+    const bool unknown = known == commands_.end() || (forgotten && replied(from, in.id, status::unimplemented));
+    return refuse(from, in.id, unknown && now_ >= started_ + limits_.grace ? status::unimplemented : status::unavailable,
+                  "nobody serves the command");
+  }
+  auto& what = known->second;
+  const auto deadline = now_ + milliseconds{in.budget_ms};
+  const auto waiting = what.waiting();
+  if (waiting == 0 && somebody_can_take(what)) {
+    open(from, in, deadline, &what);
+    return lease(last_call_, true);
+  }
+  std::size_t bytes = 0;
+  for (const auto& each : what.turns) {
+    for (const auto number : each.calls) bytes += calls_.at(number).bytes();
+  }
+  const auto more = in.payload.size() + in.headers.size();
+  if (waiting >= limits_.queue_calls_max || bytes + more > limits_.queue_bytes_max || kept_bytes_ + more > limits_.kept_bytes_max) {
+    return refuse(from, in.id, status::resource_exhausted, "the queue is full");
+  }
+  keep(open(from, in, deadline, &what));
+  queue_up(last_call_);
+}
+
+model::call& model::open(peer_id from, const wire::frame& in, instant deadline, command* what) {
+  const auto number = ++last_call_;
+  auto& made = calls_[number];
+  made.caller = from;
+  made.id = in.id;
+  made.what = what;
+  made.deadline = deadline;
+  made.payload = in.payload;
+  made.headers = in.headers;
+  by_id_[{from, in.id}] = number;
+  by_deadline_.emplace(deadline, number);
+  at(from).calls.push_back(number);
+  ++sums_.accepted;
+  return made;
+}
+
+void model::keep(call& kept) {
+  if (!std::exchange(kept.kept, true)) kept_bytes_ += kept.bytes();
+}
+
+void model::let_go(call& kept) {
+  if (std::exchange(kept.kept, false)) kept_bytes_ -= kept.bytes();
+}
+
+/// At the end of its caller's line, which has its turn when it comes.
+void model::queue_up(call_number number) {
+  auto& waiting = calls_.at(number);
+  auto& turns = waiting.what->turns;
+  waiting.state = call::queued;
+  ++queued_;
+  for (auto& each : turns) {
+    if (each.caller == waiting.caller) return each.calls.push_back(number);
+  }
+  turns.push_back({waiting.caller, {number}});
+}
+
+/// Before everybody else.
+void model::queue_first(call_number number) {
+  auto& waiting = calls_.at(number);
+  auto& turns = waiting.what->turns;
+  waiting.state = call::queued;
+  ++queued_;
+  line first{waiting.caller, {}};
+  for (auto each = turns.begin(); each != turns.end(); ++each) {
+    if (each->caller != waiting.caller) continue;
+    first = std::move(*each);
+    turns.erase(each);
+    break;
+  }
+  first.calls.push_front(number);
+  turns.insert(turns.begin(), std::move(first));
+}
+
+void model::unqueue(call_number number) {
+  const auto& waiting = calls_.at(number);
+  auto& turns = waiting.what->turns;
+  --queued_;
+  for (auto each = turns.begin(); each != turns.end(); ++each) {
+    if (each->caller != waiting.caller) continue;
+    std::erase(each->calls, number);
+    if (each->calls.empty()) turns.erase(each);
+    return;
+  }
+}
+
+/// Nothing more is sent to its caller.
+void model::settle(call_number number) {
+  auto& settled = calls_.at(number);
+  settled.settled = true;
+  by_deadline_.erase({settled.deadline, number});
+  by_id_.erase({settled.caller, settled.id});
+  std::erase(at(settled.caller).calls, number);
+}
+
+void model::close(call_number number) {
+  const auto& closed = calls_.at(number);
+  if (closed.state == call::parked) --parked_;
+  if (closed.lease != 0) by_lease_.erase(closed.lease);
+  calls_.erase(number);
+}
+
+/// The broker's own verdict.
+void model::end(call_number number, status code, const char* why) {
+  const auto& ended = calls_.at(number);
+  expect_error(ended.caller, ended.id, code, ended.attempts > 0, why);
+  ++sums_.replied;
+  abandon(number);
+}
+
+/// Nobody waits for it any more. If a worker has it, that is told, and holds its slot until it has answered.
+void model::abandon(call_number number) {
+  settle(number);
+  auto& left = calls_.at(number);
+  let_go(left);
+  if (left.state == call::leased) {
+    left.state = call::orphaned;
+    ++sums_.orphaned;
+    expect(frame_type::cancel, left.worker, left.lease, "nobody waits for what it does");
+    return;
+  }
+  if (left.state == call::queued) unqueue(number);
+  close(number);
+}
+
+/// The lease ends; the call waits again, before everybody else.
+void model::requeue(call_number number) {
+  auto& back = calls_.at(number);
+  by_lease_.erase(back.lease);
+  back.lease = 0;
+  ++sums_.requeued;
+  queue_first(number);
+}
+
+bool model::goes_back(const call& leased, std::string_view passed_on) const {
+  if (leased.state != call::leased || !leased.kept || leased.parted || !awaited(*leased.what)) return false;
+  if (commands_.size() <= limits_.commands_max) return true;
+  // A command that was forgotten and came again is another one. Which were is the core's choice.
+  return std::none_of(told_.begin(), told_.end(), [&](const auto& each) {
+    return !each.expected && each.to == leased.caller && each.in.type == frame_type::reply && each.in.id == leased.id &&
+           each.in.status == status::unavailable && (passed_on.empty() || each.in.payload == passed_on);
+  });
+}
+
+model::told* model::lease_of(const call& waiting) {
+  for (auto& each : told_) {
+    if (!each.expected && each.in.type == frame_type::call && each.in.name == waiting.what->name &&
+        each.in.payload == waiting.payload && each.in.headers == waiting.headers) {
+      return &each;
+    }
+  }
+  return nullptr;
+}
+
+bool model::somebody_can_take(const command& what) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
+    return each.known && each.seat != nullptr && !each.draining && !each.passed_over && each.in_flight < each.slots && serves(each, what);
+  });
+}
+
+/// The core has given the call to some worker: one that may have it. `at_once`: to the one with the most free slots.
+void model::lease(call_number number, bool at_once) {
+  auto& leased = calls_.at(number);
+  auto* const found = lease_of(leased);
+  if (found == nullptr) fail("a call of " + leased.what->name + " is not given to a worker though one is free");
+  found->expected = true;
+  const auto& frame = found->in;
+  auto& worker = at(found->to);
+  if (!worker.known || worker.seat == nullptr) fail("a CALL goes to a peer that is no worker");
+  if (worker.draining) fail("a CALL goes to a worker that leaves");
+  if (!serves(worker, *leased.what)) fail("a CALL goes to a worker that does not serve it");
+  if (worker.in_flight >= worker.slots) fail("a worker has more calls than slots");
+  if (worker.passed_over) fail("a call goes back to the worker that has just rejected it, though another is free");
+  if (leased.deadline <= now_) fail("a call is handed out though its budget has passed");
+  if (leased.attempts >= limits_.attempts_max) fail("a call is handed out too often");
+  if (leased.parted) fail("a call of which a PART was passed on begins again");
+  if (at_once) {
+    const auto free_at = [](const peer& of) {
+      return std::min<std::size_t>(of.slots - std::min<std::size_t>(of.slots, of.in_flight), broker::directory::free_listed_max);
+    };
+    for (const auto& each : peers_) {
+      if (!each.known || each.seat == nullptr || each.draining || !serves(each, *leased.what)) continue;
+      if (free_at(each) > free_at(worker)) fail("a call goes to a worker though another has more free slots");
+      if (each.seat == worker.seat && free_at(each) == free_at(worker) && each.listed < worker.listed) {
+        fail("a call goes to a worker though it is another's turn");
+      }
+    }
+  }
+  const auto left = std::chrono::duration_cast<milliseconds>(leased.deadline - now_).count();
+  if (frame.budget_ms != static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1))) fail("a CALL says another budget than what is left");
+  if (frame.id == 0 || frame.id >= (std::uint64_t{1} << 53)) fail("a lease is out of range");
+  if (!by_lease_.emplace(frame.id, number).second) fail("a lease is given that is in use");
+
+  if (leased.state == call::queued && !at_once) {
+    auto& turns = leased.what->turns;
+    if (turns.front().calls.front() != number) fail("a call is served before its turn");
+    const auto caller = leased.caller;
+    unqueue(number);
+    if (!turns.empty() && turns.front().caller == caller) std::rotate(turns.begin(), turns.begin() + 1, turns.end());
+  }
+  leased.state = call::leased;
+  leased.worker = found->to;
+  leased.lease = frame.id;
+  ++leased.attempts;
+  ++worker.in_flight;
+  worker.listed = ++listings_;
+  worker.leases.push_back(number);
+  ++sums_.leases;
+  if (leased.attempts > 1) ++sums_.again;
+  if (class_at(worker, *leased.what) == retry_class::once || leased.attempts >= limits_.attempts_max) {
+    let_go(leased);
+  } else if (kept_bytes_ + leased.bytes() <= limits_.kept_bytes_max) {
+    keep(leased);
+  }
+}
+
+/// Nothing waits for what is free. Which of several commands has its turn is the core's choice: what it has sent first was first.
+void model::dispatch() {
+  while (queued_ > 0) {
+    const told* earliest = nullptr;
+    call_number next = 0, late = 0, in_vain = 0;
+    for (const auto& [name, what] : commands_) {
+      if (what.turns.empty() || !somebody_can_take(what)) continue;
+      const auto number = what.turns.front().calls.front();
+      const auto& first = calls_.at(number);
+      const auto* const given = lease_of(first);
+      if (given != nullptr && (earliest == nullptr || given < earliest)) {
+        earliest = given;
+        next = number;
+      }
+      if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late = number;
+      in_vain = number;
+    }
+    if (late != 0) {
+      end(late, status::deadline_exceeded, "its budget has passed before its turn came");
+    } else if (next != 0) {
+      lease(next, false);
+    } else if (in_vain != 0) {
+      const auto& first = calls_.at(in_vain);
+      fail("a call of " + first.what->name + " waits though a worker is free, or another is served before its turn: id " +
+           std::to_string(first.id) + " of peer " + std::to_string(static_cast<std::uint32_t>(first.caller)));
+    } else {
+      return;
+    }
+  }
+}
+
+void model::return_slot(peer_id from) {
+  auto& worker = at(from);
+  --worker.in_flight;
+  worker.listed = ++listings_;
+  if (!worker.draining) return dispatch();
+  if (worker.in_flight == 0) finish_drain(from);
+}
+
+void model::on_part(peer_id from, const wire::frame& in) {
+  const auto found = by_lease_.find(in.id);
+  if (found == by_lease_.end() || at(from).seat == nullptr) return;
+  auto& leased = calls_.at(found->second);
+  if (leased.worker != from || leased.state != call::leased) return;
+  leased.parted = true;
+  let_go(leased);
+  ++sums_.parts;
+  if (expect(frame_type::part, leased.caller, leased.id, "a PART").payload != in.payload) fail("a PART is another than the worker's");
+}
+
+void model::on_reply(peer_id from, const wire::frame& in) {
+  const auto found = by_lease_.find(in.id);
+  if (found == by_lease_.end() || at(from).seat == nullptr) return;
+  const auto number = found->second;
+  auto& leased = calls_.at(number);
+  if (leased.worker != from) return;
+  if (in.status == status::unavailable && goes_back(leased, in.payload)) {
+    ++sums_.rejected;
+    std::erase(at(from).leases, number);
+    requeue(number);
+    at(from).passed_over = true;
+    dispatch();
+    at(from).passed_over = false;
+    return return_slot(from);
+  }
+  if (leased.state == call::leased) {
+    const auto same = [&](const auto& each) { return each.status == in.status && each.payload == in.payload && each.headers == in.headers; };
+    if (!same(expect_reply(leased.caller, leased.id, "its worker has answered", same))) fail("a REPLY is another than the worker's");
+    ++sums_.replied;
+    let_go(leased);
+    settle(number);
+  }
+  std::erase(at(from).leases, number);
+  close(number);
+  return_slot(from);
+}
+
+void model::on_built_in(peer_id from, const wire::frame& in) {
+  if (in.name == "waggle.services") return watch_services(from, in);
+  const auto same = [&](const auto& each) { return each.status == status::ok && each.payload == in.payload; };
+  const bool pings = in.name == "waggle.ping";
+  const auto& reply = expect_reply(from, in.id, "one of the broker's own commands", [&](const auto& each) { return !pings || same(each); });
+  if (pings && !same(reply)) fail("waggle.ping is not answered by what it sent");
+}
+
+void model::watch_services(peer_id from, const wire::frame& in) {
+  std::string_view known;
+  std::uint64_t wait_ms = 0;
+  wire::reader asked{in.payload};
+  if (!in.payload.empty() && asked.peek() == wire::kind::map) {
+    wire::read_entries(asked, [&](std::string_view key) {
+      if (key == "known" && asked.peek() == wire::kind::string) return asked.string(known);
+      if (key == "wait_ms" && asked.peek() == wire::kind::unsigned_integer) return asked.unsigned_integer(wait_ms);
+      return asked.skip();
+    });
+  }
+  const auto revision = limits_.instance + ":" + std::to_string(changes_);
+  if (!in.payload.empty() && !asked.ok()) return expect_error(from, in.id, status::invalid_argument, false, "what waggle.services is asked");
+  if (known == revision && wait_ms > 0) {
+    if (parked_ >= limits_.watchers_max) return expect_error(from, in.id, status::resource_exhausted, false, "watchers_max");
+    open(from, in, now_ + milliseconds{std::min(wait_ms, in.budget_ms)}, nullptr).state = call::parked;
+    ++parked_;
+    return;
+  }
+  const auto& reply = expect_reply(from, in.id, "waggle.services", is_list);
+  wire::reader list{reply.payload};
+  std::uint32_t entries = 0;
+  std::string_view key, said;
+  if (reply.status != status::ok || !list.map(entries) || !list.string(key) || !list.string(said)) fail("waggle.services fails");
+  if (said != revision) fail("waggle.services names another revision than the network's");
+}
+
+void model::tell_watchers() {
+  announce_at_ = instant::max();
+  for (auto each = calls_.begin(); each != calls_.end();) {
+    const auto number = each->first;
+    const auto& waiting = (each++)->second;
+    if (waiting.state != call::parked) continue;
+    ++sums_.announced;
+    if (!is_list(expect_reply(waiting.caller, waiting.id, "the network has changed", is_list))) fail("a watcher is told of an error");
+    ++sums_.replied;
+    settle(number);
+    close(number);
+  }
+}
+
+void model::network_changed() {
+  ++changes_;
+  if (parked_ > 0) announce_at_ = std::min(announce_at_, now_ + limits_.settle);
+}
+
+}  // namespace waggle::sim

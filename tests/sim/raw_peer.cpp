@@ -1,0 +1,138 @@
+#include "sim/raw_peer.hpp"
+
+#include <waggle/wire/frames.hpp>
+#include <waggle/wire/manifest.hpp>
+
+namespace waggle::sim {
+
+void raw_peer::start(instant now) {
+  up_ = true;
+  act_at_ = now;
+  socket_.open(now);
+}
+
+void raw_peer::crash(instant now) {
+  socket_.cut(now, true);
+  up_ = false;
+  leases_.clear();
+}
+
+void raw_peer::read(std::string_view bundle) {
+  wire::bundle_reader frames{bundle};
+  wire::frame in;
+  while (frames.next(in) == wire::decoded::frame) {
+    if (in.type == wire::frame_type::call) {
+      leases_.push_back(in.id);
+      seen_.push_back(in.id);
+      if (seen_.size() > 20) seen_.erase(seen_.begin());
+    } else if (in.type == wire::frame_type::reply && in.status == status::ok && in.payload.starts_with("\x83\xa8revision")) {
+      wire::reader list{in.payload};
+      std::uint32_t entries = 0;
+      std::string_view key, revision;
+      if (list.map(entries) && list.string(key) && list.string(revision)) revision_ = revision;
+    }
+  }
+}
+
+std::string raw_peer::command() { return "raw." + std::to_string(around_.chance.below(4)); }
+
+void raw_peer::join(std::string& to) {
+  auto& chance = around_.chance;
+  manifest what{"raw" + std::to_string(chance.below(2)), "", "", static_cast<std::uint32_t>(chance.between(1, 4)),
+                static_cast<std::uint32_t>(chance.between(1, 5)), {}};
+  for (auto left = chance.between(1, 3); left > 0; --left) {
+    auto& each = what.commands.emplace_back();
+    each.name = command();
+    // Of one class, should one of them come twice.
+    each.retry = static_cast<retry_class>((each.name.back() + what.slots) % 3);
+  }
+  if (chance.chance(1, 30)) what.commands.clear();
+  std::string bytes;
+  wire::append_manifest(bytes, what);
+  wire::append_join(to, some_id(wire::frame_type::join), bytes);
+}
+
+void raw_peer::answer(std::string& to) {
+  auto& chance = around_.chance;
+  auto lease = chance.chance(1, 30) ? chance.next() >> 11 : 0;
+  if (chance.chance(1, 20) && !seen_.empty()) lease = chance.pick(seen_);
+  if (lease == 0 && !leases_.empty()) {
+    const auto which = static_cast<std::ptrdiff_t>(chance.below(leases_.size()));
+    lease = leases_[static_cast<std::size_t>(which)];
+    if (chance.chance(1, 3)) return wire::append_part(to, lease, "part");
+    if (!chance.chance(1, 20)) leases_.erase(leases_.begin() + which);
+  }
+  const status codes[] = {status::ok, status::ok, status::internal, status::unavailable, status::not_found};
+  wire::append_reply(to, lease, codes[chance.below(std::size(codes))], std::string(chance.below(20), 'r'), {});
+}
+
+/// One frame of any kind.
+void raw_peer::frame(std::string& to) {
+  auto& chance = around_.chance;
+  switch (chance.below(16)) {
+    case 0: return join(to);
+    case 1: {
+      std::string about;
+      wire::writer out{about};
+      out.map(1);
+      out.string("bundle");
+      out.unsigned_integer(chance.below(6));
+      return wire::append_hello(to, some_id(wire::frame_type::hello), about);
+    }
+    case 2: return wire::append_cancel(to, some_id(wire::frame_type::call));
+    case 3: return wire::append_emit(to, some_id(wire::frame_type::emit), chance.chance(1, 10) ? "waggle.own" : "topic", "event", {});
+    case 4: return chance.chance(1, 4) ? wire::append_leave(to, some_id(wire::frame_type::leave)) : wire::append_pulse(to);
+    case 5: {
+      if (chance.chance(1, 5)) return wire::append_call(to, chance.chance(1, 20) ? 0 : some_id(wire::frame_type::call), "waggle.ping", "p", chance.below(3), {});
+      std::string asked;
+      wire::writer out{asked};
+      out.map(2);
+      out.string("known");
+      out.string(revision_);
+      out.string("wait_ms");
+      out.unsigned_integer(chance.below(3000));
+      return wire::append_call(to, some_id(wire::frame_type::call), "waggle.services", asked, chance.below(5000), {});
+    }
+    case 6: return wire::append_event(to, some_id(wire::frame_type::event), "topic", {}, {});
+    case 7: to += "\x92\x63\x01"; return;  // of a type that is not known
+    case 8:
+    case 9: return wire::append_pulse(to);
+    case 10:
+    case 11:
+    case 12: return answer(to);
+    default:
+      // Numbers of calls that the ledger does not know: nobody minds how they end.
+      return wire::append_call(to, some_id(wire::frame_type::call), command(), call_payload(~std::uint64_t{0} - (chance.next() >> 8), chance.below(200)),
+                               chance.below(4000), chance.chance(1, 4) ? std::string_view{"\x81\xa1h\xa1v"} : std::string_view{});
+  }
+}
+
+void raw_peer::spoil(std::string& bytes) {
+  auto& chance = around_.chance;
+  for (auto left = chance.between(1, 3); left > 0 && !bytes.empty(); --left) bytes[chance.below(bytes.size())] = static_cast<char>(chance.below(256));
+  if (chance.chance(1, 3)) bytes.resize(chance.below(bytes.size() + 1));
+}
+
+void raw_peer::deed(instant now) {
+  auto& chance = around_.chance;
+  act_at_ = now + microseconds{chance.between(1, 2 * static_cast<std::uint64_t>(around_.in.raw_every.count()))};
+  std::string bytes;
+  const auto flood = chance.chance(1, 200) ? chance.between(50, 300) : chance.between(1, 4);
+  for (auto left = flood; left > 0; --left) frame(bytes);
+  if (chance.chance(1, 60)) spoil(bytes);
+  socket_.send(now, bytes, chance.chance(1, 200));
+}
+
+void raw_peer::run(instant now) {
+  std::string bytes;
+  while (socket_.receive(now, bytes)) read(bytes);
+  if (around_.calm || act_at_ > now) return;
+  deed(now);
+  if (around_.chance.chance(1, 300)) {  // a new program in its place
+    socket_.close();
+    leases_.clear();
+    socket_.open(now);
+  }
+}
+
+}  // namespace waggle::sim

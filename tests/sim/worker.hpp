@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <waggle/detail/worker_core.hpp>
+
+#include "sim/actor.hpp"
+
+namespace waggle::sim {
+
+/// A process that serves: the SDK's `worker_core`, with handlers that take virtual time. Checks that it never has more calls than
+/// slots, and tells the ledger of everything that runs.
+class worker : public actor {
+ public:
+  using actor::actor;
+
+  void run(instant now) override;
+  void start(instant now) override;
+  void crash(instant now) override;
+  void depart(instant now) override;
+  [[nodiscard]] bool running() const override { return core_.has_value(); }
+  [[nodiscard]] bool joined() const { return core_ && core_->joined(); }
+  [[nodiscard]] std::size_t at_hand() const { return jobs_.size(); }
+  [[nodiscard]] const service_kind* kind() const { return kind_; }
+
+ private:
+  struct job {
+    detail::lease lease;
+    std::string payload;
+    instant next{};            ///< its next PART or its end
+    std::uint32_t parts = 0;   ///< sent
+    std::uint32_t parts_to_come = 0;
+    status ends_as = status::ok;
+  };
+  struct sink;
+
+  void take(instant now, const detail::lease& under, const wire::frame& in);
+  void work(instant now);
+  [[nodiscard]] instant next_deed(instant now) const override;
+
+  std::optional<detail::worker_core> core_;
+  const service_kind* kind_ = nullptr;
+  std::uint32_t slots_ = 1;
+  std::uint64_t seat_ = 0;
+  std::vector<job> jobs_;
+  std::string bundle_;
+  bool over_ = false;  ///< its process ends
+};
+
+}  // namespace waggle::sim
