@@ -18,6 +18,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import msgpack
 import majordomo_peer
+import operations
 from network import ANY, REPOSITORY, Network, Program, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -484,6 +485,9 @@ def _():
             got = completed(f"{waggle} {typed}")
             assert got == wanted, (typed, got, wanted)
         assert completed(f"{waggle} call hel\t", WAGGLE_BROKER=at) == ["call", "hello.say"]
+
+
+operations.define(test, BIN, in_background, completed)
 
 
 def main():

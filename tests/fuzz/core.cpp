@@ -652,7 +652,8 @@ class world {
       if (!holders_.contains(each->lease)) continue;
       for (const auto& [payload, other] : calls_) {
         if (&other == each || other.group != each->group || other.key != each->key) continue;
-        const bool runs = other.lease != 0 && holders_.contains(other.lease);
+        const auto held = other.lease == 0 ? holders_.end() : holders_.find(other.lease);
+        const bool runs = held != holders_.end() && !books_[held->second.peer].murky;
         require(!runs, "calls of one key run one at a time");
         require(other.ended != 0 || other.is_void || other.read == 0 || other.read > each->read, "calls of one key run in their order");
       }
