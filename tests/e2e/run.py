@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import majordomo_tests
 import msgpack
 from network import ANY, REPOSITORY, Network, Program, eventually
 
@@ -419,6 +420,9 @@ def _():
             got = completed(f"{waggle} {typed}")
             assert got == wanted, (typed, got, wanted)
         assert completed(f"{waggle} call hel\t", WAGGLE_BROKER=at) == ["call", "hello.say"]
+
+
+majordomo_tests.add(test, BIN)
 
 
 def main():
