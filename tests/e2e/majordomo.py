@@ -14,9 +14,11 @@ CODES = {"0.1": {"READY": b"\1", "REQUEST": b"\2", "FINAL": b"\3", "HEARTBEAT": 
          "0.2": {"READY": b"\1", "REQUEST": b"\2", "PARTIAL": b"\3", "FINAL": b"\4", "HEARTBEAT": b"\5", "DISCONNECT": b"\6"}}
 
 
-def connected(broker, kind=zmq.DEALER):
+def connected(broker, kind=zmq.DEALER, **options):
     socket = zmq.Context.instance().socket(kind)
     socket.linger = 0
+    for name, value in options.items():
+        setattr(socket, name, value)
     socket.connect(broker)
     return socket
 

@@ -132,6 +132,25 @@ def add(test, bin_folder):
                 with majordomo.Client(net.endpoint, worker.version) as client:
                     serve(client, worker)
 
+    @test("majordomo: a client that reads late gets every reply, whole and in order")
+    def _():
+        with Network(bin_folder) as net:
+            worker = majordomo.Worker(net.endpoint, "0.2", "patient")
+            client = majordomo.Client(net.endpoint, "0.2")
+            client.socket.close()
+            client.socket = majordomo.connected(net.endpoint, rcvhwm=1, rcvbuf=4096)  # its pipe is full soon, and then the broker's
+            bodies = [[b"%d" % number, b"", b"x" * 2000] for number in range(5000)]
+            for body in bodies:
+                client.send("patient", *body)
+            served = 0
+            while served < len(bodies):
+                request = worker.next(1)
+                if request:
+                    worker.reply(request[0], *request[1])
+                    served += 1
+            for body in bodies:
+                assert client.receive("patient") == ([], body)
+
     @test("majordomo: unexpected commands end in DISCONNECT, and nothing that several frames can say ends the broker")
     def _():
         with Network(bin_folder) as net:
