@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import majordomo_tests
 import msgpack
 import operations
 from network import ANY, REPOSITORY, Network, Program, eventually
@@ -445,6 +446,7 @@ def _():
 
 
 operations.define(test, BIN, in_background, completed)
+majordomo_tests.add(test, BIN)
 
 
 def main():
