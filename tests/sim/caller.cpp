@@ -18,6 +18,7 @@ struct caller::sink {
   void on_part(const tag& of, std::string_view payload) {
     auto& call = to.open_.at(of.number);
     if (payload != part_of(of.number, call.parts)) throw violation{"a PART is not the next one of its call"};
+    if (call.parts + 1 == call.credit) to.starving_.insert(of.number);
     if (++call.parts > call.credit && to.around_.in.all_heed_credit()) throw violation{"more PARTs come than the caller has given credit for"};
   }
   void on_result(tag of, std::string_view payload, std::string_view) {
@@ -50,6 +51,7 @@ void caller::crash(instant now) {
   for (const auto& each : open_) around_.book.abandon(each.first);
   open_.clear();
   by_end_.clear();
+  starving_.clear();
 }
 
 void caller::end(instant now, std::uint64_t number, const error* why, std::string_view result) {
@@ -67,6 +69,7 @@ void caller::end(instant now, std::uint64_t number, const error* why, std::strin
     throw violation{"with nothing wrong any more, a call of " + ended.command + " fails: " + std::string{name(why->code)} + " " + why->message};
   }
   by_end_.erase({ended.ends_by, number});
+  starving_.erase(number);
   open_.erase(found);
 }
 
@@ -94,6 +97,7 @@ void caller::call(instant now, const std::string& command, milliseconds budget, 
     return around_.book.abandon(number);
   }
   by_end_.emplace(made.ends_by, number);
+  if (made.credit == 0) starving_.insert(number);
   if (around_.log.verbose()) around_.log.say(now, "caller " + std::to_string(number_) + " makes call " + std::to_string(number) + ", id " + std::to_string(made.id) + " of " + command + ", budget " + std::to_string(budget.count()) + " ms");
 }
 
@@ -133,12 +137,14 @@ void caller::operate(instant now) {
 /// Whoever reads slowly gives credit now and then; of calls that have none left, so that they end.
 void caller::give_credit() {
   auto& chance = around_.chance;
-  for (auto& [number, each] : open_) {
-    if (each.credit == wire::no_credit_limit || each.parts < each.credit || !chance.chance(1, around_.calm ? 1 : 3)) continue;
+  std::erase_if(starving_, [&](std::uint64_t number) {
+    auto& each = open_.at(number);
+    if (!chance.chance(1, around_.calm ? 1 : 3)) return false;
     const auto more = chance.between(1, 5);
     each.credit += more;
     core_->give_credit(each.id, more);
-  }
+    return each.parts < each.credit;
+  });
 }
 
 void caller::probe(instant now, const std::string& command) {
@@ -174,7 +180,7 @@ void caller::run(instant now) {
     socket_.open(now);
   }
   if (!around_.calm && act_at_ <= now) act(now);
-  if (around_.in.limited > 0) give_credit();
+  if (!starving_.empty()) give_credit();
   while (!bundle_.empty() || core_->take_bundle(clock(now), bundle_)) {
     if (!socket_.send(now, bundle_)) break;
     bundle_.clear();

@@ -60,6 +60,7 @@ class caller : public actor {
   std::string bundle_;
   std::map<std::uint64_t, open_call> open_;
   std::set<std::pair<instant, std::uint64_t>> by_end_;
+  std::set<std::uint64_t> starving_;  ///< calls whose credit is used up
   instant act_at_{};
 };
 

@@ -14,9 +14,10 @@ namespace {
 using namespace waggle::sim;
 
 constexpr const char* usage =
-    "usage: waggle_sim [--seed S] [--steps N] [--seeds COUNT] [--verbose]\n"
+    "usage: waggle_sim [--seed S] [--steps N] [--seeds COUNT] [--stop] [--verbose]\n"
     "\n"
     "Runs N steps (default 100000) of each of COUNT networks (default 1), of seed S (default 1) and those that follow.\n"
+    "  --stop      after the first seed that fails\n"
     "  --verbose   says what happens, step by step\n"
     "The last line is \"N passed, N failed\", counted in seeds.\n";
 
@@ -25,6 +26,7 @@ struct wanted {
   std::uint64_t steps = 100'000;
   std::uint64_t seeds = 1;
   bool verbose = false;
+  bool stop = false;
 };
 
 bool number(const char* text, std::uint64_t& out) {
@@ -38,6 +40,10 @@ bool read(int argc, char** argv, wanted& out) {
     const std::string_view flag = argv[i];
     if (flag == "--verbose") {
       out.verbose = true;
+      continue;
+    }
+    if (flag == "--stop") {
+      out.stop = true;
       continue;
     }
     auto* const to = flag == "--seed" ? &out.seed : flag == "--steps" ? &out.steps : flag == "--seeds" ? &out.seeds : nullptr;
@@ -82,10 +88,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::uint64_t failed = 0;
-  for (std::uint64_t i = 0; i < in.seeds; ++i) {
-    if (!run(in.seed + i, in)) ++failed;
+  std::uint64_t ran = 0;
+  while (ran < in.seeds && (failed == 0 || !in.stop)) {
+    if (!run(in.seed + ran++, in)) ++failed;
     std::fflush(stdout);
   }
-  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(in.seeds - failed), static_cast<unsigned long long>(failed));
+  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(ran - failed), static_cast<unsigned long long>(failed));
   return failed == 0 ? 0 : 1;
 }

@@ -276,7 +276,7 @@ class model {
   std::map<std::string, command, std::less<>> commands_;  ///< all that were ever served
   std::list<pool> pools_;
   std::vector<pool*> held_, remembered_;  ///< longest first
-  std::size_t queued_ = 0, parked_ = 0, kept_bytes_ = 0;
+  std::size_t queued_ = 0, parked_ = 0, settled_ = 0, kept_bytes_ = 0;
   std::uint64_t listings_ = 0;
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t changes_ = 0;  ///< of the network: its revision

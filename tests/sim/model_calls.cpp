@@ -148,6 +148,7 @@ void model::unqueue(call_number number) {
 void model::settle(call_number number) {
   auto& settled = calls_.at(number);
   settled.settled = true;
+  ++settled_;
   by_deadline_.erase({settled.deadline, number});
   by_id_.erase({settled.caller, settled.id});
   std::erase(at(settled.caller).calls, number);
@@ -156,6 +157,7 @@ void model::settle(call_number number) {
 void model::close(call_number number) {
   const auto& closed = calls_.at(number);
   if (closed.state == call::parked) --parked_;
+  if (closed.settled) --settled_;
   if (!closed.line.empty() && closed.state != call::queued) release_key(number);
   if (closed.lease != 0) by_lease_.erase(closed.lease);
   calls_.erase(number);

@@ -62,10 +62,18 @@ void model::on_operation(peer_id from, const wire::frame& in) {
   }
 }
 
+/// All of that name, in the order in which the core has asked them.
 void model::drain_named(std::string_view instance) {
-  for (std::size_t i = 0; i < peers_.size(); ++i) {
-    const auto id = static_cast<peer_id>(i);
-    if (!at(id).known || at(id).seat == nullptr || at(id).draining || at(id).instance != instance) continue;
+  std::vector<std::pair<std::size_t, peer_id>> named;
+  for_peers([&](peer_id id, const peer& each) {
+    if (each.seat == nullptr || each.draining || each.instance != instance) return;
+    const auto asked = std::find_if(told_.begin(), told_.end(), [&](const auto& frame) {
+      return !frame.expected && frame.to == id && frame.in.type == wire::frame_type::leave;
+    });
+    named.emplace_back(asked - told_.begin(), id);
+  });
+  std::sort(named.begin(), named.end());
+  for (const auto& [order, id] : named) {
     expect(wire::frame_type::leave, id, 0, "it is asked to leave");
     ++sums_.asked_to_leave;
     drain(id);

@@ -1,5 +1,7 @@
 #include "sim/raw_peer.hpp"
 
+#include <algorithm>
+
 #include <waggle/wire/frames.hpp>
 #include <waggle/wire/headers.hpp>
 #include <waggle/wire/manifest.hpp>
@@ -35,6 +37,15 @@ void raw_peer::read(std::string_view bundle) {
   }
 }
 
+std::uint64_t raw_peer::some_id(wire::frame_type of) {
+  const auto number = around_.chance.chance(1, 50) ? around_.chance.next() >> 15 : around_.chance.below(40);
+  // Where the model has to guess what the broker has forgotten, none comes again.
+  const bool is_new = around_.in.limits.commands_max < 100;
+  const auto id = 16 * number + static_cast<std::uint64_t>(of);
+  if (!is_new && std::find(ids_.begin(), ids_.end(), id) == ids_.end()) return ids_.emplace_back(id);
+  return ids_.emplace_back(16 * ++last_id_ + static_cast<std::uint64_t>(of));
+}
+
 std::string raw_peer::command() { return "raw." + std::to_string(around_.chance.below(4)); }
 
 void raw_peer::join(std::string& to) {
@@ -51,7 +62,7 @@ void raw_peer::join(std::string& to) {
   }
   if (chance.chance(1, 30)) what.commands.clear();
   what.credit = chance.chance(1, 2);
-  if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(chance.below(4));
+  if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(number_);
   std::string bytes;
   wire::append_manifest(bytes, what);
   wire::append_join(to, some_id(wire::frame_type::join), bytes);
@@ -92,7 +103,7 @@ void raw_peer::operation(std::string& to) {
   };
   if (around_.in.limits.commands_max < 100) return ask("waggle.calls", "command", "");
   switch (chance.below(8)) {
-    case 0: return ask("waggle.drain", "worker", "raw-" + std::to_string(chance.below(4)));
+    case 0: return ask("waggle.drain", "worker", "raw-" + std::to_string(around_.in.callers + around_.in.workers + chance.below(around_.in.raw_peers)));
     case 1: return ask("waggle.pause", "command", command());
     case 2:
     case 3:
@@ -155,6 +166,7 @@ void raw_peer::deed(instant now) {
   auto& chance = around_.chance;
   act_at_ = now + microseconds{chance.between(1, 2 * static_cast<std::uint64_t>(around_.in.raw_every.count()))};
   std::string bytes;
+  ids_.clear();
   const auto flood = chance.chance(1, 200) ? chance.between(50, 300) : chance.between(1, 4);
   for (auto left = flood; left > 0; --left) frame(bytes);
   if (chance.chance(1, 60)) spoil(bytes);

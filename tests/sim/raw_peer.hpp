@@ -32,10 +32,8 @@ class raw_peer : public actor {
   void operation(std::string& to);
   [[nodiscard]] std::string headers();
   [[nodiscard]] std::string command();
-  /// The same ids come again, but each only in frames of one type, so that their answers can be told apart.
-  [[nodiscard]] std::uint64_t some_id(wire::frame_type of) {
-    return 16 * (around_.chance.chance(1, 50) ? around_.chance.next() >> 15 : around_.chance.below(40)) + static_cast<std::uint64_t>(of);
-  }
+  /// The same ids come again, but not in one bundle, and each only in frames of one type, so that their answers can be told apart.
+  [[nodiscard]] std::uint64_t some_id(wire::frame_type of);
   [[nodiscard]] instant next_deed(instant) const override { return around_.calm ? instant::max() : act_at_; }
 
   std::vector<std::uint64_t>& seen_;
@@ -43,6 +41,8 @@ class raw_peer : public actor {
   instant act_at_{};
   std::vector<std::uint64_t> leases_;
   std::string revision_;
+  std::uint64_t last_id_ = 1000;
+  std::vector<std::uint64_t> ids_;  ///< in the bundle
 };
 
 }  // namespace waggle::sim

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -31,6 +32,12 @@ class trace {
   }
   void bytes(std::string_view value) {
     std::uint64_t word = value.size();
+    for (; value.size() >= sizeof word; value.remove_prefix(sizeof word)) {
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, value.data(), sizeof eight);
+      word = (word ^ eight) * 0x9e3779b97f4a7c15u;
+      word ^= word >> 32;
+    }
     for (const char each : value) word = (word ^ static_cast<unsigned char>(each)) * 0x100000001b3u;
     number(word);
   }

@@ -162,7 +162,7 @@ void world::calm_down() {
   // Where there are too many peers or commands, some have no place.
   if (climate_.limits.peers_max < 100 || climate_.limits.commands_max < 100) return;
   for (const auto& each : workers_) {
-    if (!each->joined()) throw violation{"with nothing wrong any more, a worker does not join again"};
+    if (!each->joined()) throw violation{"with nothing wrong any more, worker " + std::to_string(each->number()) + " does not join again"};
     if (each->at_hand() != 0) throw violation{"a worker still has calls that nobody waits for"};
   }
   if (broker_.core().worker_count() != workers_.size()) throw violation{"the broker counts workers that are not there"};
