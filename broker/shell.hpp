@@ -11,6 +11,7 @@
 #include <waggle/net/socket.hpp>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/majordomo/adapter.hpp"
 
 namespace waggle::broker {
 
@@ -24,7 +25,7 @@ struct endpoints {
 class shell {
  public:
   /// Binds. Throws net::endpoint_error.
-  shell(net::context& in, const endpoints& wanted, settings from);
+  shell(net::context& in, const endpoints& wanted, settings from, const majordomo::settings& majordomo = {});
 
   /// The actual endpoints, with what the system filled in.
   [[nodiscard]] const endpoints& bound() const { return bound_; }
@@ -36,7 +37,9 @@ class shell {
   bool receive_commands();
   bool receive_events();
   void perform();
+  void receive_majordomo(detail::time_point now, peer_id from, bool is_whole);
   void send(detail::time_point now, peer_id to, const std::string& bytes);
+  net::sent transmit(peer_id to, const std::string& bytes);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
@@ -49,6 +52,9 @@ class shell {
   endpoints bound_;
   broker_core core_;
   outbox out_;
+  majordomo::adapter majordomo_;
+  majordomo::frames parts_;
+  std::vector<std::pair<peer_id, std::string>> majordomo_answers_;  ///< bundles for the core, once the outbox is done
 
   /// A peer as ZeroMQ knows it. Routing ids that ROUTER assigns have 5 bytes, which a std::string holds without allocation.
   struct link {
@@ -69,6 +75,7 @@ class shell {
   std::vector<peer_id> failed_;
 
   counters logged_;
+  majordomo::counters majordomo_logged_;
   std::size_t lines_logged_ = 0;
   detail::time_point log_at_{};
 };

@@ -44,6 +44,14 @@ class broker_core {
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
 
+  [[nodiscard]] bool knows(peer_id who) const {
+    return static_cast<std::size_t>(who) < peers_.size() && peers_[static_cast<std::size_t>(who)].known;
+  }
+  /// Whether somebody serves this command now.
+  [[nodiscard]] bool serves(std::string_view command) const {
+    const auto index = directory_.find(command);
+    return index != none && directory_.active_workers(index) > 0;
+  }
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }

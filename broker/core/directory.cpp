@@ -86,7 +86,6 @@ std::uint32_t directory::pool_for(const manifest& from) {
     // A manifest may name a command twice; it is one seat.
     if (served.pools.empty() || served.pools.back().pool != index) {
       served.pools.push_back({index, each.retry, each.needs_key, false});
-      served.group = each.group;
       served.served = true;
       made.commands.push_back(command_index);
     }
@@ -107,6 +106,8 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
                        "\", as others who serve it say; a command is in one group, or calls of one key would not exclude each other");
   }
   const auto pool_index = pool_for(from);
+  // Also of a pool that was only remembered: another may have put its commands into other groups since.
+  for (const auto& each : from.commands) commands_[find(each.name)].group = each.group;
   auto index = again;
   if (again == none) {
     index = workers_.take();

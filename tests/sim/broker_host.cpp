@@ -15,7 +15,8 @@ void add(model::sums& to, const model::sums& more) {
   for (const auto each : {&model::sums::accepted, &model::sums::replied, &model::sums::abandoned, &model::sums::refused, &model::sums::leases,
                           &model::sums::again, &model::sums::requeued, &model::sums::taken_back, &model::sums::rejected, &model::sums::orphaned,
                           &model::sums::parts, &model::sums::dead, &model::sums::broken, &model::sums::drained, &model::sums::held,
-                          &model::sums::announced}) {
+                          &model::sums::announced, &model::sums::keyed, &model::sums::overrun, &model::sums::asked_to_leave,
+                          &model::sums::expected}) {
     to.*each += more.*each;
   }
 }

@@ -1,5 +1,7 @@
 #include "sim/caller.hpp"
 
+#include <waggle/wire/headers.hpp>
+
 namespace waggle::sim {
 
 namespace {
@@ -16,7 +18,7 @@ struct caller::sink {
   void on_part(const tag& of, std::string_view payload) {
     auto& call = to.open_.at(of.number);
     if (payload != part_of(of.number, call.parts)) throw violation{"a PART is not the next one of its call"};
-    ++call.parts;
+    if (++call.parts > call.credit && to.around_.in.all_heed_credit()) throw violation{"more PARTs come than the caller has given credit for"};
   }
   void on_result(tag of, std::string_view payload, std::string_view) {
     to.end(now, of.number, nullptr, payload);
@@ -58,7 +60,7 @@ void caller::end(instant now, std::uint64_t number, const error* why, std::strin
   around_.log.number(number);
   around_.log.number(why == nullptr ? 0 : static_cast<std::uint64_t>(why->code) * 2 + (why->may_have_run ? 1 : 0));
   around_.book.end(number, why == nullptr || why->may_have_run);
-  if (why == nullptr && result != result_of(call_payload(number, ended.more), ended.parts)) {
+  if (why == nullptr && !ended.operation && result != result_of(call_payload(number, ended.more), ended.parts)) {
     throw violation{"the result of a call is another's, or its parts are not all there: " + std::string{result}};
   }
   if (why != nullptr && ended.must_succeed) {
@@ -69,14 +71,23 @@ void caller::end(instant now, std::uint64_t number, const error* why, std::strin
 }
 
 void caller::call(instant now, const std::string& command, milliseconds budget, bool must_succeed) {
-  const auto number = around_.book.open();
+  auto& chance = around_.chance;
+  const auto& in = around_.in;
+  detail::caller_core<tag>::call_terms terms;
+  terms.idempotent = chance.chance(in.idempotent, 1000);
+  if (chance.chance(in.limited, 1000)) terms.parts = chance.below(4);
+  std::string headers;
+  const bool needs_key = must_succeed && in.needs_key(command);
+  if (needs_key || chance.chance(in.keyed, 1000)) headers = wire::headers_to_msgpack({{"key", "key" + std::to_string(chance.below(in.keys))}});
+  const auto number = around_.book.open(terms.idempotent);
   auto& made = open_[number];
+  made.credit = terms.parts;
   made.ends_by = clock(now) + budget + grace;
   made.more = around_.chance.below(around_.in.payload_max + 1);
   made.command = command;
   made.must_succeed = must_succeed;
   tag as{number};
-  made.id = core_->call(clock(now), as, command, call_payload(number, made.more), budget, {});
+  made.id = core_->call(clock(now), as, command, call_payload(number, made.more), budget, headers, terms);
   if (made.id == 0) {  // what waits for a broker is bounded
     if (must_succeed || core_->open_calls() < 100) throw violation{"a caller may not call though it has room"};
     open_.erase(number);
@@ -84,6 +95,50 @@ void caller::call(instant now, const std::string& command, milliseconds budget, 
   }
   by_end_.emplace(made.ends_by, number);
   if (around_.log.verbose()) around_.log.say(now, "caller " + std::to_string(number_) + " makes call " + std::to_string(number) + ", id " + std::to_string(made.id) + " of " + command + ", budget " + std::to_string(budget.count()) + " ms");
+}
+
+void caller::ask(instant now, const std::string& operation, const std::string& key, const std::string& value) {
+  if (!core_) return;
+  std::string payload;
+  wire::writer out{payload};
+  out.map(1);
+  out.string(key);
+  out.string(value);
+  const auto number = around_.book.open(true);
+  auto& made = open_[number];
+  made.operation = true;
+  made.ends_by = clock(now) + milliseconds{5000} + grace;
+  tag as{number};
+  made.id = core_->call(clock(now), as, operation, payload, milliseconds{5000}, {});
+  if (made.id == 0) {
+    open_.erase(number);
+    return around_.book.abandon(number);
+  }
+  by_end_.emplace(made.ends_by, number);
+}
+
+void caller::operate(instant now) {
+  auto& chance = around_.chance;
+  switch (chance.below(8)) {
+    case 0: return ask(now, "waggle.workers", "prefix", chance.chance(1, 2) ? "" : "worker");
+    case 1: return ask(now, "waggle.queues", "prefix", "cmd");
+    case 2: return ask(now, "waggle.calls", "command", chance.chance(1, 2) ? "" : "cmd.1");
+    case 3: return ask(now, "waggle.stats", "prefix", "");
+    case 4: return ask(now, "waggle.drain", "worker", "worker-" + std::to_string(around_.in.callers + chance.below(around_.in.workers)));
+    case 5: return ask(now, "waggle.pause", "command", chance.pick(around_.in.commands));
+    default: return resume(now, chance.pick(around_.in.commands));
+  }
+}
+
+/// Whoever reads slowly gives credit now and then; of calls that have none left, so that they end.
+void caller::give_credit() {
+  auto& chance = around_.chance;
+  for (auto& [number, each] : open_) {
+    if (each.credit == wire::no_credit_limit || each.parts < each.credit || !chance.chance(1, around_.calm ? 1 : 3)) continue;
+    const auto more = chance.between(1, 5);
+    each.credit += more;
+    core_->give_credit(each.id, more);
+  }
 }
 
 void caller::probe(instant now, const std::string& command) {
@@ -97,6 +152,7 @@ void caller::act(instant now) {
   act_at_ = now + microseconds{chance.between(1, 2 * static_cast<std::uint64_t>(in.call_every.count()))};
   for (auto left = chance.between(1, in.burst_max); left > 0; --left) {
     const auto budget = milliseconds{chance.chance(1, 30) ? chance.below(3) : chance.between(1, static_cast<std::uint64_t>(in.budget_max.count()))};
+    if (chance.chance(in.operations, 1000)) operate(now);
     call(now, chance.chance(1, 100) ? "cmd.unknown" : chance.pick(in.commands), budget, false);
   }
   if (!open_.empty() && chance.chance(in.cancels, 1000)) {
@@ -118,6 +174,7 @@ void caller::run(instant now) {
     socket_.open(now);
   }
   if (!around_.calm && act_at_ <= now) act(now);
+  if (around_.in.limited > 0) give_credit();
   while (!bundle_.empty() || core_->take_bundle(clock(now), bundle_)) {
     if (!socket_.send(now, bundle_)) break;
     bundle_.clear();

@@ -26,6 +26,8 @@ class caller : public actor {
 
   /// A call that must succeed, as nothing is wrong any more.
   void probe(instant now, const std::string& command);
+  /// What somebody has paused goes on.
+  void resume(instant now, const std::string& command) { ask(now, "waggle.resume", "command", command); }
   [[nodiscard]] std::size_t open_calls() const { return core_ ? core_->open_calls() : 0; }
 
  private:
@@ -40,12 +42,17 @@ class caller : public actor {
     std::string result;  ///< without the parts, which are the worker's choice
     std::string command;
     std::size_t more = 0;
+    std::uint64_t credit = wire::no_credit_limit;  ///< PARTs that may come, all in all
     bool must_succeed = false;
+    bool operation = false;  ///< one of the broker's own: any result will do
   };
   struct sink;
 
   void act(instant now);
   void call(instant now, const std::string& command, milliseconds budget, bool must_succeed);
+  void operate(instant now);
+  void ask(instant now, const std::string& operation, const std::string& key, const std::string& value);
+  void give_credit();
   void end(instant now, std::uint64_t number, const error* why, std::string_view result);
   [[nodiscard]] instant next_deed(instant now) const override;
 

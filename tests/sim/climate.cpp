@@ -1,6 +1,8 @@
 #include "sim/climate.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace waggle::sim {
 
@@ -29,6 +31,7 @@ broker::settings limits_of(random& chance) {
   if (chance.chance(1, 3)) out.queue_calls_max = chance.between(1, 10);
   if (chance.chance(1, 4)) out.queue_bytes_max = chance.between(200, 3000);
   if (chance.chance(1, 3)) out.kept_bytes_max = chance.between(300, 5000);
+  if (chance.chance(1, 4)) out.caller_kept_bytes_max = chance.between(200, 3000);
   if (chance.chance(1, 5)) out.held_pools_max = chance.between(1, 3);
   if (chance.chance(1, 6)) out.commands_max = chance.between(4, 10);
   if (chance.chance(1, 8)) out.peers_max = chance.between(4, 24);
@@ -38,6 +41,11 @@ broker::settings limits_of(random& chance) {
 
 std::vector<service_kind> services_of(random& chance, const std::vector<std::string>& commands) {
   std::vector<service_kind> out;
+  std::map<std::string, std::pair<std::string, bool>> groups;  // of commands, and whether they need a key
+  const bool grouped = chance.chance(1, 2);
+  for (const auto& each : commands) {
+    groups[each] = {grouped && chance.chance(1, 2) ? "group." + std::to_string(chance.below(2)) : "", chance.chance(1, 10)};
+  }
   const auto services = chance.between(1, 4);
   for (std::uint64_t service = 0; service < services; ++service) {
     std::vector<std::string> names;
@@ -46,12 +54,14 @@ std::vector<service_kind> services_of(random& chance, const std::vector<std::str
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     }
     for (auto version = chance.between(1, 2); version > 0; --version) {
-      service_kind kind{"service" + std::to_string(service), std::to_string(version), {}};
+      service_kind kind{"service" + std::to_string(service), std::to_string(version), {}, chance.chance(1, 2)};
       for (const auto& name : names) {
         if (names.size() > 1 && chance.chance(1, 6)) continue;  // not every version serves everything
         auto& command = kind.commands.emplace_back();
         command.name = name;
         command.retry = static_cast<retry_class>(chance.below(3));
+        command.group = groups[name].first;
+        command.needs_key = groups[name].second;
       }
       if (!kind.commands.empty()) out.push_back(std::move(kind));
     }
@@ -88,6 +98,12 @@ climate climate_of(std::uint64_t seed) {
   out.rejections = static_cast<std::uint32_t>(chance.chance(1, 2) ? 0 : chance.between(10, 300));
   out.parts = static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(20, 400));
   out.cancels = static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(10, 200));
+
+  out.keyed = static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(50, 1000));
+  out.keys = static_cast<std::uint32_t>(chance.between(1, 12));
+  out.limited = static_cast<std::uint32_t>(chance.chance(1, 2) ? 0 : chance.between(100, 1000));
+  out.idempotent = static_cast<std::uint32_t>(chance.chance(1, 2) ? 0 : chance.between(100, 1000));
+  out.operations = static_cast<std::uint32_t>(chance.chance(1, 2) || out.limits.commands_max < 100 ? 0 : chance.between(5, 50));
 
   out.fault_every = microseconds{chance.chance(1, 4) ? chance.between(60'000, 300'000) : chance.between(300'000, 3'000'000)};
   const auto weight = [&] { return static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(1, 10)); };

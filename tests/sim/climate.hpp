@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct service_kind {
   std::string service;
   std::string version;
   std::vector<command_manifest> commands;
+  bool credit = false;
 };
 
 /// What a run is like. Each seed has its own: a broker with tiny limits, a network that breaks all the time, or one that does
@@ -49,6 +51,11 @@ struct climate {
   std::uint32_t rejections = 0;        ///< of a thousand calls, those that a worker will not take now
   std::uint32_t parts = 0;             ///< of a thousand, those that are answered in parts
   std::uint32_t cancels = 0;           ///< of a thousand, those that are given up
+  std::uint32_t keyed = 0;             ///< of a thousand, those that have a key
+  std::uint32_t keys = 1;              ///< how many keys there are
+  std::uint32_t limited = 0;           ///< of a thousand calls, those with credit
+  std::uint32_t idempotent = 0;        ///< of a thousand calls, those that are sent again when the broker is lost
+  std::uint32_t operations = 0;        ///< of a thousand deeds of callers, those that look into the broker or steer it
 
   // Faults: one every so often, of kinds that have these weights.
   microseconds fault_every{};
@@ -56,6 +63,17 @@ struct climate {
                 clock_steps = 0, garbage = 0;
   microseconds raw_every{};            ///< deeds of one raw peer
 
+  [[nodiscard]] bool all_heed_credit() const {
+    return std::all_of(services.begin(), services.end(), [](const auto& each) { return each.credit; });
+  }
+  [[nodiscard]] bool needs_key(const std::string& command) const {
+    for (const auto& kind : services) {
+      for (const auto& each : kind.commands) {
+        if (each.name == command && each.needs_key) return true;
+      }
+    }
+    return false;
+  }
   [[nodiscard]] std::string in_words() const;
 };
 

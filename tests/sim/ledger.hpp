@@ -17,12 +17,12 @@ class ledger {
   explicit ledger(std::uint32_t attempts_max) : attempts_max_{attempts_max} {}
 
   /// A call begins. Its number goes with its payload wherever it goes.
-  std::uint64_t open() {
+  std::uint64_t open(bool idempotent) {
     if (entries_.size() == kept_max) {
       entries_.pop_front();
       ++first_;
     }
-    entries_.emplace_back();
+    entries_.emplace_back().idempotent = idempotent;
     ++opened_;
     return first_ + entries_.size() - 1;
   }
@@ -32,8 +32,10 @@ class ledger {
     auto* const found = find(number);
     if (found == nullptr) return;
     ++started_;
-    if (found->promised) throw violation{"a call runs of which its caller was told that it has not run"};
-    if (++found->starts > attempts_max_) throw violation{"a call runs more often than attempts_max"};
+    if (found->promised) throw violation{"a call runs of which its caller was told that it has not run, call " + std::to_string(number)};
+    ++found->starts;
+    if (found->idempotent) return;  // its caller may send it to one broker after another
+    if (found->starts > attempts_max_) throw violation{"a call runs more often than attempts_max"};
     // One that says `idempotent` may have been handed it before, and begin late: PROTOCOL.md, "Known weaknesses".
     if (as != retry_class::once) return;
     if (std::exchange(found->once, true)) throw violation{"a call runs again that may run only once, call " + std::to_string(number)};
@@ -47,7 +49,7 @@ class ledger {
     if (found->ended) throw violation{"a call ends twice"};
     found->ended = true;
     found->promised = !may_have_run;
-    if (found->promised && found->starts > 0) throw violation{"a caller is told that its call has not run, and it has"};
+    if (found->promised && found->starts > 0) throw violation{"a caller is told that its call has not run, and it has, call " + std::to_string(number)};
   }
   /// Its caller is gone.
   void abandon(std::uint64_t number) {
@@ -64,6 +66,7 @@ class ledger {
 
   struct entry {
     std::uint32_t starts = 0;
+    bool idempotent = false;
     bool once = false;      ///< a worker that may not run it again has begun
     bool ended = false;
     bool promised = false;  ///< its caller was told that it has not run

@@ -17,6 +17,12 @@ void model::say(const char* how, peer_id who, const wire::frame& in) const {
                      std::string{name(in.status)} + ", " + std::to_string(in.payload.size()) + " bytes");
 }
 
+std::string model::in_words(peer_id worker) const {
+  const auto& who = peers_[static_cast<std::size_t>(worker)];
+  return "worker " + std::to_string(static_cast<std::uint32_t>(worker)) + " (" + who.instance + ", " + std::to_string(who.in_flight) + " of " +
+         std::to_string(who.slots) + (who.draining ? ", leaves)" : ")");
+}
+
 /// Takes in what the core has sent since the last step.
 void model::begin(instant now) {
   if (now > now_) {
@@ -162,6 +168,7 @@ void model::received(instant now, peer_id from, std::string_view bundle) {
       }
       if (how == wire::decoded::frame) on_frame(from, in);
     }
+    dispatch();
   }
   finish();
 }
@@ -218,6 +225,7 @@ void model::ticked(instant now) {
     }
   }
   release_held();
+  end_grace();
   const auto silence = limits_.pulse * limits_.missed_pulses_max;
   std::vector<peer_id> dead;
   for_peers([&](peer_id id, const peer& each) {
@@ -252,6 +260,9 @@ instant model::next_deadline() const {
   if (!by_deadline_.empty()) next = std::min(next, by_deadline_.begin()->first);
   if (!held_.empty()) next = std::min(next, held_.front()->until);
   if (!remembered_.empty()) next = std::min(next, remembered_.front()->until);
+  if (std::any_of(commands_.begin(), commands_.end(), [](const auto& each) { return each.second.expected; })) {
+    next = std::min(next, started_ + limits_.grace);
+  }
   for (const auto& each : peers_) {
     if (!each.known) continue;
     if (each.seat == nullptr) {
@@ -275,6 +286,7 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       return on_call(from, in);
     case frame_type::reply: return on_reply(from, in);
     case frame_type::part: return on_part(from, in);
+    case frame_type::credit: return on_credit(from, in);
     case frame_type::cancel:
       if (const auto found = by_id_.find({from, in.id}); found != by_id_.end()) end(found->second, status::cancelled, "it was cancelled");
       return;

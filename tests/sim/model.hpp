@@ -33,7 +33,7 @@ class model {
     std::uint64_t abandoned = 0;  ///< of them, those whose caller was gone first
     std::uint64_t refused = 0;    ///< calls that were not opened
     std::uint64_t leases = 0, again = 0, requeued = 0, taken_back = 0, rejected = 0, orphaned = 0, parts = 0, dead = 0, broken = 0,
-                  drained = 0, held = 0, announced = 0;
+                  drained = 0, held = 0, announced = 0, keyed = 0, overrun = 0, asked_to_leave = 0, expected = 0;
   };
 
   model(const broker::settings& limits, const broker::broker_core& core, const broker::outbox& out, const trace& log)
@@ -76,26 +76,49 @@ class model {
     std::string headers;
     peer_id worker{};
     std::uint64_t lease = 0;
+    std::string line;         ///< of its key: group and key; empty without one
+    std::uint64_t parts = 0;  ///< that its caller still takes
 
     [[nodiscard]] std::size_t bytes() const { return payload.size() + headers.size(); }
   };
   /// Calls have numbers, which are never used again; 0 is none.
   using call_number = std::uint64_t;
 
-  struct line {
+  struct turn {
     peer_id caller{};
     std::deque<call_number> calls;
   };
   struct command {
     std::string name;
-    std::vector<line> turns;  ///< callers, the next to be served first
+    std::vector<turn> turns;  ///< callers whose calls without a key wait, the next to be served first
+    std::size_t keyed = 0;    ///< calls with a key that wait
+    std::size_t bytes = 0;    ///< of all that wait
+    std::string group;        ///< as those say that serve it
+    bool served = false;      ///< somebody serves it, or has
+    bool expected = false;    ///< nobody has yet, but the broker is young
+    bool paused = false;
 
-    [[nodiscard]] std::size_t waiting() const;
+    [[nodiscard]] std::size_t keyless() const;
+  };
+  /// The calls of one key: one at a worker, the others in their order.
+  struct key_line {
+    std::deque<call_number> waiting;
+    enum { unplaced, runs, at_home, homeless } where = unplaced;
+    bool has_home = false;
+    peer_id home{};
+    command* wants = nullptr;  ///< while homeless: somebody to serve it, or its resumption
+    bool doubtful = false;     ///< paused while it waited at its home, which may since be another
   };
 
+  struct membership {
+    command* what = nullptr;
+    retry_class retry = retry_class::once;
+    bool needs_key = false;
+    std::string group;
+  };
   struct pool {
     std::string identity;
-    std::vector<std::pair<command*, retry_class>> commands;
+    std::vector<membership> commands;
     std::size_t workers = 0, active = 0;
     bool held = false, died = false, remembered = false;
     instant until{};
@@ -108,11 +131,16 @@ class model {
     std::uint32_t bundle = 1;
     std::uint32_t bundle_in_round = 1;  ///< the most it took since the outbox was empty
     std::vector<call_number> calls;  ///< its own that are open
+    std::size_t kept_bytes = 0;      ///< of these
 
     pool* seat = nullptr;
     std::uint32_t slots = 0;
     std::size_t in_flight = 0;
-    bool draining = false;
+    bool draining = false;  ///< gets no calls
+    bool leaving = false;   ///< because it said so
+    bool credit = false;    ///< heeds it
+    std::string instance;
+    std::uint64_t seed = 0;  ///< decides which keys are its own
     bool passed_over = false;
     std::uint64_t leave_id = 0;
     std::uint64_t listed = 0;  ///< when its free slots changed last
@@ -122,6 +150,8 @@ class model {
 
   // Steps and what came out of them, in model.cpp
   void begin(instant now);
+  [[nodiscard]] std::string in_words(peer_id worker) const;
+  [[nodiscard]] std::string given_in_words() const;
   void say(const char* how, peer_id peer, const wire::frame& in) const;
   void finish();
   bool admit(peer_id from);
@@ -154,6 +184,10 @@ class model {
   void watch_services(peer_id from, const wire::frame& in);
   void on_reply(peer_id from, const wire::frame& in);
   void on_part(peer_id from, const wire::frame& in);
+  void on_credit(peer_id from, const wire::frame& in);
+  void on_operation(peer_id from, const wire::frame& in);
+  void drain_named(std::string_view instance);
+  bool has_room(peer_id from, const command& what, std::size_t bytes) const;
   call& open(peer_id from, const wire::frame& in, instant deadline, command* what);
   void refuse(peer_id to, std::uint64_t id, status code, const char* why);
   void keep(call& kept);
@@ -166,10 +200,29 @@ class model {
   void end(call_number number, status code, const char* why);
   void abandon(call_number number);
   void requeue(call_number number);
+  status fate(const command& what) const;
+
+  // Keys, in model_keys.cpp
+  void on_keyed_call(peer_id from, const wire::frame& in, command& what);
+  void wait_in_line(call_number number, bool first);
+  void leave_line(call_number number);
+  void release_key(call_number number);
+  void leave_home(peer_id worker);
+  void seek_homes(const command& what);
+  void place_lines();
+  void place(key_line& line, std::string_view name);
+  void find_home(key_line& line, const command& what, std::string_view name);
+  [[nodiscard]] bool is_home(const key_line& line, peer_id worker) const;
+  bool best_home(const command& what, std::string_view name, peer_id& best) const;
+  bool takes(peer_id worker, const command& what) const;
+  bool has_slot(peer_id worker) const;
+  void check_exclusion(const call& leased) const;
   bool goes_back(const call& leased, std::string_view passed_on) const;
-  told* lease_of(const call& waiting);
+  told* lease_of(const call& waiting, bool now = false);
+  [[nodiscard]] bool may_have(peer_id worker, const call& waiting) const;
   bool somebody_can_take(const command& what) const;
   void lease(call_number number, bool at_once);
+  void hand_over(call_number number, told& frame);
   void dispatch();
   void return_slot(peer_id from);
   void tell_watchers();
@@ -180,10 +233,14 @@ class model {
   pool& pool_of(const manifest& from);
   command& command_of(std::string_view name);
   void deactivate(peer& idle, bool died);
+  void drain(peer_id worker);
+  void settle_as(peer& worker, const manifest& from);
   void leave_pool(peer& leaving);
   void unhold(pool& which);
   void dissolve_if_empty(pool& which);
   void release_held();
+  void end_grace();
+  void end_waiting(command& what);
   void remove_worker(peer_id from);
   void finish_drain(peer_id from);
   void drop(peer_id gone);
@@ -192,7 +249,7 @@ class model {
   [[nodiscard]] bool awaited(const command& what) const;
   [[nodiscard]] bool serves(const peer& worker, const command& what) const;
   [[nodiscard]] retry_class class_at(const peer& worker, const command& what) const;
-  [[nodiscard]] std::size_t seats(const peer& of) const { return of.seat == nullptr || of.draining ? 0 : of.seat->commands.size(); }
+  [[nodiscard]] std::size_t seats(const peer& of) const { return of.seat == nullptr || of.leaving ? 0 : of.seat->commands.size(); }
   [[nodiscard]] std::size_t commands_in_use(const std::set<std::string_view>& and_these) const;
 
   peer& at(peer_id id) { return peers_[static_cast<std::size_t>(id)]; }
@@ -215,11 +272,13 @@ class model {
   std::map<std::pair<peer_id, std::uint64_t>, call_number> by_id_;
   std::map<std::uint64_t, call_number> by_lease_;
   std::set<std::pair<instant, call_number>> by_deadline_;
+  std::map<std::string, key_line> keys_;
   std::map<std::string, command, std::less<>> commands_;  ///< all that were ever served
   std::list<pool> pools_;
   std::vector<pool*> held_, remembered_;  ///< longest first
   std::size_t queued_ = 0, parked_ = 0, kept_bytes_ = 0;
   std::uint64_t listings_ = 0;
+  std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t changes_ = 0;  ///< of the network: its revision
   sums sums_;
 

@@ -7,7 +7,7 @@ namespace waggle::sim {
 
 using wire::frame_type;
 
-std::size_t model::command::waiting() const {
+std::size_t model::command::keyless() const {
   std::size_t out = 0;
   for (const auto& each : turns) out += each.calls.size();
   return out;
@@ -24,32 +24,52 @@ void model::on_call(peer_id from, const wire::frame& in) {
   if (in.budget_ms == 0) return refuse(from, in.id, status::deadline_exceeded, "no budget");
   if (in.name.starts_with("waggle.")) return on_built_in(from, in);
 
-  const auto known = commands_.find(in.name);
-  if (known == commands_.end() || !awaited(known->second)) {
-    // Which commands without workers it has forgotten, to have room for others, is the broker's choice.
-    const bool forgotten = known != commands_.end() && commands_.size() > limits_.commands_max;
-    const bool unknown = known == commands_.end() || (forgotten && replied(from, in.id, status::unimplemented));
-    return refuse(from, in.id, unknown && now_ >= started_ + limits_.grace ? status::unimplemented : status::unavailable,
-                  "nobody serves the command");
+  auto known = commands_.find(in.name);
+  // Which commands without workers it has forgotten, to have room for others, is the core's choice.
+  const bool forgets = commands_.size() >= limits_.commands_max;
+  const bool young = now_ < started_ + limits_.grace;
+  const bool may_be_unknown = known == commands_.end() || (forgets && !awaited(known->second));
+  if (young && may_be_unknown && !(forgets && replied(from, in.id, status::unavailable)) &&
+      !(forgets && replied(from, in.id, status::unimplemented))) {
+    known = commands_.try_emplace(std::string{in.name}).first;
+    known->second = command{};
+    known->second.name = in.name;
+    known->second.group = in.name;
+    known->second.expected = true;
+    ++sums_.expected;
   }
+  if (known == commands_.end()) return refuse(from, in.id, young ? status::unavailable : status::unimplemented, "nobody serves the command");
   auto& what = known->second;
-  const auto deadline = now_ + milliseconds{in.budget_ms};
-  const auto waiting = what.waiting();
-  if (waiting == 0 && somebody_can_take(what)) {
-    open(from, in, deadline, &what);
+  if (!awaited(what)) {
+    for (const auto either : {status::unavailable, status::unimplemented}) {
+      if (forgets && replied(from, in.id, either)) return refuse(from, in.id, either, "nobody serves the command now");
+    }
+    return refuse(from, in.id, fate(what), "nobody serves the command now");
+  }
+  if (in.key.size() > wire::key_bytes_max) return refuse(from, in.id, status::invalid_argument, "the key is too long");
+  if (!in.key.empty()) return on_keyed_call(from, in, what);
+  for (const auto& each : pools_) {
+    for (const auto& member : each.commands) {
+      if (member.what == &what && member.needs_key) return refuse(from, in.id, status::invalid_argument, "it needs a key");
+    }
+  }
+  if (what.turns.empty() && somebody_can_take(what)) {
+    open(from, in, now_ + milliseconds{in.budget_ms}, &what);
     return lease(last_call_, true);
   }
-  std::size_t bytes = 0;
-  for (const auto& each : what.turns) {
-    for (const auto number : each.calls) bytes += calls_.at(number).bytes();
-  }
-  const auto more = in.payload.size() + in.headers.size();
-  if (waiting >= limits_.queue_calls_max || bytes + more > limits_.queue_bytes_max || kept_bytes_ + more > limits_.kept_bytes_max) {
-    return refuse(from, in.id, status::resource_exhausted, "the queue is full");
-  }
-  keep(open(from, in, deadline, &what));
+  if (!has_room(from, what, in.payload.size() + in.headers.size())) return refuse(from, in.id, status::resource_exhausted, "no room to wait");
+  keep(open(from, in, now_ + milliseconds{in.budget_ms}, &what));
   queue_up(last_call_);
 }
+
+bool model::has_room(peer_id from, const command& what, std::size_t bytes) const {
+  return what.keyless() + what.keyed < limits_.queue_calls_max && what.bytes + bytes <= limits_.queue_bytes_max &&
+         kept_bytes_ + bytes <= limits_.kept_bytes_max &&
+         peers_[static_cast<std::size_t>(from)].kept_bytes + bytes <= limits_.caller_kept_bytes_max;
+}
+
+/// What calls are told that wait for a command, or come for one, that nobody serves.
+status model::fate(const command& what) const { return what.served ? status::unavailable : status::unimplemented; }
 
 model::call& model::open(peer_id from, const wire::frame& in, instant deadline, command* what) {
   const auto number = ++last_call_;
@@ -60,6 +80,7 @@ model::call& model::open(peer_id from, const wire::frame& in, instant deadline, 
   made.deadline = deadline;
   made.payload = in.payload;
   made.headers = in.headers;
+  made.parts = in.parts;
   by_id_[{from, in.id}] = number;
   by_deadline_.emplace(deadline, number);
   at(from).calls.push_back(number);
@@ -68,11 +89,15 @@ model::call& model::open(peer_id from, const wire::frame& in, instant deadline, 
 }
 
 void model::keep(call& kept) {
-  if (!std::exchange(kept.kept, true)) kept_bytes_ += kept.bytes();
+  if (std::exchange(kept.kept, true)) return;
+  kept_bytes_ += kept.bytes();
+  at(kept.caller).kept_bytes += kept.bytes();
 }
 
 void model::let_go(call& kept) {
-  if (std::exchange(kept.kept, false)) kept_bytes_ -= kept.bytes();
+  if (!std::exchange(kept.kept, false)) return;
+  kept_bytes_ -= kept.bytes();
+  at(kept.caller).kept_bytes -= kept.bytes();
 }
 
 /// At the end of its caller's line, which has its turn when it comes.
@@ -80,6 +105,7 @@ void model::queue_up(call_number number) {
   auto& waiting = calls_.at(number);
   auto& turns = waiting.what->turns;
   waiting.state = call::queued;
+  waiting.what->bytes += waiting.bytes();
   ++queued_;
   for (auto& each : turns) {
     if (each.caller == waiting.caller) return each.calls.push_back(number);
@@ -92,8 +118,9 @@ void model::queue_first(call_number number) {
   auto& waiting = calls_.at(number);
   auto& turns = waiting.what->turns;
   waiting.state = call::queued;
+  waiting.what->bytes += waiting.bytes();
   ++queued_;
-  line first{waiting.caller, {}};
+  turn first{waiting.caller, {}};
   for (auto each = turns.begin(); each != turns.end(); ++each) {
     if (each->caller != waiting.caller) continue;
     first = std::move(*each);
@@ -107,6 +134,7 @@ void model::queue_first(call_number number) {
 void model::unqueue(call_number number) {
   const auto& waiting = calls_.at(number);
   auto& turns = waiting.what->turns;
+  waiting.what->bytes -= waiting.bytes();
   --queued_;
   for (auto each = turns.begin(); each != turns.end(); ++each) {
     if (each->caller != waiting.caller) continue;
@@ -128,6 +156,7 @@ void model::settle(call_number number) {
 void model::close(call_number number) {
   const auto& closed = calls_.at(number);
   if (closed.state == call::parked) --parked_;
+  if (!closed.line.empty() && closed.state != call::queued) release_key(number);
   if (closed.lease != 0) by_lease_.erase(closed.lease);
   calls_.erase(number);
 }
@@ -151,7 +180,7 @@ void model::abandon(call_number number) {
     expect(frame_type::cancel, left.worker, left.lease, "nobody waits for what it does");
     return;
   }
-  if (left.state == call::queued) unqueue(number);
+  if (left.state == call::queued) left.line.empty() ? unqueue(number) : leave_line(number);
   close(number);
 }
 
@@ -161,7 +190,9 @@ void model::requeue(call_number number) {
   by_lease_.erase(back.lease);
   back.lease = 0;
   ++sums_.requeued;
-  queue_first(number);
+  if (back.line.empty()) return queue_first(number);
+  release_key(number);
+  wait_in_line(number, true);
 }
 
 bool model::goes_back(const call& leased, std::string_view passed_on) const {
@@ -174,39 +205,43 @@ bool model::goes_back(const call& leased, std::string_view passed_on) const {
   });
 }
 
-model::told* model::lease_of(const call& waiting) {
+/// Where the core has sent the call in this step, to a worker that may have it now if there is such a one.
+model::told* model::lease_of(const call& waiting, bool now) {
+  told* otherwise = nullptr;
   for (auto& each : told_) {
-    if (!each.expected && each.in.type == frame_type::call && each.in.name == waiting.what->name &&
-        each.in.payload == waiting.payload && each.in.headers == waiting.headers) {
-      return &each;
+    if (each.expected || each.in.type != frame_type::call || each.in.name != waiting.what->name || each.in.payload != waiting.payload ||
+        each.in.headers != waiting.headers) {
+      continue;
     }
+    if (may_have(each.to, waiting)) return &each;
+    otherwise = &each;
   }
-  return nullptr;
+  return now ? nullptr : otherwise;
+}
+
+bool model::may_have(peer_id worker, const call& waiting) const {
+  if (!takes(worker, *waiting.what) || !has_slot(worker)) return false;
+  if (waiting.line.empty()) return true;
+  const auto found = keys_.find(waiting.line);
+  if (found == keys_.end()) return true;
+  return is_home(found->second, worker);
 }
 
 bool model::somebody_can_take(const command& what) const {
+  if (what.paused) return false;
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
     return each.known && each.seat != nullptr && !each.draining && !each.passed_over && each.in_flight < each.slots && serves(each, what);
   });
 }
 
-/// The core has given the call to some worker: one that may have it. `at_once`: to the one with the most free slots.
+/// The core has given a call without a key to some worker: one that may have it. `at_once`: to the one with the most free slots.
 void model::lease(call_number number, bool at_once) {
   auto& leased = calls_.at(number);
   auto* const found = lease_of(leased);
   if (found == nullptr) fail("a call of " + leased.what->name + " is not given to a worker though one is free");
-  found->expected = true;
-  const auto& frame = found->in;
-  auto& worker = at(found->to);
-  if (!worker.known || worker.seat == nullptr) fail("a CALL goes to a peer that is no worker");
-  if (worker.draining) fail("a CALL goes to a worker that leaves");
-  if (!serves(worker, *leased.what)) fail("a CALL goes to a worker that does not serve it");
-  if (worker.in_flight >= worker.slots) fail("a worker has more calls than slots");
-  if (worker.passed_over) fail("a call goes back to the worker that has just rejected it, though another is free");
-  if (leased.deadline <= now_) fail("a call is handed out though its budget has passed");
-  if (leased.attempts >= limits_.attempts_max) fail("a call is handed out too often");
-  if (leased.parted) fail("a call of which a PART was passed on begins again");
-  if (at_once) {
+  if (at_once) ++listings_;
+  const auto& worker = at(found->to);
+  if (at_once && worker.known && worker.seat != nullptr) {
     const auto free_at = [](const peer& of) {
       return std::min<std::size_t>(of.slots - std::min<std::size_t>(of.slots, of.in_flight), broker::directory::free_listed_max);
     };
@@ -217,62 +252,134 @@ void model::lease(call_number number, bool at_once) {
         fail("a call goes to a worker though it is another's turn");
       }
     }
-  }
-  const auto left = std::chrono::duration_cast<milliseconds>(leased.deadline - now_).count();
-  if (frame.budget_ms != static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1))) fail("a CALL says another budget than what is left");
-  if (frame.id == 0 || frame.id >= (std::uint64_t{1} << 53)) fail("a lease is out of range");
-  if (!by_lease_.emplace(frame.id, number).second) fail("a lease is given that is in use");
-
-  if (leased.state == call::queued && !at_once) {
+  } else if (!at_once) {
     auto& turns = leased.what->turns;
     if (turns.front().calls.front() != number) fail("a call is served before its turn");
-    const auto caller = leased.caller;
     unqueue(number);
-    if (!turns.empty() && turns.front().caller == caller) std::rotate(turns.begin(), turns.begin() + 1, turns.end());
+    if (!turns.empty() && turns.front().caller == leased.caller) std::rotate(turns.begin(), turns.begin() + 1, turns.end());
   }
+  hand_over(number, *found);
+}
+
+/// What holds whenever a worker gets a call.
+void model::hand_over(call_number number, told& given) {
+  auto& leased = calls_.at(number);
+  const auto& frame = given.in;
+  auto& worker = at(given.to);
+  given.expected = true;
+  if (!worker.known || worker.seat == nullptr) fail("a CALL goes to a peer that is no worker");
+  if (worker.draining) fail("a CALL goes to a worker that leaves");
+  if (!serves(worker, *leased.what)) fail("a CALL goes to a worker that does not serve it");
+  if (leased.what->paused) fail("a call begins though its command is paused");
+  if (worker.in_flight >= worker.slots) fail("a worker has more calls than slots");
+  if (worker.passed_over) fail("a call goes back to the worker that has just rejected it, though another is free");
+  if (leased.deadline <= now_) fail("a call is handed out though its budget has passed");
+  if (leased.attempts >= limits_.attempts_max) fail("a call is handed out too often");
+  if (leased.parted) fail("a call of which a PART was passed on begins again");
+  const auto left = std::chrono::duration_cast<milliseconds>(leased.deadline - now_).count();
+  if (frame.budget_ms != static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1))) fail("a CALL says another budget than what is left");
+  if (frame.parts != leased.parts) fail("a CALL says another credit than its caller gave");
+  if (frame.id == 0 || frame.id >= (std::uint64_t{1} << 53)) fail("a lease is out of range");
+  if (!by_lease_.emplace(frame.id, number).second) fail("a lease is given that is in use");
   leased.state = call::leased;
-  leased.worker = found->to;
+  leased.worker = given.to;
   leased.lease = frame.id;
+  check_exclusion(leased);
   ++leased.attempts;
   ++worker.in_flight;
-  worker.listed = ++listings_;
+  worker.listed = listings_;
   worker.leases.push_back(number);
   ++sums_.leases;
   if (leased.attempts > 1) ++sums_.again;
+  if (!leased.line.empty()) ++sums_.keyed;
   if (class_at(worker, *leased.what) == retry_class::once || leased.attempts >= limits_.attempts_max) {
     let_go(leased);
-  } else if (kept_bytes_ + leased.bytes() <= limits_.kept_bytes_max) {
+  } else if (kept_bytes_ + leased.bytes() <= limits_.kept_bytes_max &&
+             at(leased.caller).kept_bytes + leased.bytes() <= limits_.caller_kept_bytes_max) {
     keep(leased);
   }
 }
 
-/// Nothing waits for what is free. Which of several commands has its turn is the core's choice: what it has sent first was first.
+/// The calls that the core has given out and the model has not, for whoever wants to know why.
+std::string model::given_in_words() const {
+  std::string out;
+  for (const auto& each : told_) {
+    if (each.expected || each.in.type != frame_type::call) continue;
+    for (const auto& [number, which] : calls_) {
+      if (which.payload != each.in.payload) continue;
+      out += "; given is id " + std::to_string(which.id) + " of peer " + std::to_string(static_cast<std::uint32_t>(which.caller)) + " to " +
+             in_words(each.to);
+      if (which.line.empty()) continue;
+      const auto& line = keys_.at(which.line);
+      out += ", " + which.line.substr(which.line.find('\0') + 1) + (line.where == key_line::runs ? ", which runs" : "") +
+             (line.waiting.front() == number ? ", the first" : "") + (line.has_home ? ", home " + in_words(line.home) : "");
+    }
+  }
+  return out;
+}
+
+/// Nothing waits for what is free. Which of several commands or keys has its turn is the core's choice: what it has sent first
+/// was first.
 void model::dispatch() {
+  place_lines();
+  ++listings_;  // which of the workers that get something now was first is not known
   while (queued_ > 0) {
     const told* earliest = nullptr;
     call_number next = 0, late = 0, in_vain = 0;
-    for (const auto& [name, what] : commands_) {
-      if (what.turns.empty() || !somebody_can_take(what)) continue;
-      const auto number = what.turns.front().calls.front();
+    const auto consider = [&](call_number number, bool must) {
       const auto& first = calls_.at(number);
-      const auto* const given = lease_of(first);
+      const auto* const given = lease_of(first, true);
       if (given != nullptr && (earliest == nullptr || given < earliest)) {
         earliest = given;
         next = number;
       }
       if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late = number;
-      in_vain = number;
+      if (must) in_vain = number;
+    };
+    for (const auto& [name, what] : commands_) {
+      if (!what.turns.empty() && somebody_can_take(what)) consider(what.turns.front().calls.front(), true);
+    }
+    for (const auto& [name, line] : keys_) {
+      if (line.where == key_line::runs || line.waiting.empty()) continue;
+      const auto number = line.waiting.front();
+      const auto& first = calls_.at(number);
+      if (line.where == key_line::at_home && !first.what->paused) {
+        consider(number, !line.doubtful && has_slot(line.home));
+      } else if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) {
+        late = number;
+      }
     }
     if (late != 0) {
       end(late, status::deadline_exceeded, "its budget has passed before its turn came");
-    } else if (next != 0) {
+    } else if (next != 0 && calls_.at(next).line.empty()) {
       lease(next, false);
+    } else if (next != 0) {
+      auto& given = *lease_of(calls_.at(next));
+      auto& line = keys_.at(calls_.at(next).line);
+      leave_line(next);
+      line.where = key_line::runs;
+      line.has_home = true;
+      line.doubtful = false;
+      line.home = given.to;
+      hand_over(next, given);
     } else if (in_vain != 0) {
       const auto& first = calls_.at(in_vain);
       fail("a call of " + first.what->name + " waits though a worker is free, or another is served before its turn: id " +
-           std::to_string(first.id) + " of peer " + std::to_string(static_cast<std::uint32_t>(first.caller)));
+           std::to_string(first.id) + " of peer " + std::to_string(static_cast<std::uint32_t>(first.caller)) +
+           (first.line.empty() ? "" : ", " + first.line.substr(first.line.find('\0') + 1) + " of " + in_words(keys_.at(first.line).home)) + given_in_words());
     } else {
-      return;
+      break;
+    }
+    place_lines();
+  }
+  // Where a slot is free everybody who waits there has been looked at: those that are paused wait elsewhere now.
+  for (auto& [name, line] : keys_) {
+    if (line.where != key_line::at_home || !calls_.at(line.waiting.front()).what->paused) continue;
+    if (!has_slot(line.home)) {
+      line.doubtful = true;
+    } else {
+      line.where = key_line::unplaced;
+      place(line, name);
     }
   }
 }
@@ -281,8 +388,8 @@ void model::return_slot(peer_id from) {
   auto& worker = at(from);
   --worker.in_flight;
   worker.listed = ++listings_;
-  if (!worker.draining) return dispatch();
-  if (worker.in_flight == 0) finish_drain(from);
+  dispatch();
+  if (worker.leaving && worker.in_flight == 0) finish_drain(from);
 }
 
 void model::on_part(peer_id from, const wire::frame& in) {
@@ -290,10 +397,25 @@ void model::on_part(peer_id from, const wire::frame& in) {
   if (found == by_lease_.end() || at(from).seat == nullptr) return;
   auto& leased = calls_.at(found->second);
   if (leased.worker != from || leased.state != call::leased) return;
+  if (leased.parts == 0 && at(from).credit) {
+    ++sums_.overrun;
+    return end(found->second, status::internal, "its worker sends more than it has credit for");
+  }
+  if (leased.parts != 0 && leased.parts != wire::no_credit_limit) --leased.parts;
   leased.parted = true;
   let_go(leased);
   ++sums_.parts;
   if (expect(frame_type::part, leased.caller, leased.id, "a PART").payload != in.payload) fail("a PART is another than the worker's");
+}
+
+void model::on_credit(peer_id from, const wire::frame& in) {
+  const auto found = by_id_.find({from, in.id});
+  if (found == by_id_.end()) return;
+  auto& given = calls_.at(found->second);
+  if (given.parts == wire::no_credit_limit) return;
+  given.parts += std::min(in.parts, wire::no_credit_limit - 1 - given.parts);
+  if (given.state != call::leased || !at(given.worker).credit) return;
+  if (expect(frame_type::credit, given.worker, given.lease, "its caller gives credit").parts != in.parts) fail("a CREDIT is not what the caller gave");
 }
 
 void model::on_reply(peer_id from, const wire::frame& in) {
@@ -325,10 +447,9 @@ void model::on_reply(peer_id from, const wire::frame& in) {
 
 void model::on_built_in(peer_id from, const wire::frame& in) {
   if (in.name == "waggle.services") return watch_services(from, in);
+  if (in.name != "waggle.ping") return on_operation(from, in);
   const auto same = [&](const auto& each) { return each.status == status::ok && each.payload == in.payload; };
-  const bool pings = in.name == "waggle.ping";
-  const auto& reply = expect_reply(from, in.id, "one of the broker's own commands", [&](const auto& each) { return !pings || same(each); });
-  if (pings && !same(reply)) fail("waggle.ping is not answered by what it sent");
+  if (!same(expect_reply(from, in.id, "a ping", same))) fail("waggle.ping is not answered by what it sent");
 }
 
 void model::watch_services(peer_id from, const wire::frame& in) {

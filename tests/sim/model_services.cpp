@@ -26,7 +26,10 @@ model::command& model::command_of(std::string_view name) {
 std::size_t model::commands_in_use(const std::set<std::string_view>& and_these) const {
   auto names = and_these;
   for (const auto& each : pools_) {
-    for (const auto& member : each.commands) names.insert(member.first->name);
+    for (const auto& member : each.commands) names.insert(member.what->name);
+  }
+  for (const auto& each : commands_) {
+    if (each.second.expected) names.insert(each.first);
   }
   return names.size();
 }
@@ -43,26 +46,27 @@ model::pool& model::pool_of(const manifest& from) {
   made.identity = std::move(identity);
   for (const auto& each : from.commands) {
     auto* const served = &command_of(each.name);
-    const bool twice = std::any_of(made.commands.begin(), made.commands.end(), [&](const auto& other) { return other.first == served; });
-    if (!twice) made.commands.emplace_back(served, each.retry);
+    const bool twice = std::any_of(made.commands.begin(), made.commands.end(), [&](const auto& other) { return other.what == served; });
+    if (!twice) made.commands.push_back({served, each.retry, each.needs_key, each.group.empty() ? each.name : each.group});
   }
   return made;
 }
 
 bool model::awaited(const command& what) const {
+  if (what.expected) return true;
   return std::any_of(pools_.begin(), pools_.end(), [&](const auto& each) {
     return (each.active > 0 || each.held) &&
-           std::any_of(each.commands.begin(), each.commands.end(), [&](const auto& member) { return member.first == &what; });
+           std::any_of(each.commands.begin(), each.commands.end(), [&](const auto& member) { return member.what == &what; });
   });
 }
 
 bool model::serves(const peer& worker, const command& what) const {
-  return std::any_of(worker.seat->commands.begin(), worker.seat->commands.end(), [&](const auto& member) { return member.first == &what; });
+  return std::any_of(worker.seat->commands.begin(), worker.seat->commands.end(), [&](const auto& member) { return member.what == &what; });
 }
 
 retry_class model::class_at(const peer& worker, const command& what) const {
   for (const auto& member : worker.seat->commands) {
-    if (member.first == &what) return member.second;
+    if (member.what == &what) return member.retry;
   }
   return retry_class::once;
 }
@@ -76,7 +80,18 @@ void model::on_join(peer_id from, const wire::frame& in) {
   if (commands_in_use(names) > limits_.commands_max) {
     return expect_error(from, in.id, status::resource_exhausted, false, "commands_max");
   }
-  const bool was_draining = who.seat != nullptr && who.draining;
+  for (const auto& each : wanted->commands) {
+    const auto group = each.group.empty() ? each.name : each.group;
+    for (const auto& other : pools_) {
+      if (other.workers == 0 && !other.held) continue;
+      for (const auto& member : other.commands) {
+        if (member.what->name == each.name && member.group != group) {
+          return expect_error(from, in.id, status::failed_precondition, false, "others put the command into another group");
+        }
+      }
+    }
+  }
+  const bool was_leaving = who.seat != nullptr && who.leaving;
   auto& entered = pool_of(*wanted);
   if (who.seat != nullptr && (who.seat != &entered || who.draining)) {
     ++entered.active;
@@ -84,7 +99,7 @@ void model::on_join(peer_id from, const wire::frame& in) {
     leave_pool(who);
     --entered.active;
   }
-  if (was_draining) expect_error(from, who.leave_id, status::aborted, false, "it joined again before it had left");
+  if (was_leaving) expect_error(from, who.leave_id, status::aborted, false, "it joined again before it had left");
   if (who.seat == nullptr) {
     if (who.pulse_due == instant{}) who.pulse_due = now_ + limits_.pulse;
     who.seat = &entered;
@@ -93,15 +108,27 @@ void model::on_join(peer_id from, const wire::frame& in) {
     ++entered.active;
     unhold(entered);
   }
+  for (const auto& member : entered.commands) {
+    member.what->group = member.group;
+    member.what->served = true;
+    member.what->expected = false;
+  }
+  settle_as(who, *wanted);
+  who.leaving = false;
+  who.credit = wanted->credit;
   who.slots = wanted->slots;
   who.bundle = wanted->bundle;
   who.bundle_in_round = std::max(who.bundle_in_round, who.bundle);
   who.listed = ++listings_;
   const auto& reply = expect_reply(from, in.id, "a JOIN", is_welcome);
   const auto said = detail::read_welcome(reply.payload);
-  if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) fail("the answer to a JOIN is wrong");
+  if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) {
+    fail("the answer to a JOIN is wrong: " + (reply.status == status::ok ? "another welcome" : wire::read_error(reply.status, reply.payload).message));
+  }
   network_changed();
   release_held();
+  leave_home(from);
+  for (const auto& member : entered.commands) seek_homes(*member.what);
   dispatch();
 }
 
@@ -111,12 +138,31 @@ void model::on_leave(peer_id from, const wire::frame& in) {
     if (expect_reply(from, in.id, "a LEAVE from who is no worker", said_nothing).status != status::ok) fail("who is no worker may not leave");
     return;
   }
-  if (who.draining) return expect_error(from, in.id, status::failed_precondition, false, "it is leaving already");
+  if (who.leaving) return expect_error(from, in.id, status::failed_precondition, false, "it is leaving already");
   who.leave_id = in.id;
-  deactivate(who, false);
+  who.leaving = true;
+  drain(from);
+  if (who.in_flight == 0) finish_drain(from);
+}
+
+void model::drain(peer_id worker) {
+  deactivate(at(worker), false);
+  leave_home(worker);
   network_changed();
   release_held();
-  if (who.in_flight == 0) finish_drain(from);
+  dispatch();
+}
+
+/// Its name decides which keys are its own; one that has the name of another in its pool is told apart.
+void model::settle_as(peer& worker, const manifest& from) {
+  worker.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
+  worker.seed = broker::key_table::hash_of(worker.instance);
+  const auto taken = [&] {
+    return std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
+      return &each != &worker && each.known && each.seat == worker.seat && !each.draining && each.seed == worker.seed;
+    });
+  };
+  while (taken()) worker.seed = broker::key_table::mixed(worker.seed + 1);
 }
 
 void model::finish_drain(peer_id from) {
@@ -165,7 +211,7 @@ void model::release_held() {
     unhold(released);
     any = true;
     for (const auto& each : released.commands) {
-      if (!awaited(*each.first)) unserved.push_back(each.first);
+      if (!awaited(*each.what)) unserved.push_back(each.what);
     }
     if (released.workers == 0 && released.died && limits_.remember > milliseconds{0} && remembered_.size() < limits_.held_pools_max) {
       released.remembered = true;
@@ -181,14 +227,28 @@ void model::release_held() {
     any = true;
   }
   if (any) network_changed();
-  for (auto* const each : unserved) {
-    while (!each->turns.empty()) end(each->turns.front().calls.front(), status::unavailable, "nobody serves it any more");
+  for (auto* const each : unserved) end_waiting(*each);
+}
+
+/// Calls without a key at once, those with one when their line is placed.
+void model::end_waiting(command& what) {
+  while (!what.turns.empty()) end(what.turns.front().calls.front(), fate(what), "nobody serves it any more");
+  seek_homes(what);
+}
+
+/// Old enough to know who is there.
+void model::end_grace() {
+  if (now_ < started_ + limits_.grace) return;
+  for (auto& each : commands_) {
+    if (!std::exchange(each.second.expected, false)) continue;
+    end_waiting(each.second);
   }
 }
 
 /// The calls that it had go back, in the order in which it had got them, or end.
 void model::remove_worker(peer_id from) {
   auto& who = at(from);
+  deactivate(who, true);
   while (!who.leases.empty()) {
     const auto number = who.leases.back();
     who.leases.pop_back();
@@ -205,11 +265,11 @@ void model::remove_worker(peer_id from) {
     }
     close(number);
   }
-  deactivate(who, true);
+  leave_home(from);
   leave_pool(who);
   who.slots = 0;
   who.in_flight = 0;
-  who.draining = who.passed_over = false;
+  who.draining = who.leaving = who.passed_over = false;
   who.pulse_due = {};
   who.heard = now_;
   network_changed();

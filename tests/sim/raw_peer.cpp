@@ -1,6 +1,7 @@
 #include "sim/raw_peer.hpp"
 
 #include <waggle/wire/frames.hpp>
+#include <waggle/wire/headers.hpp>
 #include <waggle/wire/manifest.hpp>
 
 namespace waggle::sim {
@@ -45,8 +46,12 @@ void raw_peer::join(std::string& to) {
     each.name = command();
     // Of one class, should one of them come twice.
     each.retry = static_cast<retry_class>((each.name.back() + what.slots) % 3);
+    if (each.name.back() == '2') each.group = what.slots % 4 == 0 ? "raw.group" : "";
+    if (each.name.back() == '3') each.group = "raw.2";
   }
   if (chance.chance(1, 30)) what.commands.clear();
+  what.credit = chance.chance(1, 2);
+  if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(chance.below(4));
   std::string bytes;
   wire::append_manifest(bytes, what);
   wire::append_join(to, some_id(wire::frame_type::join), bytes);
@@ -66,10 +71,42 @@ void raw_peer::answer(std::string& to) {
   wire::append_reply(to, lease, codes[chance.below(std::size(codes))], std::string(chance.below(20), 'r'), {});
 }
 
+std::string raw_peer::headers() {
+  auto& chance = around_.chance;
+  if (chance.chance(1, 4)) return std::string{"\x81\xa1h\xa1v"};
+  if (chance.chance(1, 2)) return {};
+  return wire::headers_to_msgpack({{"key", chance.chance(1, 50) ? std::string(600, 'k') : std::string(chance.below(4), 'k')}});
+}
+
+/// Commands of its own kind only: what actors serve must go on.
+void raw_peer::operation(std::string& to) {
+  auto& chance = around_.chance;
+  std::string payload;
+  wire::writer out{payload};
+  const auto id = some_id(wire::frame_type::call);
+  const auto ask = [&](std::string_view name, std::string_view key, std::string_view value) {
+    out.map(1);
+    out.string(key);
+    out.string(value);
+    wire::append_call(to, id, name, payload, 1000, {});
+  };
+  if (around_.in.limits.commands_max < 100) return ask("waggle.calls", "command", "");
+  switch (chance.below(8)) {
+    case 0: return ask("waggle.drain", "worker", "raw-" + std::to_string(chance.below(4)));
+    case 1: return ask("waggle.pause", "command", command());
+    case 2:
+    case 3:
+    case 4: return ask("waggle.resume", "command", command());
+    case 5: return ask("waggle.workers", "prefix", "raw");
+    case 6: return ask("waggle.nothing", "a", "b");
+    default: return ask("waggle.calls", "command", "");
+  }
+}
+
 /// One frame of any kind.
 void raw_peer::frame(std::string& to) {
   auto& chance = around_.chance;
-  switch (chance.below(16)) {
+  switch (chance.below(18)) {
     case 0: return join(to);
     case 1: {
       std::string about;
@@ -100,10 +137,11 @@ void raw_peer::frame(std::string& to) {
     case 10:
     case 11:
     case 12: return answer(to);
+    case 13: return chance.chance(1, 3) ? operation(to) : wire::append_credit(to, some_id(wire::frame_type::call), chance.below(5));
     default:
       // Numbers of calls that the ledger does not know: nobody minds how they end.
       return wire::append_call(to, some_id(wire::frame_type::call), command(), call_payload(~std::uint64_t{0} - (chance.next() >> 8), chance.below(200)),
-                               chance.below(4000), chance.chance(1, 4) ? std::string_view{"\x81\xa1h\xa1v"} : std::string_view{});
+                               chance.below(4000), headers(), chance.chance(1, 3) ? chance.below(4) : wire::no_credit_limit);
   }
 }
 

@@ -29,6 +29,8 @@ class raw_peer : public actor {
   void join(std::string& to);
   void answer(std::string& to);
   void spoil(std::string& bytes);
+  void operation(std::string& to);
+  [[nodiscard]] std::string headers();
   [[nodiscard]] std::string command();
   /// The same ids come again, but each only in frames of one type, so that their answers can be told apart.
   [[nodiscard]] std::uint64_t some_id(wire::frame_type of) {

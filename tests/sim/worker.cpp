@@ -14,13 +14,21 @@ struct worker::sink {
   void on_call(const detail::lease& under, const wire::frame& in) { to.take(now, under, in); }
   void on_cancel(const detail::lease& under) {
     for (auto& each : to.jobs_) {
-      if (each.lease != under || to.around_.chance.chance(1, 4)) continue;  // some handlers do not look
+      if (each.lease != under) continue;
+      if (each.parts_to_come == 0 && to.around_.chance.chance(1, 4)) continue;  // some handlers do not look
       each.next = std::min(each.next, now + milliseconds{to.around_.chance.below(20)});
       each.parts_to_come = 0;
       each.ends_as = status::cancelled;
     }
   }
+  void on_credit(const detail::lease& under, std::uint64_t parts) {
+    for (auto& each : to.jobs_) {
+      if (each.lease == under && each.credit != wire::no_credit_limit) each.credit += parts;
+    }
+  }
+  void on_asked_to_leave() { to.depart(now); }
   void on_lost(const std::string& why) {
+    for (auto& each : to.jobs_) each.parts_to_come = 0;
     if (to.around_.log.verbose()) to.around_.log.say(now, "worker " + std::to_string(to.number_) + ": " + why);
   }
   void on_refused(const error& why) { throw violation{"a good manifest is refused: " + why.message}; }
@@ -37,7 +45,7 @@ void worker::start(instant now) {
   const auto bundle = static_cast<std::uint32_t>(chance.chance(1, 3) ? 1 : chance.between(1, 100));
   std::string bytes;
   wire::append_manifest(bytes, manifest{kind_->service, kind_->version, chance.chance(1, 2) ? "worker-" + std::to_string(number_) : "",
-                                        slots_, bundle, kind_->commands});
+                                        slots_, bundle, kind_->commands, kind_->credit});
   core_.emplace(clock(now), detail::worker_core::options{bytes, "sim", chance.next()});
   socket_.open(now);
 }
@@ -66,6 +74,7 @@ void worker::take(instant now, const detail::lease& under, const wire::frame& in
   auto& made = jobs_.emplace_back();
   made.lease = under;
   made.payload = in.payload;
+  if (kind_->credit) made.credit = in.parts;
   const auto longest = static_cast<std::uint64_t>(around_.calm ? 20 : climate.handler_max.count());
   made.next = now + microseconds{chance.below(1000 * longest) + 1};
   if (around_.log.verbose()) around_.log.say(now, "worker " + std::to_string(number_) + " gets call " + std::to_string(number_in(in.payload)) + ", " + std::string{name(command->retry)});
@@ -88,7 +97,12 @@ void worker::work(instant now) {
       ++i;
       continue;
     }
+    if (each.parts_to_come > 0 && each.credit == 0) {
+      ++i;
+      continue;
+    }
     if (each.parts_to_come > 0) {
+      if (each.credit != wire::no_credit_limit) --each.credit;
       core_->part(each.lease, part_of(number_in(each.payload), each.parts));
       ++each.parts;
       --each.parts_to_come;
@@ -135,7 +149,9 @@ void worker::run(instant now) {
 instant worker::next_deed(instant now) const {
   if (over_) return now;
   auto next = true_time(core_->next_deadline());
-  for (const auto& each : jobs_) next = std::min(next, each.next);
+  for (const auto& each : jobs_) {
+    if (each.parts_to_come == 0 || each.credit > 0) next = std::min(next, each.next);
+  }
   if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
   return next;
 }

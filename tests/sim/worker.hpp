@@ -33,6 +33,7 @@ class worker : public actor {
     instant next{};            ///< its next PART or its end
     std::uint32_t parts = 0;   ///< sent
     std::uint32_t parts_to_come = 0;
+    std::uint64_t credit = wire::no_credit_limit;  ///< PARTs that may still be sent
     status ends_as = status::ok;
   };
   struct sink;

@@ -150,6 +150,8 @@ void world::calm_down() {
   for (auto& each : raw_peers_) each->crash(now_);
   for (auto* const each : actors_) each->thaw(now_);
   for (auto& each : raw_peers_) each->restart_after(now_, 1h);
+  until(now_ + 20s);
+  for (const auto& each : climate_.commands) callers_.front()->resume(now_, each);
   // Budgets and handlers take half a minute at most; then the last of the dead are found and others take their calls.
   until(now_ + 70s);
   for (const auto& each : callers_) {
@@ -158,7 +160,7 @@ void world::calm_down() {
   if (broker_.core().open_calls() != 0) throw violation{"calls are open that nobody waits for"};
   if (broker_.core().kept_bytes() != 0) throw violation{"bytes are kept for nobody"};
   // Where there are too many peers or commands, some have no place.
-  if (climate_.limits.peers_max < actors_.size() || climate_.limits.commands_max < 100) return;
+  if (climate_.limits.peers_max < 100 || climate_.limits.commands_max < 100) return;
   for (const auto& each : workers_) {
     if (!each->joined()) throw violation{"with nothing wrong any more, a worker does not join again"};
     if (each->at_hand() != 0) throw violation{"a worker still has calls that nobody waits for"};

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <zmq.hpp>
 
@@ -156,13 +157,23 @@ class router : public socket {
   struct message {
     std::string_view from;     ///< routing id: binary, ZeroMQ's own
     std::string_view bundle;   ///< the first part
-    std::size_t parts_beyond;  ///< parts that came after it and were dropped
+    std::size_t parts_beyond;  ///< parts that came after it; the first `parts_max` of them are in `parts`
   };
+  /// Parts of a message that are kept, and their bytes; a peer that sends more means no good.
+  static constexpr std::size_t parts_max = 64;
+  static constexpr std::size_t parts_bytes_max = 8u << 20;
+
+  /// All parts of the last message, its first too; valid as long as that. False when they are more than are kept.
+  bool parts(std::vector<std::string_view>& out) const {
+    out.assign(1, bundle_.to_string_view());
+    for (const auto& each : rest_) out.push_back(each.to_string_view());
+    return !dropped_;
+  }
 
   /// The next message, if there is one; valid until the next call.
   std::optional<message> receive() {
     if (!receive_part(from_) || !from_.more() || !receive_part(bundle_)) return std::nullopt;
-    return message{from_.to_string_view(), bundle_.to_string_view(), drop_rest(bundle_)};
+    return message{from_.to_string_view(), bundle_.to_string_view(), bundle_.more() ? receive_rest() : 0};
   }
 
   sent send(std::string_view to, std::string_view bundle) {
@@ -170,9 +181,36 @@ class router : public socket {
     return addressed == sent::yes ? send_part(bundle, zmq::send_flags::none) : addressed;
   }
 
+  /// A message of several parts; there must be one. Once the peer has been addressed its pipe takes all of them: it counts messages.
+  sent send(std::string_view to, const std::vector<std::string>& parts) {
+    const auto addressed = send_part(to, zmq::send_flags::sndmore);
+    if (addressed != sent::yes) return addressed;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      send_part(parts[i], i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none);
+    }
+    return sent::yes;
+  }
+
  private:
+  std::size_t receive_rest() {
+    rest_.clear();
+    dropped_ = false;
+    std::size_t count = 0, bytes = bundle_.size();
+    for (bool more = true; more; ++count) {
+      zmq::message_t part;
+      if (!receive_part(part)) break;
+      more = part.more();
+      bytes += part.size();
+      dropped_ = dropped_ || rest_.size() >= parts_max || bytes > parts_bytes_max;
+      if (!dropped_) rest_.push_back(std::move(part));
+    }
+    return count;
+  }
+
   zmq::message_t from_;
   zmq::message_t bundle_;
+  std::vector<zmq::message_t> rest_;
+  bool dropped_ = false;
 };
 
 /// A peer's command socket.
