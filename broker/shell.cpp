@@ -29,13 +29,13 @@ settings with_endpoints(settings from, const endpoints& bound) {
 
 }  // namespace
 
-shell::shell(net::context& in, const endpoints& wanted, settings from, const majordomo::settings& majordomo)
+shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo)
     : commands_{in},
       events_in_{in},
       events_out_{in},
       bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out)},
       core_{with_endpoints(from, bound_)},
-      majordomo_{majordomo, from.pulse} {
+      majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
   events_in_.subscribe_to_all();
 }
 
@@ -47,7 +47,7 @@ void shell::run(int stop_descriptor) {
     bool busy = receive_commands();
     busy = receive_events() || busy;
     const auto now = std::chrono::steady_clock::now();
-    majordomo_.tick(now, core_, out_);
+    if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
     send_backlogs(now);
     perform();
@@ -70,22 +70,28 @@ bool shell::receive_commands() {
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto message = commands_.receive();
     if (!message) return turn > 0;
+    const bool several = message->parts_beyond > 0;
+    const bool stranger = several && !numbers_.contains(message->from);
     const auto from = number_of(message->from);
-    if (message->parts_beyond == 0 && !majordomo_.has(from)) {
-      core_.receive(now, from, message->bundle, out_);
+    if (several || links_[static_cast<std::size_t>(from)].majordomo) {
+      receive_parts(now, from, stranger, 1 + message->parts_beyond);
     } else {
-      receive_majordomo(now, from, commands_.parts(parts_));
+      core_.receive(now, from, message->bundle, out_);
     }
   }
   return true;
 }
 
-/// A message of several parts, or anything from somebody who speaks Majordomo.
-void shell::receive_majordomo(detail::time_point now, peer_id from, bool is_whole) {
-  if (!majordomo_.has(from) && !(is_whole && majordomo::adapter::recognises(parts_))) return core_.receive_parts(now, from, out_);
-  if (!is_whole) parts_.clear();
-  majordomo_.receive(now, from, parts_, core_, out_);
-  for (const auto& each : majordomo_.take_replies()) commands_.send(links_[static_cast<std::size_t>(each.to)].routing_id, each.message);
+/// What is not WGL/1. Whether a peer is one of Majordomo's is settled by its first message.
+void shell::receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts) {
+  const auto message = commands_.parts();
+  auto& sender = links_[static_cast<std::size_t>(from)];
+  if (stranger) sender.majordomo = majordomo::dialect_of(message).has_value();
+  if (sender.majordomo) {
+    majordomo_.receive(now, from, message, message.size() == parts, core_, out_);
+  } else {
+    core_.receive_parts(now, from, out_);
+  }
 }
 
 bool shell::receive_events() {
@@ -107,64 +113,66 @@ bool shell::receive_events() {
 
 /// Does what the core wants done. What cannot be sent goes back to it, and what it wants done then is done too.
 void shell::perform() {
-  while (!out_.empty() || !failed_.empty() || !majordomo_answers_.empty()) {
+  while (!out_.empty() || !failed_.empty() || majordomo_.unsettled()) {
     const auto now = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     for (const auto& each : out_.notes()) log(each);
     for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
     out_.clear();
-    for (const auto& [peer, bundle] : std::exchange(majordomo_answers_, {})) {
-      if (majordomo_.has(peer)) core_.receive(now, peer, bundle, out_);
-    }
+    majordomo_.settle(now, core_, out_);
     for (const auto peer : std::exchange(failed_, {})) {
       auto& to = links_[static_cast<std::size_t>(peer)];
       if (!to.failed) continue;  // forgotten meanwhile
-      const std::vector<std::string_view> unsent{to.backlog.begin(), to.backlog.end()};
-      core_.unreachable(now, peer, unsent, out_);
+      std::vector<std::string_view> bundles;
+      for (const auto& each : to.backlog) bundles.push_back(each.bundle);
+      core_.unreachable(now, peer, bundles, out_);
     }
   }
 }
 
-void shell::send(detail::time_point now, peer_id peer, const std::string& bytes) {
+void shell::send(detail::time_point now, peer_id peer, const std::string& bundle) {
   auto& to = links_[static_cast<std::size_t>(peer)];
+  const std::string_view whole{bundle};
+  majordomo::frames parts{&whole, 1};
+  if (to.majordomo) {
+    parts = majordomo_.translate(now, peer, bundle, out_);
+    if (parts.empty()) return;
+  }
   const auto fail = [&] {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = transmit(peer, bytes);
+    const auto how = commands_.send(to.routing_id, parts);
     if (how == net::sent::yes) return;
     if (how == net::sent::unreachable) fail();
     to.stuck_since = now;
     backlogged_.push_back(peer);
   }
   // Kept even when all is lost: the core wants to know what has not left.
-  to.backlog.push_back(bytes);
-  to.backlog_bytes += bytes.size();
+  auto& kept = to.backlog.emplace_back(unsent{bundle, {}});
+  if (to.majordomo) kept.parts.assign(parts.begin(), parts.end());
+  to.backlog_bytes += kept.bytes();
   if (to.backlog_bytes > backlog_bytes_max) fail();
 }
 
-net::sent shell::transmit(peer_id peer, const std::string& bytes) {
-  const auto& to = links_[static_cast<std::size_t>(peer)];
-  if (!majordomo_.has(peer)) return commands_.send(to.routing_id, bytes);
-  auto [message, answer] = majordomo_.translate(peer, bytes);
-  if (!answer.empty()) majordomo_answers_.emplace_back(peer, std::move(answer));
-  const auto how = message.empty() ? net::sent::yes : commands_.send(to.routing_id, message);
-  if (how == net::sent::yes) majordomo_.sent(peer, bytes);
-  return how;
+net::sent shell::send_again(const link& to, const unsent& kept) {
+  if (kept.parts.empty()) return commands_.send(to.routing_id, kept.bundle);
+  const std::vector<std::string_view> parts{kept.parts.begin(), kept.parts.end()};
+  return commands_.send(to.routing_id, parts);
 }
 
 void shell::send_backlogs(detail::time_point now) {
   std::erase_if(backlogged_, [&](peer_id peer) {
     auto& to = links_[static_cast<std::size_t>(peer)];
     while (!to.backlog.empty() && !to.failed) {
-      const auto how = transmit(peer, to.backlog.front());
+      const auto how = send_again(to, to.backlog.front());
       if (how == net::sent::unreachable || (how == net::sent::full && now - to.stuck_since > backlog_time_max)) {
         to.failed = true;
         failed_.push_back(peer);
       }
       if (how != net::sent::yes) break;
-      to.backlog_bytes -= to.backlog.front().size();
+      to.backlog_bytes -= to.backlog.front().bytes();
       to.backlog.pop_front();
       to.stuck_since = now;
     }
@@ -175,8 +183,8 @@ void shell::send_backlogs(detail::time_point now) {
 void shell::forget(peer_id peer) {
   auto& gone = links_[static_cast<std::size_t>(peer)];
   numbers_.erase(gone.routing_id);
-  majordomo_.forget(peer);
   if (!gone.backlog.empty()) std::erase(backlogged_, peer);
+  if (gone.majordomo) majordomo_.forget(peer);
   gone = link{};
   free_numbers_.push_back(peer);
 }
@@ -209,21 +217,24 @@ void shell::log_what_was_dropped(detail::time_point now) {
   if (now < log_at_) return;
   log_at_ = now + log_interval;
   lines_logged_ = 0;
-  const auto say = [&](std::uint64_t now_is, std::uint64_t& was, const char* what) {
-    if (now_is > was) log(std::string{what} + " since the last such line: " + std::to_string(now_is - was));
-    was = now_is;
+  const auto tell = [&](std::uint64_t more, const char* what) {
+    if (more > 0) log(std::string{what} + " since the last such line: " + std::to_string(more));
   };
   const auto& counts = core_.counts();
-  say(counts.dead_workers, logged_.dead_workers, "workers that fell silent or lost their connection");
-  say(counts.retries, logged_.retries, "calls that went back to their queue because a worker died or rejected them");
-  say(counts.broken_bundles, logged_.broken_bundles, "messages that were not command frames, whose senders lost their seats");
-  say(counts.unasked_replies, logged_.unasked_replies, "replies dropped because they were late, doubled or nobody's");
-  say(counts.overrun_parts, logged_.overrun_parts, "calls that ended because their worker sent more parts than it had credit for");
-  say(counts.misplaced_frames, logged_.misplaced_frames, "frames refused because their peers may not send them");
-  say(counts.broken_events, logged_.broken_events, "published messages dropped because they were not events");
-  const auto& old = majordomo_.counts();
-  say(old.refused, majordomo_logged_.refused, "Majordomo messages that meant nothing, whose senders lost their seats");
-  say(old.unanswered, majordomo_logged_.unanswered, "Majordomo requests that ended as an error, for which that protocol has no words");
+  const auto say = [&](std::uint64_t counters::*which, const char* what) { tell(counts.*which - logged_.*which, what); };
+  say(&counters::dead_workers, "workers that fell silent or lost their connection");
+  say(&counters::retries, "calls that went back to their queue because a worker died or rejected them");
+  say(&counters::broken_bundles, "messages that were not command frames, whose senders lost their seats");
+  say(&counters::unasked_replies, "replies dropped because they were late, doubled or nobody's");
+  say(&counters::overrun_parts, "calls that ended because their worker sent more parts than it had credit for");
+  say(&counters::misplaced_frames, "frames refused because their peers may not send them");
+  say(&counters::broken_events, "published messages dropped because they were not events");
+  logged_ = counts;
+  const auto& from = majordomo_.counts();
+  tell(from.dropped_requests - majordomo_logged_.dropped_requests, "Majordomo requests dropped because they were too large or too many");
+  tell(from.failed_requests - majordomo_logged_.failed_requests, "Majordomo requests that failed, which their clients are not told");
+  tell(from.refused_peers - majordomo_logged_.refused_peers, "Majordomo peers let go because of what they sent");
+  majordomo_logged_ = from;
 }
 
 }  // namespace waggle::broker

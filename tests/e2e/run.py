@@ -16,8 +16,8 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import majordomo_tests
 import msgpack
-import majordomo_peer
 import operations
 from network import ANY, REPOSITORY, Network, Program, eventually
 
@@ -351,48 +351,6 @@ def _():
                 assert set(each()) == {200}, each()
 
 
-@test("Majordomo: clients and workers of 0.1 and 0.2 find each other over the command port, and a killed worker's successor is found")
-def _():
-    with Network(BIN) as net:
-        for version in "0.1", "0.2":
-            net.python("tests/e2e/majordomo_peer.py", version, "echo" + version)
-        body = [b"one", b"", bytes(range(256)) * 100]
-        for client in "0.1", "0.2":
-            peer = majordomo_peer.Client(net.endpoint, client)
-            for worker in "0.1", "0.2":
-                assert peer.ask("echo" + worker, *body) == [body]
-            assert peer.ask("mmi.service", b"echo0.1") == [[b"200"]]
-            assert peer.ask("mmi.service", b"nobody") == [[b"404"]]
-            assert peer.ask("mmi.other") == [[b"501"]]
-            parts = peer.ask("echo0.2", b"parts", b"a", b"b")
-            whole = [b"parts", b"a", b"b"]
-            assert parts == ([[b"a"], [b"b"], whole] if client == "0.2" else [[b"a", b"b", *whole]]), parts
-        code, out, err = net.cli("call", "echo0.1", '["x","y"]')
-        assert code == 0 and json.loads(out) == ["eA==", "eQ=="], (code, out, err)
-        code, out, err = net.cli("call", "echo0.2", '{"x":1}')
-        assert code == 13 and "Majordomo service" in err, (code, out, err)
-        peer.send("echo0.2", b"die")
-        eventually(lambda: peer.ask("mmi.service", b"echo0.2") == [[b"404"]], what="the killed worker is found out")
-        net.python("tests/e2e/majordomo_peer.py", "0.2", "echo0.2")
-        assert peer.ask("echo0.2", b"again") == [[b"again"]]
-
-
-@test("Majordomo: a worker finds a broker that was killed and started again")
-def _():
-    with tempfile.TemporaryDirectory() as folder:
-        at = [f"ipc://{folder}/{name}" for name in ("commands", "in", "out")]
-        flags = ["--commands", at[0], "--events-in", at[1], "--events-out", at[2]]
-        with Network(BIN) as net:
-            net.endpoint = at[0]
-            broker = net.start("waggle-broker", *flags)
-            net.python("tests/e2e/majordomo_peer.py", "0.2", "echo")
-            broker.stop(signal.SIGKILL)
-            net.start("waggle-broker", *flags)
-            peer = majordomo_peer.Client(net.endpoint, "0.2")
-            eventually(lambda: peer.ask("mmi.service", b"echo") == [[b"200"]], within=30, what="the worker is back")
-            assert peer.ask("echo", b"x") == [[b"x"]]
-
-
 @test("CLI: exit codes say how a call ended, and errors go to standard error")
 def _():
     with Network(BIN, pulse="200ms") as net:
@@ -488,6 +446,7 @@ def _():
 
 
 operations.define(test, BIN, in_background, completed)
+majordomo_tests.add(test, BIN)
 
 
 def main():
