@@ -314,9 +314,8 @@ std::vector<command> make_operations(CLI::App& app, session& with) {
       make_listing(app, with,
                    {"calls", "List the calls that are open, the oldest first", "COMMAND", "Only calls of this command",
                     "A call is queued, running, or orphaned: its caller has gone or has had another\n"
-                    "answer, but the worker is busy with it still. LEFT is its budget, TRIES counts\n"
-                    "the workers that have had it if there were several, BYTES is what the broker\n"
-                    "keeps of it.\n\n"
+                    "answer, but the worker is busy with it still. LEFT is what its budget has left,\n"
+                    "and TRIES counts the workers that have had it, if there were several.\n\n"
                     "Examples:\n"
                     "  waggle calls\n"
                     "  waggle calls order.place --limit 1000\n"
@@ -324,8 +323,9 @@ std::vector<command> make_operations(CLI::App& app, session& with) {
                     &list_calls}),
       make_listing(app, with,
                    {"stats", "Show counters, and how long commands wait and run", "PREFIX", "Only commands whose names begin so",
-                    "Of all calls of a command, so many percent waited and ran no longer than shown;\n"
-                    "late calls weigh more. Counts are since the broker's start.\n\n"
+                    "WAIT99 is how long 99 of 100 calls waited for a worker at most, and RUN50 how long\n"
+                    "half of them ran at most; late calls weigh more. Counts are those since the\n"
+                    "broker's start.\n\n"
                     "Examples:\n"
                     "  waggle stats\n"
                     "  waggle stats order.\n"

@@ -90,12 +90,11 @@ std::string queues_text(const queue_list& all, const screen& on) {
 
 std::string calls_text(const call_list& all, const screen& on) {
   if (all.calls.empty()) return "";
-  table rows{{"COMMAND", "STATE", "AGE", "LEFT", "TRIES", "BYTES", "CALLER", "WORKER", "KEY"}};
+  table rows{{"COMMAND", "STATE", "AGE", "LEFT", "TRIES", "CALLER", "WORKER", "KEY"}};
   for (const auto& each : all.calls) {
     const bool is_over = each.state == "orphaned";  // nobody waits for it, and it has no budget
     rows.row({printable(each.command), printable(each.state), milliseconds_text(each.age_ms),
-              is_over ? "" : milliseconds_text(each.budget_left_ms), each.attempts < 2 ? "" : std::to_string(each.attempts),
-              each.bytes == 0 ? "" : bytes_text(each.bytes), printable(each.caller), printable(each.worker.value_or("")),
+              is_over ? "" : milliseconds_text(each.budget_left_ms), each.attempts < 2 ? "" : std::to_string(each.attempts), printable(each.caller), printable(each.worker.value_or("")),
               printable(each.key.value_or(""))});
   }
   return rows.lines(on);
@@ -122,7 +121,7 @@ std::string statistics_text(const broker_statistics& all, const screen& on) {
   }
   out += '\n';
   if (all.commands.empty()) return out;
-  table rows{{"COMMAND", "CALLS", "RETRIES", "WAIT 50%", "99%", "RUN 50%", "99%", "99.9%", "ERRORS"}};
+  table rows{{"COMMAND", "CALLS", "RETRIES", "WAIT50", "WAIT99", "RUN50", "RUN99", "RUN99.9", "ERRORS"}};
   for (const auto& each : all.commands) {
     const auto time = [&](std::uint64_t microseconds) { return each.calls == 0 ? "" : duration_text(microseconds); };
     rows.row({printable(each.command), std::to_string(each.calls), unless_zero(each.retries), time(each.queue_us.p50),
