@@ -28,7 +28,7 @@ using namespace waggle;
 using namespace waggle::broker;
 using waggle::fuzz::require;
 using waggle::fuzz::script;
-using majordomo::owned_frames;
+using owned_frames = std::vector<std::string>;
 
 namespace {
 
@@ -38,6 +38,7 @@ constexpr std::string_view services[] = {"echo", "a", "mmi.service", "mmi.x", "w
 
 struct peer_book {
   bool known = false;
+  bool speaks_majordomo = false;                          ///< as its first message has shown
   std::map<std::string, std::size_t, std::less<>> asked;  ///< a Majordomo client's requests without their answers, by service
   std::vector<std::string> at_hand;                       ///< a Majordomo worker's requests, by address
   std::vector<std::uint64_t> leases;                      ///< a WGL/1 worker's
@@ -48,7 +49,7 @@ class world {
   void play(script in) {
     for (std::size_t i = 0; i < operations_max && !in.done(); ++i) one(in);
     for (instant until = now_ + 10min; now_ < until;) advance(10s);
-    require(adapter_.size() == 0 && core_.peer_count() == 0 && core_.open_calls() == 0, "nobody is left who has been silent for long");
+    require(adapter_.peer_count() == 0 && core_.peer_count() == 0 && core_.open_calls() == 0, "nobody is left who has been silent for long");
   }
 
  private:
@@ -122,16 +123,17 @@ class world {
   }
 
   void send(std::uint32_t peer, const owned_frames& message) {
-    books_[peer].known = true;
-    const majordomo::frames views{message.begin(), message.end()};
+    auto& book = books_[peer];
+    const std::vector<std::string_view> views{message.begin(), message.end()};
     const auto from = peer_id{peer};
-    if (views.size() == 1 && !adapter_.has(from)) {
+    if (!std::exchange(book.known, true)) book.speaks_majordomo = views.size() > 1 && majordomo::dialect_of(views).has_value();
+    if (book.speaks_majordomo) {
+      note_sent(book, message);
+      adapter_.receive(now_, from, views, true, core_, out_);
+    } else if (views.size() == 1) {
       core_.receive(now_, from, views[0], out_);
-    } else if (!adapter_.has(from) && !majordomo::adapter::recognises(views)) {
-      core_.receive_parts(now_, from, out_);
     } else {
-      note_sent(books_[peer], message);
-      adapter_.receive(now_, from, views, core_, out_);
+      core_.receive_parts(now_, from, out_);
     }
     perform();
   }
@@ -149,7 +151,7 @@ class world {
   void advance(milliseconds by) {
     for (const auto until = now_ + by; now_ < until;) {
       now_ = std::min(until, std::max(now_ + 1ms, std::min(core_.next_deadline(), adapter_.next_deadline())));
-      adapter_.tick(now_, core_, out_);
+      if (adapter_.next_deadline() <= now_) adapter_.tick(now_, core_, out_);
       core_.tick(now_, out_);
       perform();
       require(core_.next_deadline() > now_ && adapter_.next_deadline() > now_, "after a tick nobody wants the clock at once");
@@ -158,31 +160,25 @@ class world {
 
   /// What a shell does.
   void perform() {
-    for (const auto& each : adapter_.take_replies()) deliver(static_cast<std::uint32_t>(each.to), each.message);
-    std::vector<std::pair<peer_id, std::string>> answers;
-    for (std::size_t i = 0; i < out_.messages(); ++i) {
-      const auto& [to, bytes] = out_.message_at(i);
-      const auto peer = static_cast<std::uint32_t>(to);
-      require(peer < peers && books_[peer].known, "nothing is sent to a peer that is forgotten");
-      if (!adapter_.has(to)) {
-        deliver_bundle(books_[peer], bytes);
-        continue;
+    while (!out_.empty() || adapter_.unsettled()) {
+      for (std::size_t i = 0; i < out_.messages(); ++i) {
+        const auto& [to, bytes] = out_.message_at(i);
+        auto& book = books_[static_cast<std::uint32_t>(to)];
+        require(book.known, "nothing is sent to a peer that is forgotten");
+        if (!book.speaks_majordomo) {
+          deliver_bundle(book, bytes);
+        } else if (const auto parts = adapter_.translate(now_, to, bytes, out_); !parts.empty()) {
+          deliver(book, parts);
+        }
       }
-      auto [message, answer] = adapter_.translate(to, bytes);
-      require(adapter_.translate(to, bytes).message == message, "what is not sent at once is translated to the same later");
-      adapter_.sent(to, bytes);
-      if (!answer.empty()) answers.emplace_back(to, std::move(answer));
-      if (!message.empty()) deliver(peer, message);
+      for (const auto each : out_.forgotten()) {
+        adapter_.forget(each);
+        books_[static_cast<std::uint32_t>(each)] = {};
+      }
+      out_.clear();
+      adapter_.settle(now_, core_, out_);
+      require(adapter_.collected_bytes() <= 48, "no more is collected than may be");
     }
-    for (const auto each : out_.forgotten()) {
-      adapter_.forget(each);
-      books_[static_cast<std::uint32_t>(each)] = {};
-    }
-    out_.clear();
-    for (const auto& [from, bundle] : answers) {
-      if (adapter_.has(from)) core_.receive(now_, from, bundle, out_);
-    }
-    if (!answers.empty()) perform();
   }
 
   static void deliver_bundle(peer_book& book, std::string_view bytes) {
@@ -194,11 +190,9 @@ class world {
     }
   }
 
-  void deliver(std::uint32_t peer, const owned_frames& message) {
-    require(peer < peers && books_[peer].known, "nothing is sent to a peer that is forgotten");
-    auto& book = books_[peer];
-    const majordomo::frames views{message.begin(), message.end()};
-    require(majordomo::adapter::recognises(views), "what Majordomo peers get is Majordomo's");
+  static void deliver(peer_book& book, majordomo::frames parts) {
+    const owned_frames message{parts.begin(), parts.end()};
+    require(majordomo::dialect_of(parts).has_value(), "what Majordomo peers get is Majordomo's");
     const bool is_old = message[0].empty();
     const auto& header = message[is_old ? 1 : 0];
     const std::size_t at = is_old ? 2 : 1;
@@ -216,7 +210,7 @@ class world {
     require(command == 2 || command == 5 || command == 6, "a worker gets REQUEST, HEARTBEAT and DISCONNECT");
     if (command == 6) book.at_hand.clear();
     if (command != 2) return;
-    require(message.size() > at + 3 && message[at + 1].size() == 8 && message[at + 2].empty(), "a REQUEST has an address and a body");
+    require(message.size() > at + 2 && message[at + 2].empty(), "a REQUEST has an address and an empty frame behind it");
     require(book.at_hand.empty(), "a worker gets one request at a time");
     book.at_hand.push_back(message[at + 1]);
   }
@@ -229,7 +223,7 @@ class world {
 
   broker_core core_{core_settings()};
   outbox out_;
-  majordomo::adapter adapter_{majordomo::settings{.requests_max = 4, .parts_bytes_max = 16}};
+  majordomo::adapter adapter_{majordomo::settings{.requests_max = 4, .collected_bytes_max = 16, .all_collected_bytes_max = 48}, 1s, 3s};
   instant now_ = instant{} + 1h;
   std::array<peer_book, peers> books_;
   std::uint64_t last_id_ = 1;
@@ -239,9 +233,11 @@ class world {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes{reinterpret_cast<const char*>(data), size};
-  if (const auto body = majordomo::body_of(bytes)) {
-    const majordomo::frames views{body->begin(), body->end()};
-    require(majordomo::body_of(majordomo::payload_of(views, 0)) == body, "frames survive being a payload");
+  std::vector<std::string_view> body, again;
+  if (majordomo::read_body(bytes, body)) {
+    std::string payload;
+    majordomo::append_payload(body, payload);
+    require(majordomo::read_body(payload, again) && again == body, "frames survive being a payload");
   }
   world{}.play(script{bytes});
   return 0;
