@@ -49,7 +49,7 @@ void broker_core::receive_parts(instant now, peer_id from, outbox& out, std::str
 
 bool broker_core::serves(std::string_view command) const {
   const auto command_index = directory_.find(command);
-  return command_index != none && directory_.is_served(command_index);
+  return command_index != none && directory_.active_workers(command_index) > 0;
 }
 
 void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& out) {

@@ -321,11 +321,6 @@ bool directory::is_awaited(std::uint32_t command_index) const {
                      [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
 }
 
-bool directory::is_served(std::uint32_t command_index) const {
-  const auto& pools = commands_[command_index].pools;
-  return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return pools_[member.pool].active > 0; });
-}
-
 retry_class directory::retry_of(std::uint32_t command_index, std::uint32_t worker_index) const {
   for (const auto& member : commands_[command_index].pools) {
     if (member.pool == workers_[worker_index].pool) return member.retry;

@@ -132,8 +132,6 @@ class directory {
   [[nodiscard]] std::uint32_t find(std::string_view name) const;
   /// Whether a worker that is not draining serves it, or did a moment ago.
   [[nodiscard]] bool is_awaited(std::uint32_t command_index) const;
-  /// Whether a worker that is not draining serves it now.
-  [[nodiscard]] bool is_served(std::uint32_t command_index) const;
   /// What the manifest of this worker says of the command.
   [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const;
   /// Whether somebody who serves it says that its calls need a key.

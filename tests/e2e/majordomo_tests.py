@@ -1,6 +1,8 @@
 """Existing Majordomo peers at waggle's broker: the end-to-end tests of broker/PROTOCOL.md, "Majordomo"."""
 import signal
 
+import msgpack
+
 import majordomo
 from network import ANY, Network, eventually
 
@@ -175,7 +177,15 @@ def add(test, bin_folder):
                         socket.send_multipart(each)
                     disconnected(socket, version)
                     socket.close()
-            # A DEALER that sends whatever it likes; a garbled WGL peer is told so, under id 0.
+            # A peer of WGL/1 that turns to Majordomo is garbled as well, and is told so under id 0.
+            socket = majordomo.connected(endpoint)
+            socket.send(msgpack.packb([0, 1, None]))
+            assert socket.poll(10_000) and msgpack.unpackb(socket.recv())[:3] == [4, 1, 0]
+            socket.send_multipart([b"MDPW02", b"\1", b"turned"])
+            assert socket.poll(10_000) and msgpack.unpackb(socket.recv())[:3] == [4, 0, 3]
+            assert not answers(net, "turned")
+            socket.close()
+            # A DEALER that sends whatever it likes.
             socket = majordomo.connected(endpoint)
             for frames in ([b""], [b"", b""], [b"", b"MDPC01"], [b"MDPC02", b"\1"], [b"MDPC02", b"\7", b"x"], [b"MDPC03", b"\1", b"s", b"x"],
                            [b"x"] * 5000, [b"\x90", b"\x90"], [b"MDPC02", b"\1", b"s"] + [b"x"] * 5000,

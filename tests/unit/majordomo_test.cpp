@@ -230,7 +230,8 @@ TEST_CASE("majordomo: a WGL caller calls a Majordomo worker with a string, binar
 }
 
 TEST_CASE("majordomo: a payload that is no body is refused for the worker, which goes on to serve", "[majordomo]") {
-  const auto payload = GENERATE("\x07"s, "\x81\xa1k\x07"s, "\x91\x07"s, "\xa5no"s, "\xc1"s, "\xa1" "ab"s);
+  const auto payload = GENERATE("\x07"s, "\x81\xa1k\x07"s, "\x91\x07"s, "\xa5no"s, "\xc1"s, "\xa1" "ab"s,
+                                "\xdc\x04\x01" + std::string(1025, '\xa0'));  // one of 4 MiB would be four million frames
   majordomo_fixture net;
   net.send("worker", ready("s"));
   net.call("caller", 1, "s", payload);
@@ -331,6 +332,19 @@ TEST_CASE("majordomo: a late or doubled reply is unexpected and ends in DISCONNE
   net.send("worker", old_reply(address, {"z"}));
   CHECK(net.take("worker") == inbox{old_disconnect});
   CHECK(net.take("client") == inbox{{"MDPC02", "\x03", "s", "y"}});
+}
+
+TEST_CASE("majordomo: a reply under the address of another worker's request reaches nobody", "[majordomo]") {
+  majordomo_fixture net;
+  net.send("right", ready("s"));
+  net.send("wrong", ready("other"));
+  net.send("one", request("s", {"x"}));
+  net.send("two", request("other", {"x"}));
+  const auto address = address_of(net, "right", {"x"});
+  net.send("wrong", final(address, {"stolen"}));
+  CHECK(net.inbox("one").empty());
+  net.send("right", final(address, {"y"}));
+  CHECK(net.take("one") == inbox{{"MDPC02", "\x03", "s", "y"}});
 }
 
 TEST_CASE("majordomo: services that are no names or the broker's own are not let in", "[majordomo]") {
