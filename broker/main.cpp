@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   CLI::App app{"The waggle broker: routes commands to workers and events to subscribers. Every flag is also an environment variable.",
                "waggle-broker"};
   waggle::broker::endpoints at;
-  std::string pulse = "1s";
+  std::string pulse = "1s", majordomo_budget = "60s", majordomo_silence = "10s";
   waggle::broker::settings settings;
   app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
       ->envname("WAGGLE_COMMANDS")->capture_default_str();
@@ -39,6 +39,10 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--missed-pulses", settings.missed_pulses_max, "A worker silent for so many pulses is dead")
       ->envname("WAGGLE_MISSED_PULSES")->capture_default_str()->check(CLI::Range(2, 100));
+  app.add_option("--majordomo-budget", majordomo_budget, "Time for a request of a Majordomo client, which names none itself")
+      ->envname("WAGGLE_MAJORDOMO_BUDGET")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--majordomo-silence", majordomo_silence, "A Majordomo worker silent for longer is dead")
+      ->envname("WAGGLE_MAJORDOMO_SILENCE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
   app.footer("Endpoints: tcp://HOST:PORT, ipc://PATH; PORT may be * for any. Example:\n"
              "  waggle-broker --commands tcp://127.0.0.1:5555 --pulse 500ms");
@@ -56,8 +60,11 @@ int main(int argc, char** argv) {
     settings.grace = settings.pulse * settings.missed_pulses_max + std::chrono::seconds{1};
     settings.instance = instance_name();
     settings.version = waggle::version;
+    waggle::broker::majordomo::settings for_majordomo;
+    for_majordomo.budget = *waggle::detail::parse_duration(majordomo_budget);
+    for_majordomo.silence_max = *waggle::detail::parse_duration(majordomo_silence);
     waggle::net::context sockets;
-    waggle::broker::shell broker{sockets, at, settings};
+    waggle::broker::shell broker{sockets, at, settings, for_majordomo};
     fmt::print("ready waggle-broker commands={} events-in={} events-out={}\n", broker.bound().commands,
                broker.bound().events_in, broker.bound().events_out);
     std::fflush(stdout);

@@ -29,12 +29,13 @@ settings with_endpoints(settings from, const endpoints& bound) {
 
 }  // namespace
 
-shell::shell(net::context& in, const endpoints& wanted, settings from)
+shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo)
     : commands_{in},
       events_in_{in},
       events_out_{in},
       bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out)},
-      core_{with_endpoints(std::move(from), bound_)} {
+      core_{with_endpoints(from, bound_)},
+      majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
   events_in_.subscribe_to_all();
 }
 
@@ -46,6 +47,7 @@ void shell::run(int stop_descriptor) {
     bool busy = receive_commands();
     busy = receive_events() || busy;
     const auto now = std::chrono::steady_clock::now();
+    if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
     send_backlogs(now);
     perform();
@@ -55,7 +57,7 @@ void shell::run(int stop_descriptor) {
     waiter.read(events_in_);
     waiter.read(events_out_);
     waiter.read(stop_descriptor);
-    const auto until = std::min(core_.next_deadline(), log_at_);
+    const auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
     waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
   }
   // What was answered last still leaves.
@@ -68,14 +70,28 @@ bool shell::receive_commands() {
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto message = commands_.receive();
     if (!message) return turn > 0;
+    const bool several = message->parts_beyond > 0;
+    const bool stranger = several && !numbers_.contains(message->from);
     const auto from = number_of(message->from);
-    if (message->parts_beyond == 0) {
-      core_.receive(now, from, message->bundle, out_);
+    if (several || links_[static_cast<std::size_t>(from)].majordomo) {
+      receive_parts(now, from, stranger, 1 + message->parts_beyond);
     } else {
-      core_.receive_parts(now, from, out_);
+      core_.receive(now, from, message->bundle, out_);
     }
   }
   return true;
+}
+
+/// What is not WGL/1. Whether a peer is one of Majordomo's is settled by its first message.
+void shell::receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts) {
+  const auto message = commands_.parts();
+  auto& sender = links_[static_cast<std::size_t>(from)];
+  if (stranger) sender.majordomo = majordomo::dialect_of(message).has_value();
+  if (sender.majordomo) {
+    majordomo_.receive(now, from, message, message.size() == parts, core_, out_);
+  } else {
+    core_.receive_parts(now, from, out_);
+  }
 }
 
 bool shell::receive_events() {
@@ -97,51 +113,66 @@ bool shell::receive_events() {
 
 /// Does what the core wants done. What cannot be sent goes back to it, and what it wants done then is done too.
 void shell::perform() {
-  while (!out_.empty() || !failed_.empty()) {
+  while (!out_.empty() || !failed_.empty() || majordomo_.unsettled()) {
     const auto now = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     for (const auto& each : out_.notes()) log(each);
     for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
     out_.clear();
+    majordomo_.settle(now, core_, out_);
     for (const auto peer : std::exchange(failed_, {})) {
       auto& to = links_[static_cast<std::size_t>(peer)];
       if (!to.failed) continue;  // forgotten meanwhile
-      const std::vector<std::string_view> unsent{to.backlog.begin(), to.backlog.end()};
-      core_.unreachable(now, peer, unsent, out_);
+      std::vector<std::string_view> bundles;
+      for (const auto& each : to.backlog) bundles.push_back(each.bundle);
+      core_.unreachable(now, peer, bundles, out_);
     }
   }
 }
 
-void shell::send(detail::time_point now, peer_id peer, const std::string& bytes) {
+void shell::send(detail::time_point now, peer_id peer, const std::string& bundle) {
   auto& to = links_[static_cast<std::size_t>(peer)];
+  const std::string_view whole{bundle};
+  majordomo::frames parts{&whole, 1};
+  if (to.majordomo) {
+    parts = majordomo_.translate(now, peer, bundle, out_);
+    if (parts.empty()) return;
+  }
   const auto fail = [&] {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = commands_.send(to.routing_id, bytes);
+    const auto how = commands_.send(to.routing_id, parts);
     if (how == net::sent::yes) return;
     if (how == net::sent::unreachable) fail();
     to.stuck_since = now;
     backlogged_.push_back(peer);
   }
   // Kept even when all is lost: the core wants to know what has not left.
-  to.backlog.push_back(bytes);
-  to.backlog_bytes += bytes.size();
+  auto& kept = to.backlog.emplace_back(unsent{bundle, {}});
+  if (to.majordomo) kept.parts.assign(parts.begin(), parts.end());
+  to.backlog_bytes += kept.bytes();
   if (to.backlog_bytes > backlog_bytes_max) fail();
+}
+
+net::sent shell::send_again(const link& to, const unsent& kept) {
+  if (kept.parts.empty()) return commands_.send(to.routing_id, kept.bundle);
+  const std::vector<std::string_view> parts{kept.parts.begin(), kept.parts.end()};
+  return commands_.send(to.routing_id, parts);
 }
 
 void shell::send_backlogs(detail::time_point now) {
   std::erase_if(backlogged_, [&](peer_id peer) {
     auto& to = links_[static_cast<std::size_t>(peer)];
     while (!to.backlog.empty() && !to.failed) {
-      const auto how = commands_.send(to.routing_id, to.backlog.front());
+      const auto how = send_again(to, to.backlog.front());
       if (how == net::sent::unreachable || (how == net::sent::full && now - to.stuck_since > backlog_time_max)) {
         to.failed = true;
         failed_.push_back(peer);
       }
       if (how != net::sent::yes) break;
-      to.backlog_bytes -= to.backlog.front().size();
+      to.backlog_bytes -= to.backlog.front().bytes();
       to.backlog.pop_front();
       to.stuck_since = now;
     }
@@ -153,6 +184,7 @@ void shell::forget(peer_id peer) {
   auto& gone = links_[static_cast<std::size_t>(peer)];
   numbers_.erase(gone.routing_id);
   if (!gone.backlog.empty()) std::erase(backlogged_, peer);
+  if (gone.majordomo) majordomo_.forget(peer);
   gone = link{};
   free_numbers_.push_back(peer);
 }
@@ -185,17 +217,24 @@ void shell::log_what_was_dropped(detail::time_point now) {
   if (now < log_at_) return;
   log_at_ = now + log_interval;
   lines_logged_ = 0;
-  const auto& counts = core_.counts();
-  const auto say = [&](std::uint64_t counters::*which, const char* what) {
-    if (const auto more = counts.*which - logged_.*which; more > 0) log(std::string{what} + " since the last such line: " + std::to_string(more));
+  const auto tell = [&](std::uint64_t more, const char* what) {
+    if (more > 0) log(std::string{what} + " since the last such line: " + std::to_string(more));
   };
+  const auto& counts = core_.counts();
+  const auto say = [&](std::uint64_t counters::*which, const char* what) { tell(counts.*which - logged_.*which, what); };
   say(&counters::dead_workers, "workers that fell silent or lost their connection");
   say(&counters::retries, "calls that went back to their queue because a worker died or rejected them");
   say(&counters::broken_bundles, "messages that were not command frames, whose senders lost their seats");
   say(&counters::unasked_replies, "replies dropped because they were late, doubled or nobody's");
+  say(&counters::overrun_parts, "calls that ended because their worker sent more parts than it had credit for");
   say(&counters::misplaced_frames, "frames refused because their peers may not send them");
   say(&counters::broken_events, "published messages dropped because they were not events");
   logged_ = counts;
+  const auto& from = majordomo_.counts();
+  tell(from.dropped_requests - majordomo_logged_.dropped_requests, "Majordomo requests dropped because they were too large or too many");
+  tell(from.failed_requests - majordomo_logged_.failed_requests, "Majordomo requests that failed, which their clients are not told");
+  tell(from.refused_peers - majordomo_logged_.refused_peers, "Majordomo peers let go because of what they sent");
+  majordomo_logged_ = from;
 }
 
 }  // namespace waggle::broker

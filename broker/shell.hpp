@@ -11,6 +11,7 @@
 #include <waggle/net/socket.hpp>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/majordomo/adapter.hpp"
 
 namespace waggle::broker {
 
@@ -24,7 +25,7 @@ struct endpoints {
 class shell {
  public:
   /// Binds. Throws net::endpoint_error.
-  shell(net::context& in, const endpoints& wanted, settings from);
+  shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo = {});
 
   /// The actual endpoints, with what the system filled in.
   [[nodiscard]] const endpoints& bound() const { return bound_; }
@@ -34,9 +35,10 @@ class shell {
 
  private:
   bool receive_commands();
+  void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
   void perform();
-  void send(detail::time_point now, peer_id to, const std::string& bytes);
+  void send(detail::time_point now, peer_id to, const std::string& bundle);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
@@ -48,16 +50,31 @@ class shell {
   net::event_sink events_out_;
   endpoints bound_;
   broker_core core_;
+  majordomo::adapter majordomo_;
   outbox out_;
 
+  /// What a peer's pipe had no room for.
+  struct unsent {
+    std::string bundle;              ///< as the core knows it
+    std::vector<std::string> parts;  ///< what is to be sent, if that is something else
+
+    [[nodiscard]] std::size_t bytes() const {
+      auto sum = bundle.size();
+      for (const auto& each : parts) sum += each.size() + sizeof each;
+      return sum;
+    }
+  };
   /// A peer as ZeroMQ knows it. Routing ids that ROUTER assigns have 5 bytes, which a std::string holds without allocation.
   struct link {
     std::string routing_id;
-    std::deque<std::string> backlog;  ///< what its pipe had no room for: a burst, or a peer that does not read
+    std::deque<unsent> backlog;  ///< after a burst, or of a peer that does not read
     std::size_t backlog_bytes = 0;
     detail::time_point stuck_since{};  ///< when the first of it should have left
     bool failed = false;
+    bool majordomo = false;  ///< its first message was
   };
+  net::sent send_again(const link& to, const unsent& kept);
+
   struct bytes_hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view bytes) const { return std::hash<std::string_view>{}(bytes); }
@@ -69,6 +86,7 @@ class shell {
   std::vector<peer_id> failed_;
 
   counters logged_;
+  majordomo::counters majordomo_logged_;
   std::size_t lines_logged_ = 0;
   detail::time_point log_at_{};
 };

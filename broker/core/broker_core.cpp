@@ -41,10 +41,15 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
   }
 }
 
-void broker_core::receive_parts(instant now, peer_id from, outbox& out) {
+void broker_core::receive_parts(instant now, peer_id from, outbox& out, std::string why) {
   now = observe(now);
   ++counts_.bundles;
-  if (admit(now, from, out)) on_broken(now, from, "a message has one ZeroMQ frame", out);
+  if (admit(now, from, out)) on_broken(now, from, std::move(why), out);
+}
+
+bool broker_core::serves(std::string_view command) const {
+  const auto command_index = directory_.find(command);
+  return command_index != none && directory_.active_workers(command_index) > 0;
 }
 
 void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& out) {

@@ -30,8 +30,9 @@ class broker_core {
   /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
   /// its seat.
   void receive(instant now, peer_id from, std::string_view bundle, outbox& out);
-  /// A peer sent a message of several ZeroMQ parts, which nobody may until attachments exist: it loses its seat.
-  void receive_parts(instant now, peer_id from, outbox& out);
+  /// A peer sent a message of several ZeroMQ parts, which nobody may until attachments exist, or something else that is no bundle:
+  /// it loses its seat.
+  void receive_parts(instant now, peer_id from, outbox& out, std::string why = "a message has one ZeroMQ frame");
   /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed.
   void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out);
   /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
@@ -44,6 +45,8 @@ class broker_core {
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
 
+  /// Whether a worker that takes calls of this command is seated now.
+  [[nodiscard]] bool serves(std::string_view command) const;
   [[nodiscard]] const counters& counts() const { return counts_; }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }

@@ -257,7 +257,7 @@ std::string broker_core::list_statistics(instant now, const inquiry& wanted, out
   return payload;
 }
 
-/// Every worker of that name gets no more calls, and is inquiry to leave.
+/// Every worker of that name gets no more calls, and is asked to leave.
 std::string broker_core::drain_workers(instant now, const inquiry& wanted, outbox& out) {
   std::uint64_t drained = 0, in_flight = 0;
   for (const auto each : directory_.seated()) {
@@ -266,7 +266,7 @@ std::string broker_core::drain_workers(instant now, const inquiry& wanted, outbo
     ++drained;
     in_flight += worker.in_flight;
     if (worker.draining) continue;
-    out.note(directory_.describe(each) + " is inquiry to leave");
+    out.note(directory_.describe(each) + " is asked to leave");
     wire::append_leave(frame_for(worker.peer, out), 0);
     drain(now, each, out);
   }

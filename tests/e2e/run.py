@@ -16,7 +16,9 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import majordomo_tests
 import msgpack
+import operations
 from network import ANY, REPOSITORY, Network, Program, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -441,6 +443,10 @@ def _():
             got = completed(f"{waggle} {typed}")
             assert got == wanted, (typed, got, wanted)
         assert completed(f"{waggle} call hel\t", WAGGLE_BROKER=at) == ["call", "hello.say"]
+
+
+operations.define(test, BIN, in_background, completed)
+majordomo_tests.add(test, BIN)
 
 
 def main():

@@ -129,6 +129,18 @@ TEST_CASE("cli: a table is aligned, without empty columns and trailing spaces, a
   CHECK(rows.lines({80, true}).starts_with("\x1b[2mNAME\x1b[0m    \x1b[2mABOUT\x1b[0m\n"));
 }
 
+TEST_CASE("cli: a table that is too wide for the screen is cut in its widest columns, and its first stays whole", "[cli]") {
+  table rows{{"COMMAND", "CALLER", "WORKER", "N", "KEY"}};
+  rows.row({"order.place", "a-caller", "order-service-7f9c6d8b5-x2x4k", "1", "customer-7"});
+  CHECK(rows.lines({52, false}) ==
+        "COMMAND      CALLER    WORKER            N  KEY\n"
+        "order.place  a-caller  order-service-7…  1  custome…\n");
+  // No column gets narrower than eight characters.
+  CHECK(rows.lines({10, false}) ==
+        "COMMAND      CALLER    WORKER    N  KEY\n"
+        "order.place  a-caller  order-s…  1  custome…\n");
+}
+
 TEST_CASE("cli: a schema becomes a row for each field, however deep", "[cli]") {
   CHECK(rows(R"({"type":"object","properties":{
     "name":{"type":"string","description":"Who it is for"},
@@ -284,6 +296,7 @@ TEST_CASE("cli: there is a completion script for each shell, and for no other", 
   for (const auto shell : {"bash"sv, "zsh"sv, "fish"sv}) {
     const auto script = completion_script(shell);
     CHECK(script.find("__commands") != std::string_view::npos);
+    CHECK(script.find("__workers") != std::string_view::npos);
     CHECK(script.find("waggle completion " + std::string{shell}) != std::string_view::npos);
   }
   CHECK(completion_script("tcsh").empty());

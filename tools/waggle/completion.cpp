@@ -12,13 +12,13 @@ _waggle_offer() {
     [[ $word == "$current"* ]] && COMPREPLY+=("${word#"$kept"}")
   done
 }
-# Names come from peers: one that the shell would not take as it stands, as in `$(rm)`, is not offered.
+# What `waggle $1` lists. Names come from peers: one that the shell would not take as it stands, as in `$(rm)`, is not offered.
 _waggle_offer_names() {
   local name about quoted
   while IFS=$'\t' read -r name about; do
     printf -v quoted %q "$name"
     [[ $quoted == "$name" ]] && _waggle_offer "$name"
-  done < <(WAGGLE_BROKER=$broker "$program" __commands 2>/dev/null </dev/null)
+  done < <(WAGGLE_BROKER=$broker "$program" "$1" 2>/dev/null </dev/null)
 }
 _waggle_offer_files() {
   local file word
@@ -76,7 +76,7 @@ _waggle() {
     fi
     case $word in
       --broker=*) broker=${word#*=} ;;
-      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval) option=$word ;;
+      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -99,12 +99,18 @@ _waggle() {
       sub) _waggle_offer --count --wait ;;
       ping) _waggle_offer --count --interval ;;
       raw) _waggle_offer --hex --bundle --count --wait ;;
+      workers|queues|calls|stats) _waggle_offer --limit ;;
+      drain) _waggle_offer --no-wait ;;
     esac
     return
   fi
   case $subcommand:${#given[@]} in
-    :0) _waggle_offer call emit sub ls describe ping raw version completion ;;
-    call:1|describe:1|ls:1) _waggle_offer_names ;;
+    :0)
+      _waggle_offer call emit sub ls describe ping raw version completion \
+        workers queues calls stats drain pause resume
+      ;;
+    call:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
+    workers:1|drain:1) _waggle_offer_names __workers ;;
     call:2|emit:2|raw:*) _waggle_offer_files ;;
     completion:1) _waggle_offer bash zsh fish ;;
   esac
@@ -119,8 +125,8 @@ _waggle_names() {
   local name about
   while IFS=$'\t' read -r name about; do
     names+=("${name//:/\\:}:$about")
-  done < <(WAGGLE_BROKER=${opt_args[--broker]:-$WAGGLE_BROKER} waggle __commands 2>/dev/null)
-  _describe -t commands 'command' names
+  done < <(WAGGLE_BROKER=${opt_args[--broker]:-$WAGGLE_BROKER} waggle $1 2>/dev/null)
+  _describe -t $2s $2 names
 }
 _waggle_payload() {
   if [[ $PREFIX == @* ]]; then compset -P @ && _files; else _message 'payload: JSON, @file or -'; fi
@@ -131,19 +137,24 @@ _waggle() {
     'call:call a command' 'emit:emit an event' 'sub:print events as they come' 'ls:list services and commands'
     'describe:explain a command' 'ping:measure round trips to the broker' 'raw:send any frames'
     'version:print versions' 'completion:print a completion script'
+    'workers:list workers' 'queues:list commands and what waits for them' 'calls:list open calls'
+    'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
+    'resume:let them run again'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
     '(-o --output)'{-o,--output}'[form of the output]:form:(json table msgpack)' '--json[output JSON]' \
     '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[what it is about]:key:' '--idempotent[may be sent again]' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
+    '--limit[show at most so many]:count:' '--no-wait[only ask]' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
     subcommand) _describe -t subcommands 'subcommand' subcommands ;;
     argument)
       case $words[1] in
-        call) if (( CURRENT == 2 )); then _waggle_names; else _waggle_payload; fi ;;
-        describe|ls) (( CURRENT == 2 )) && _waggle_names ;;
+        call) if (( CURRENT == 2 )); then _waggle_names __commands command; else _waggle_payload; fi ;;
+        describe|ls|queues|calls|stats|pause|resume) (( CURRENT == 2 )) && _waggle_names __commands command ;;
+        workers|drain) (( CURRENT == 2 )) && _waggle_names __workers worker ;;
         emit) (( CURRENT > 2 )) && _waggle_payload ;;
         completion) _values 'shell' bash zsh fish ;;
       esac ;;
@@ -153,7 +164,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -164,7 +175,17 @@ complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a ping -d 
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a raw -d 'send any frames'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a version -d 'print versions'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a completion -d 'print a completion script'
-complete -c waggle -n '__fish_seen_subcommand_from call describe ls' -a '(waggle __commands 2>/dev/null)'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a workers -d 'list workers'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a queues -d 'list commands and what waits for them'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a calls -d 'list open calls'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a stats -d 'show counters and times'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a drain -d 'ask a worker to leave'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a pause -d 'let calls of a command wait'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a resume -d 'let them run again'
+complete -c waggle -n '__fish_seen_subcommand_from call describe ls queues calls stats pause resume' -a '(waggle __commands 2>/dev/null)'
+complete -c waggle -n '__fish_seen_subcommand_from workers drain' -a '(waggle __workers 2>/dev/null)'
+complete -c waggle -n '__fish_seen_subcommand_from drain' -l no-wait -d 'only ask'
+complete -c waggle -l limit -x -d 'show at most so many'
 complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c waggle -l broker -x -d 'where the broker is'
 complete -c waggle -l budget -x -d 'time to answer in'

@@ -89,5 +89,8 @@ command make_describe(CLI::App& app, session& with);
 command make_command_names(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
+/// What looks into the broker and steers it: workers, queues, calls, stats, drain, pause, resume, and a hidden `__workers` for
+/// completion scripts.
+std::vector<command> make_operations(CLI::App& app, session& with);
 
 }  // namespace waggle::cli

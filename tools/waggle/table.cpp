@@ -18,14 +18,27 @@ std::string table::lines(const screen& on, std::size_t indent) const {
     widths[i] = std::max(widths[i], columns(headings_[i]));
     shown.push_back(i);
   }
-  std::size_t before_last = indent;
-  for (std::size_t k = 0; k + 1 < shown.size(); ++k) before_last += widths[shown[k]] + gap;
-  const auto last_width = on.width == 0 ? 0 : std::max(narrowest, on.width - std::min(on.width, before_last));
+  // What does not fit the screen is cut: the last column first, then whichever is the widest; names in the first stay whole.
+  const auto excess = [&] {
+    auto width = indent + gap * (shown.size() - 1);
+    for (const auto i : shown) width += widths[i];
+    return on.width == 0 ? 0 : width - std::min(width, on.width);
+  };
+  const auto narrow = [&](std::size_t i, std::size_t by) {
+    widths[i] -= std::min({by, widths[i] - std::min(widths[i], std::max(narrowest, columns(headings_[i]))), widths[i]});
+  };
+  narrow(shown.back(), excess());
+  for (std::size_t by = excess(); by > 0 && shown.size() > 2; by = excess()) {
+    const auto widest = *std::max_element(shown.begin() + 1, shown.end() - 1, [&](auto a, auto b) { return widths[a] < widths[b]; });
+    const auto before = widths[widest];
+    narrow(widest, 1);
+    if (widths[widest] == before) break;
+  }
 
   const auto line = [&](const std::vector<std::string>& cells, tone how) {
     std::string out, blanks(indent, ' ');
     for (const auto i : shown) {
-      const auto cell = i == shown.back() ? cut(cells[i], last_width) : cells[i];
+      const auto cell = cut(cells[i], widths[i]);
       if (!cell.empty()) out.append(blanks).append(toned(how, cell, on)), blanks.clear();
       blanks.append(widths[i] - std::min(widths[i], columns(cell)) + gap, ' ');
     }

@@ -17,7 +17,8 @@ class table {
   void row(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const { return rows_.empty(); }
 
-  /// Lines that end in a line feed. Columns without any text are left away; the last column is cut to the screen.
+  /// Lines that end in a line feed. Columns without any text are left away; what does not fit the screen is cut,
+  /// in the last column first and never in the first.
   [[nodiscard]] std::string lines(const screen& on, std::size_t indent = 0) const;
 
  private:

@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <zmq.hpp>
 
@@ -153,26 +155,68 @@ class router : public socket {
     socket_.set(zmq::sockopt::router_mandatory, true);
   }
 
+  /// Of a message of several parts, so many and so many bytes are handed out; the rest is dropped.
+  static constexpr std::size_t parts_max = 1040;
+  static constexpr std::size_t parts_bytes_max = wire::message_bytes_max;
+
   struct message {
     std::string_view from;     ///< routing id: binary, ZeroMQ's own
     std::string_view bundle;   ///< the first part
-    std::size_t parts_beyond;  ///< parts that came after it and were dropped
+    std::size_t parts_beyond;  ///< parts that came after it
   };
 
   /// The next message, if there is one; valid until the next call.
   std::optional<message> receive() {
     if (!receive_part(from_) || !from_.more() || !receive_part(bundle_)) return std::nullopt;
-    return message{from_.to_string_view(), bundle_.to_string_view(), drop_rest(bundle_)};
+    const auto beyond = bundle_.more() ? receive_rest() : 0;
+    return message{from_.to_string_view(), bundle_.to_string_view(), beyond};
   }
 
-  sent send(std::string_view to, std::string_view bundle) {
+  /// All parts of the message that was received last, those within the limits; valid until the next `receive`.
+  std::span<const std::string_view> parts() {
+    views_.assign(1, bundle_.to_string_view());
+    for (std::size_t i = 0; bundle_.more() && i < rest_used_; ++i) views_.push_back(rest_[i].to_string_view());
+    return views_;
+  }
+
+  sent send(std::string_view to, std::string_view bundle) { return send(to, std::span{&bundle, 1}); }
+
+  /// One message of one or more parts.
+  sent send(std::string_view to, std::span<const std::string_view> parts) {
     const auto addressed = send_part(to, zmq::send_flags::sndmore);
-    return addressed == sent::yes ? send_part(bundle, zmq::send_flags::none) : addressed;
+    if (addressed != sent::yes) return addressed;
+    // Whether there is room was asked for the first part: libzmq takes the others, or drops them all with a pipe that has
+    // gone. So what is not taken here was a signal that came in between, and half a message is never left behind.
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const auto more = i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+      while (send_part(parts[i], more) == sent::full) {
+      }
+    }
+    return sent::yes;
   }
 
  private:
+  std::size_t receive_rest() {
+    std::size_t beyond = 0, bytes = bundle_.size();
+    rest_used_ = 0;
+    bool more = true;
+    for (; more; ++beyond) {
+      if (rest_used_ == rest_.size()) rest_.emplace_back();
+      auto& part = rest_[rest_used_];
+      if (!receive_part(part)) break;
+      more = part.more();
+      bytes += part.size();
+      // Past the limit the last place is used again and again, and counts no more.
+      if (rest_used_ == beyond && beyond + 1 < parts_max && bytes <= parts_bytes_max) ++rest_used_;
+    }
+    return beyond;
+  }
+
   zmq::message_t from_;
   zmq::message_t bundle_;
+  std::vector<zmq::message_t> rest_;  ///< what follows `bundle_`: those of `rest_used_`, and room for one that is dropped
+  std::size_t rest_used_ = 0;
+  std::vector<std::string_view> views_;
 };
 
 /// A peer's command socket.
