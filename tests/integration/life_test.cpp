@@ -11,16 +11,6 @@ namespace {
 using namespace waggle;
 using namespace waggle::test;
 
-/// Endpoints that a second broker can have after the first.
-struct socket_folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("waggle-test-" + std::to_string(::getpid()));
-  socket_folder() { std::filesystem::create_directories(path); }
-  ~socket_folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] broker::endpoints endpoints() const {
-    return {"ipc://" + (path / "commands").string(), "ipc://" + (path / "in").string(), "ipc://" + (path / "out").string()};
-  }
-};
-
 service_options at(const std::string& broker, net::context& sockets) {
   service_options out;
   out.broker = broker;

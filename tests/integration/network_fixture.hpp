@@ -1,6 +1,9 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -55,6 +58,16 @@ class running_broker {
   net::wake_up stop_;
   std::unique_ptr<broker::shell> shell_;
   std::thread thread_;
+};
+
+/// Endpoints that a second broker can have after the first.
+struct socket_folder {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("waggle-test-" + std::to_string(::getpid()));
+  socket_folder() { std::filesystem::create_directories(path); }
+  ~socket_folder() { std::filesystem::remove_all(path); }
+  [[nodiscard]] broker::endpoints endpoints() const {
+    return {"ipc://" + (path / "commands").string(), "ipc://" + (path / "in").string(), "ipc://" + (path / "out").string()};
+  }
 };
 
 /// A service on a thread of its own; the constructor returns once it has joined.
