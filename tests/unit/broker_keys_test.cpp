@@ -299,3 +299,17 @@ TEST_CASE("keys: a rejected call goes to the key's home again, three times in al
   CHECK(net.status_of("client", 1) == status::unavailable);
   CHECK(net.core().open_keys() == 0);
 }
+
+TEST_CASE("keys: a service that comes back after it was remembered has its own group again, whatever another has said since", "[broker][keys]") {
+  broker_fixture net{{.hold = 1s, .remember = 60s}};
+  net.join("one", serves("a").group("x"));
+  net.unreachable("one");
+  net.advance(1s);
+  net.join("two", serves("a").group("y").version("2"));
+  net.leave("two");
+  net.advance(1s);
+  net.join("one", serves("a").group("x"), 3);
+  CHECK(net.status_of("one", 3) == status::ok);
+  net.join("three", serves("a").group("x").version("3"));
+  CHECK(net.status_of("three", 1) == status::ok);
+}

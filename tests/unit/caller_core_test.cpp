@@ -362,3 +362,20 @@ TEST_CASE("caller: credit is sent for calls that are under way, and goes along w
   CHECK(frames[0].type == wire::frame_type::credit);
   CHECK(frames[0].parts == 4);
 }
+
+TEST_CASE("caller: what a new broker refuses as never run may have run at the old one", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1");
+  std::string tag = "one";
+  const auto id = net.under_test.call(net.now, tag, "a.b", "\x01", 1s, {}, {.idempotent = true});
+  net.sends();
+  net.welcomed("b2");
+  REQUIRE(net.sends().size() == 1);
+  std::string why, bundle;
+  wire::append_error(why, {status::resource_exhausted, "the queue is full", false});
+  wire::append_reply(bundle, id, status::resource_exhausted, why, {});
+  net.hears(bundle);
+  CHECK(net.errors.at("one").code == status::resource_exhausted);
+  CHECK(net.errors.at("one").may_have_run);
+}
