@@ -96,14 +96,14 @@ std::uint32_t directory::pool_for(const manifest& from) {
 }
 
 result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest& from, std::uint32_t again) {
-  if (!make_room_for(from)) {
-    return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
-                                               "stop workers that are not needed or start it with a higher limit");
-  }
   if (const auto* const other = in_other_group(from)) {
     return failure(status::failed_precondition,
                    "\"" + other->name + "\" is in the group \"" + std::string{other->key_group()} +
                        "\", as others who serve it say; a command is in one group, or calls of one key would not exclude each other");
+  }
+  if (!make_room_for(from)) {  // which may forget commands, so nothing is refused after it
+    return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
+                                               "stop workers that are not needed or start it with a higher limit");
   }
   const auto pool_index = pool_for(from);
   // Also of a pool that was only remembered: another may have put its commands into other groups since.

@@ -75,11 +75,6 @@ void model::on_join(peer_id from, const wire::frame& in) {
   auto& who = at(from);
   const auto wanted = wire::read_manifest(in.manifest);
   if (!wanted) return expect_error(from, in.id, wanted.error().code, false, "a manifest that is wrong");
-  std::set<std::string_view> names;
-  for (const auto& each : wanted->commands) names.insert(each.name);
-  if (commands_in_use(names) > limits_.commands_max) {
-    return expect_error(from, in.id, status::resource_exhausted, false, "commands_max");
-  }
   for (const auto& each : wanted->commands) {
     const auto group = each.group.empty() ? each.name : each.group;
     for (const auto& other : pools_) {
@@ -90,6 +85,11 @@ void model::on_join(peer_id from, const wire::frame& in) {
         }
       }
     }
+  }
+  std::set<std::string_view> names;
+  for (const auto& each : wanted->commands) names.insert(each.name);
+  if (commands_in_use(names) > limits_.commands_max) {
+    return expect_error(from, in.id, status::resource_exhausted, false, "commands_max");
   }
   const bool was_leaving = who.seat != nullptr && who.leaving;
   auto& entered = pool_of(*wanted);

@@ -313,3 +313,15 @@ TEST_CASE("keys: a service that comes back after it was remembered has its own g
   net.join("three", serves("a").group("x").version("3"));
   CHECK(net.status_of("three", 1) == status::ok);
 }
+
+TEST_CASE("keys: a JOIN that is refused because of a group makes nobody forget a command", "[broker][keys]") {
+  broker_fixture net{{.hold = 100ms, .commands_max = 2}};
+  net.join("one", serves("old"));
+  net.leave("one");
+  net.advance(100ms);
+  net.join("two", serves("a").group("x"));
+  net.join("three", serves("new").and_also("a").group("y"));
+  CHECK(net.status_of("three", 1) == status::failed_precondition);
+  net.call("client", 1, "old", 1s);
+  CHECK(net.status_of("client", 1) == status::unavailable);  // known, though nobody serves it now
+}
