@@ -2,66 +2,185 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <tl/expected.hpp>
 
+#include "gateway/front/limits.hpp"
 #include "gateway/routes/pattern.hpp"
+#include "gateway/routes/source.hpp"
 
 namespace waggle::gateway {
 
-/// Where a field of a payload comes from.
-struct field_source {
-  enum class part : std::uint8_t { path, query, header, body, constant };
-  part from = part::constant;
-  std::string name;                // of the path parameter, query key or header
-  std::vector<std::string> steps;  // into the body: `body.address.city` has two, `body` none
+/// A line of a configuration file, for what is found out later than at its reading.
+struct place {
+  std::string file;
+  int line = 0;
+  [[nodiscard]] std::string shown() const { return file + ':' + std::to_string(line); }
 };
 
-struct field_binding {
-  std::string field;
-  field_source source;
-  /// One msgpack value: what the field is when its source is absent, and what a constant is.
-  std::optional<std::string> otherwise;
+/// The type that a text is given where it is not the command's schema that says so.
+enum class text_type : std::uint8_t { automatic, string, integer, number, boolean, list };
+
+/// A value that is made anew for each request.
+struct value_config {
+  /// One msgpack value.
+  struct constant {
+    std::string msgpack;
+  };
+  struct taken {
+    source from;
+    text_type type = text_type::automatic;
+    std::optional<std::string> otherwise;  ///< one msgpack value: what it is when the source is absent
+  };
+  /// An entry whose value is absent is left out.
+  struct object {
+    std::vector<std::pair<std::string, value_config>> entries;
+  };
+  struct list {
+    std::vector<value_config> items;  ///< an absent one is left out
+  };
+  /// A jq program; its input is an object with `path`, `query`, `header`, `cookie`, `claim`, `body`, `step` and `error`, its
+  /// first output the value.
+  struct program {
+    std::string jq;
+    place at;
+  };
+  std::variant<constant, taken, object, list, program> is;
 };
+
+/// A text with sources in braces: "/orders/{step.order.id}".
+struct text_template {
+  std::vector<std::variant<std::string, source>> pieces;
+};
+
+/// Which command a step calls.
+struct target_config {
+  /// By what a source says: an API's version to a command's version.
+  struct versions {
+    source by;
+    std::vector<std::pair<std::string, std::string>> is;  ///< text → command
+    std::optional<std::string> otherwise;                 ///< without it a text that is none of those is 400
+  };
+  /// By chance, in proportion to weights: a canary.
+  struct split {
+    std::vector<std::pair<std::string, unsigned>> weights;  ///< command → weight; at least one weight is not 0
+    std::optional<source> sticky;  ///< equal texts lead to the same command; by chance where it is absent
+  };
+  std::variant<std::string, versions, split> is;
+};
+
+/// A payload made the usual way (gateway/README.md, "Fields"): path parameters and query, or path parameters and body.
+struct usual_payload {};
+using payload_config = std::variant<usual_payload, value_config>;
+
+/// What undoes a step: called when a later required step fails. May be called more than once for one request.
+struct undo_config {
+  std::string command;
+  value_config payload;
+  std::optional<std::chrono::milliseconds> budget;  ///< over all its attempts
+  std::optional<source> key;
+  place at;
+};
+
+struct step_config {
+  std::string name;  ///< "call" or "emit" where the route is just one
+  std::optional<target_config> call;
+  std::string emit;  ///< a topic; empty if it is a call
+  payload_config payload;
+  std::optional<source> key;
+  std::optional<std::chrono::milliseconds> budget;  ///< within the request's
+  enum class need : std::uint8_t { required, optional, fallback };
+  need needed = need::required;
+  std::string fallback;  ///< one msgpack value
+  std::vector<std::string> after;  ///< steps that have to succeed before it, besides those that its payload names
+  std::optional<undo_config> undo;
+  place at;
+};
+
+/// A route is taken only if the source's text is one of these. Routes with the same method and path are asked in the order in
+/// which they are written.
+struct condition {
+  source of;
+  std::vector<std::string> is;  ///< empty: it is there, whatever it says
+};
+
+struct mirror_config {
+  std::string command;
+  unsigned percent = 100;
+};
+
+enum class stream_mode : std::uint8_t { automatic, whole, sse, ndjson };
 
 /// One route as a person wrote it.
 struct route_config {
   std::string method;
   path_pattern path;
-  std::string command;
+  std::vector<condition> when;
   std::optional<std::chrono::milliseconds> budget;
   std::string summary;
-  /// The payload is the body, the bindings' fields, or, when nothing is said, made the usual way (gateway/README.md,
-  /// "Fields").
-  struct usual {};
-  struct whole_body {};
-  std::variant<usual, whole_body, std::vector<field_binding>> fields;
+  std::vector<step_config> steps;  ///< at least one; in the order in which they are written
+  bool composed = false;           ///< written as `steps`, not as one `call` or `emit`
+  std::optional<value_config> reply;
+  std::optional<unsigned> status;  ///< of a whole reply; 200 if nothing else is said, 202 for an `emit`
+  std::vector<std::pair<std::string, text_template>> headers;
+  std::optional<unsigned> incomplete;  ///< the status of a reply without what optional steps should have given
+  stream_mode stream = stream_mode::automatic;
+  std::vector<step_config> then;
+  std::optional<mirror_config> mirror;
+  std::optional<std::chrono::sys_days> deprecated;  ///< since when
+  std::optional<std::chrono::sys_days> sunset;      ///< until when
+  std::string link;                                 ///< to what explains it
+  place at;
+};
+
+/// Who may say who he is: JSON Web Tokens in `Authorization: Bearer`.
+struct tokens_config {
+  std::string algorithm;  ///< HS256, RS256 or ES256
+  std::string key;        ///< the secret, or the public key in PEM
+  std::string issuer;     ///< empty: any
+  std::string audience;   ///< empty: any
 };
 
 struct config {
   std::vector<route_config> routes;
+  front::limits limits;
+  std::optional<tokens_config> tokens;
 };
 
 struct config_file {
-  std::string name;  // as it stands before each error
+  std::string name;  ///< as it stands before each error
   std::string text;
 };
 
-inline constexpr std::size_t config_bytes_max = 4u << 20;  // of one file
+inline constexpr std::size_t config_bytes_max = 4u << 20;  ///< of one file
+inline constexpr std::size_t config_files_max = 1024;
 inline constexpr std::size_t config_routes_max = 16'384;
-inline constexpr std::size_t route_fields_max = 256;
+inline constexpr std::size_t route_fields_max = 256;  ///< of one payload or reply, at all depths
+inline constexpr std::size_t route_steps_max = 32;    ///< of one route; as many `then` steps
+inline constexpr std::size_t route_conditions_max = 8;
+
+/// A variable of the environment; nothing if it is not set.
+using environment_lookup = std::function<std::optional<std::string>(const std::string&)>;
+[[nodiscard]] std::optional<std::string> process_environment(const std::string& name);
 
 /// All the files as one configuration, or everything that is wrong with them, each as "FILE:LINE: what is wrong; what
 /// to write instead".
-[[nodiscard]] tl::expected<config, std::vector<std::string>> parse_config(std::span<const config_file> files);
+[[nodiscard]] tl::expected<config, std::vector<std::string>> parse_config(
+    std::span<const config_file> files, const environment_lookup& environment = process_environment);
 
-/// The same for files on disk.
+/// The same for files on disk; of a directory all `*.yaml` and `*.yml`, in the order of their names.
 [[nodiscard]] tl::expected<config, std::vector<std::string>> load_config(std::span<const std::string> paths);
+
+/// The JSON Schema of a file, for editors.
+[[nodiscard]] std::string_view config_schema();
 
 }  // namespace waggle::gateway
