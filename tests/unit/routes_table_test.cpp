@@ -178,7 +178,7 @@ TEST_CASE("routes: a call outlives the table it was planned with", "[routes]") {
   const auto planned = plan(table, {"GET", "/hello/Ada", "", {}});
   table.update(one_command(R"(["GET /do"])"));
   REQUIRE(planned.call);
-  CHECK(planned.call->route == "GET /hello/{name}");
+  CHECK(planned.call->of->text == "GET /hello/{name}");
   CHECK(planned.call->budget == 250ms);
   CHECK(planned.call->streams == false);
   CHECK(plan(table, {"GET", "/do", "", {}}).call->budget == 3s);
