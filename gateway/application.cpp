@@ -309,8 +309,11 @@ void application::on_part(call_tag& of, std::string_view payload) {
   if (payload.empty()) payload = "\xc0";
   if (is_stream(to.call.reply)) {
     ++to.credit_owed;
-    if (stream(to, stream_item::part, payload)) give_credit(to);
-    return;
+    if (stream(to, stream_item::part, payload)) return give_credit(to);
+    // Nobody gets what would still come.
+    to.answered = true;
+    unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
+    return core_.cancel(to.call_id, sink{*this, front::clock::now()});
   }
   if (to.parts.size() + payload.size() <= wire::payload_bytes_max) {
     to.parts += payload;
@@ -319,7 +322,6 @@ void application::on_part(call_tag& of, std::string_view payload) {
   }
   to.overfull = true;
   to.parts = {};
-  // Nobody gets what would still come.
   core_.cancel(to.call_id, sink{*this, front::clock::now()});
 }
 

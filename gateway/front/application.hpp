@@ -94,6 +94,8 @@ class application {
   /// When `on_deadline` wants to be called; `instant::max()` for never.
   [[nodiscard]] virtual instant next_deadline() const { return instant::max(); }
   virtual void on_deadline(instant) {}
+  /// Work that goes on after its answer: a server that drains waits for it, as long as its patience lasts.
+  [[nodiscard]] virtual bool busy() const { return false; }
   /// `server::drain` was called (SIGTERM came). Where it gives notice, requests go on coming for that long, and their
   /// answers carry `Connection: close`; then open requests finish and the server stops.
   virtual void on_drain(instant) {}

@@ -355,7 +355,7 @@ void reactor_thread::finish_batch() {
   guarded("descriptor", [&] { follow_descriptor(); });
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();
-  if (life_ == life::draining && (clients_ == 0 || now_ >= patience_until_)) return end();
+  if (life_ == life::draining && ((clients_ == 0 && !application_->busy()) || now_ >= patience_until_)) return end();
   if (!roomy_.empty()) ::eventfd_write(wake_.get(), 1);
   arm_timer();
 }
