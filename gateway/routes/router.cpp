@@ -230,7 +230,11 @@ front::response router::answer(const planned_call& call, const result<std::strin
   // Where nothing has been streamed an error has the form of every other.
   auto out = payload ? reply_of(value, is_stream(call.reply) ? reply_format::json : call.reply, call.command)
                      : problem_of(payload.error());
-  add_route_headers(*call.of, out);
+  if (call.of != nullptr) {
+    add_route_headers(*call.of, out);
+  } else {
+    out.headers.emplace_back("Vary", "Accept");
+  }
   return out;
 }
 

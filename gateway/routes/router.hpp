@@ -40,7 +40,7 @@ struct planned_call {
   bool idempotent = false;  ///< it may run twice for one request
   std::optional<std::string> key;
   std::shared_ptr<const route_table> table;
-  const route* of = nullptr;
+  const route* of = nullptr;  ///< of `table`; null: of a call that no route stands for
 };
 
 /// What a request is known by besides its bytes.

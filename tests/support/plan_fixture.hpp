@@ -40,10 +40,10 @@ class plan_fixture {
   }
   [[nodiscard]] const plan_effects::order& order(std::string_view name) const { return at(name)->second; }
 
-  void reply(std::string_view name, std::string_view json) {
+  void reply(std::string_view name, std::string_view value) {
     const auto slot = close(name);
     plan_effects out;
-    run->on_result(now, slot, wire::json_to_msgpack(json).value(), out);
+    run->on_result(now, slot, wire::json_to_msgpack(value).value(), out);
     take(out);
   }
   void fail(std::string_view name, error why) {

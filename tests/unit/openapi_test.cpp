@@ -172,6 +172,6 @@ TEST_CASE("openapi: the document follows the network", "[openapi]") {
   CHECK(json::parse(with).at("paths").size() == 2);
   table.update(network(shop));
   CHECK(table.openapi() == with);
-  table.update({});
+  table.update(network_view{});
   CHECK(document_of(table).at("paths").empty());
 }
