@@ -120,7 +120,9 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
     if (auto refused = identify(*credentials, claims)) return answer(*to, std::move(*refused));
     to->claims = wire::msgpack_to_json(claims);
   }
-  auto planned = router_.plan(in, {claims, random_()});
+  std::string noted;
+  auto planned = router_.plan(in, {claims, random_(), &noted});
+  if (!noted.empty()) note(noted);
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
   auto* call = std::get_if<planned_call>(&planned);

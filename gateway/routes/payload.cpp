@@ -114,7 +114,7 @@ class payload_plan::usual {
   std::vector<std::string_view> texts_;
 };
 
-result<std::string> payload_plan::make(request_reader& in, std::vector<problem>& wrong) const {
+made<std::string> payload_plan::make(request_reader& in, std::vector<problem>& wrong) const {
   const auto before = wrong.size();
   std::string out;
   if (value_) {
@@ -133,8 +133,8 @@ void payload_plan::take(const request_reader& in, taken_values& out, std::vector
   value_->take(in, out, wrong);
 }
 
-result<std::string> payload_plan::make(const taken_values& request, std::span<const step_outcome> steps,
-                                       std::vector<problem>& wrong) const {
+made<std::string> payload_plan::make(const taken_values& request, std::span<const step_outcome> steps,
+                                     std::vector<problem>& wrong) const {
   std::string out;
   const auto there = value_->append(out, request, steps);
   if (!there) return tl::unexpected{there.error()};

@@ -32,12 +32,12 @@ class payload_plan {
 
   /// The payload, one msgpack value, checked against the schema; what does not fit goes to `wrong`, and then there is none. An
   /// error if a jq program failed. Only for plans that are made at once. May take the body out of the request.
-  [[nodiscard]] result<std::string> make(request_reader& in, std::vector<problem>& wrong) const;
+  [[nodiscard]] made<std::string> make(request_reader& in, std::vector<problem>& wrong) const;
 
   /// The two halves of the same for a payload that waits for steps: first what the request has to say, then all.
   void take(const request_reader& in, taken_values& out, std::vector<problem>& wrong) const;
-  [[nodiscard]] result<std::string> make(const taken_values& request, std::span<const step_outcome> steps,
-                                         std::vector<problem>& wrong) const;
+  [[nodiscard]] made<std::string> make(const taken_values& request, std::span<const step_outcome> steps,
+                                       std::vector<problem>& wrong) const;
 
  private:
   enum class shape : std::uint8_t { usual_query, usual_body, bound };

@@ -152,7 +152,10 @@ void plan_run::start(front::instant now, std::size_t i, plan_effects& out) {
   if (!bound.payload) {
     std::vector<problem> wrong;
     auto made = (what.what.call ? target(i).payload : *what.event).make(bound.taken, outcomes_, wrong);
-    if (!made) return refuse(status::internal, made.error().message);
+    if (!made) {
+      out.notes.push_back(name_of(i) + ": " + made.error().reason);
+      return fail(i, made.error().shown, out);
+    }
     if (!wrong.empty()) {
       // The client did nothing wrong: the route makes something of other steps' results that the command does not take.
       return refuse(status::internal, "its payload does not fit: " + wrong.front().path + ": " + wrong.front().message);
@@ -230,7 +233,7 @@ void plan_run::undo_more(front::instant now, plan_effects& out) {
       std::vector<problem> wrong;
       auto made = undo.target.payload.make(from_.steps[i].undo_taken, outcomes_, wrong);
       if (!made || !wrong.empty()) {
-        end_undo(false, made ? wrong.front().path + ": " + wrong.front().message : made.error().message, out);
+        end_undo(false, made ? wrong.front().path + ": " + wrong.front().message : made.error().reason, out);
         continue;
       }
       next.payload = std::move(*made);
@@ -288,7 +291,10 @@ void plan_run::answer_success(plan_effects& out) {
   std::string_view value;
   if (plan().reply()) {
     const auto there = plan().reply()->append(made, from_.reply_taken, outcomes_);
-    if (!there) return fail_reply(there.error().message);
+    if (!there) {
+      out.notes.push_back(from_.of->text + ": " + there.error().reason);
+      return fail_reply(there.error().shown.message);
+    }
     if (!*there) made = "\xc0";
     value = made;
   } else if (outcomes_.front().value) {

@@ -82,6 +82,11 @@ std::string written(const value_config& value) {
   return out + '}';
 }
 
+front::response failed(const value_failure& why, const route& of, const request_context& with) {
+  if (with.note != nullptr) *with.note = of.text + ": " + why.reason;
+  return problem_of(why.shown);
+}
+
 /// Where the payload's fields come from, one by one.
 std::vector<std::pair<std::string, std::string>> fields_of(const payload_config& payload, const route& of) {
   std::vector<std::pair<std::string, std::string>> out;
@@ -163,7 +168,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   const auto& target = step.targets[*chosen];
   std::vector<problem> wrong;
   auto payload = target.payload.make(in, wrong);
-  if (!payload) return problem_of(payload.error());
+  if (!payload) return failed(payload.error(), of, with);
   if (!wrong.empty()) return problem_of(misfit(std::move(wrong), target.command));
   planned_call out;
   out.command = target.command;
@@ -203,7 +208,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
       auto kept = in.body();
       auto bytes = payload.make(in, wrong);
       in.body() = std::move(kept);
-      if (!bytes) return problem_of(bytes.error());
+      if (!bytes) return failed(bytes.error(), of, with);
       made.payload = std::move(*bytes);
     } else {
       payload.take(in, made.taken, wrong);

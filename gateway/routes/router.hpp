@@ -47,6 +47,7 @@ struct planned_call {
 struct request_context {
   std::string_view claims;  ///< of its verified token, a msgpack map; empty if there is none
   std::uint64_t dice = 0;   ///< decides where a route leaves something to chance
+  std::string* note = nullptr;  ///< if not null: gets what the log is to be told, if anything
 };
 
 /// What of a request one source gives, for `explain`.

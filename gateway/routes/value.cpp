@@ -180,14 +180,14 @@ void value_plan::take(const node& at, const request_reader& in, taken_values& ou
   out.add(value);
 }
 
-result<bool> value_plan::append(std::string& out, const taken_values& request, std::span<const step_outcome> steps) const {
+made<bool> value_plan::append(std::string& out, const taken_values& request, std::span<const step_outcome> steps) const {
   const auto size = out.size();
   auto there = append(root_, out, request, steps);
   if (!there || !*there) out.resize(size);
   return there;
 }
 
-result<bool> value_plan::append(const node& at, std::string& out, const taken_values& request,
+made<bool> value_plan::append(const node& at, std::string& out, const taken_values& request,
                                 std::span<const step_outcome> steps) const {
   const auto or_else = [&](std::optional<std::string_view> value) {
     if (value) {
@@ -237,7 +237,7 @@ result<bool> value_plan::append(const node& at, std::string& out, const taken_va
   return false;
 }
 
-result<bool> value_plan::run(const node& at, std::string& out, const taken_values& request,
+made<bool> value_plan::run(const node& at, std::string& out, const taken_values& request,
                              std::span<const step_outcome> steps) const {
   std::string input;
   map_builder map{input};
@@ -263,14 +263,12 @@ result<bool> value_plan::run(const node& at, std::string& out, const taken_value
     inner.finish();
   }
   map.finish();
-  auto made = at.program->run(input);
-  if (!made) {
-    auto why = std::move(made.error());
-    why.message = at.label + ": " + why.message;
-    return tl::unexpected{std::move(why)};
+  auto output = at.program->run(input);
+  if (!output) {
+    return tl::unexpected{value_failure{std::move(output.error().shown), "jq at " + at.label + ": " + output.error().reason}};
   }
-  if (!*made) return false;
-  out += **made;
+  if (!*output) return false;
+  out += **output;
   return true;
 }
 

@@ -44,6 +44,14 @@ class taken_values {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> spans_;
 };
 
+/// Why a value cannot be made: a jq program failed. What it says may hold anything, so the client is told something else.
+struct value_failure {
+  error shown;
+  std::string reason;  ///< for the log: where the program stands, and its words
+};
+template <class Value>
+using made = tl::expected<Value, value_failure>;
+
 using step_numbers = std::map<std::string, std::size_t, std::less<>>;
 
 /// One step that a value refers to: it is made after the step has ended.
@@ -68,7 +76,7 @@ class value_plan {
   void take(const request_reader& in, taken_values& out, std::vector<problem>& wrong) const;
 
   /// Appends the value, one msgpack value. False, and nothing is appended, if it is absent; an error if a jq program failed.
-  [[nodiscard]] result<bool> append(std::string& out, const taken_values& request, std::span<const step_outcome> steps) const;
+  [[nodiscard]] made<bool> append(std::string& out, const taken_values& request, std::span<const step_outcome> steps) const;
 
  private:
   struct node {
@@ -91,9 +99,9 @@ class value_plan {
             const json_value* root, const std::string& label);
   void take(const node& at, const request_reader& in, taken_values& out, std::vector<problem>& wrong,
             std::vector<std::string_view>& texts) const;
-  [[nodiscard]] result<bool> append(const node& at, std::string& out, const taken_values& request,
+  [[nodiscard]] made<bool> append(const node& at, std::string& out, const taken_values& request,
                                     std::span<const step_outcome> steps) const;
-  [[nodiscard]] result<bool> run(const node& at, std::string& out, const taken_values& request,
+  [[nodiscard]] made<bool> run(const node& at, std::string& out, const taken_values& request,
                                  std::span<const step_outcome> steps) const;
 
   request_needs needs_;
