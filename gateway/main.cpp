@@ -38,7 +38,7 @@ std::optional<std::pair<std::string, std::uint16_t>> parse_http_address(std::str
 }
 
 int serve(const std::string& http, const std::string& broker, const std::vector<std::string>& files, unsigned threads,
-          std::chrono::milliseconds budget, std::chrono::milliseconds drain) {
+          std::chrono::milliseconds budget, std::chrono::milliseconds drain, std::chrono::milliseconds notice) {
   auto routes = waggle::gateway::load_config(files);
   if (!routes) {
     for (const auto& each : routes.error()) fmt::print(stderr, "{}\n", each);
@@ -70,7 +70,7 @@ int serve(const std::string& http, const std::string& broker, const std::vector<
 
   pollfd signal{stop.descriptor(), POLLIN, 0};
   ::poll(&signal, 1, -1);
-  server.drain(drain);
+  server.drain(drain, notice);
   return 0;
 }
 
@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   std::string broker = waggle::default_broker;
   std::vector<std::string> routes;
   unsigned threads = 2;
-  std::string budget = "10s", drain = "10s";
+  std::string budget = "10s", drain = "10s", notice = "0s";
   app.add_option("--http", http, "Where to listen: HOST:PORT; PORT 0 is any, an empty HOST every interface")
       ->envname("WAGGLE_HTTP")->capture_default_str()
       ->check([](const std::string& text) {
@@ -99,6 +99,9 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_BUDGET")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--drain", drain, "How long open requests may take after SIGTERM")
       ->envname("WAGGLE_DRAIN")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--drain-notice", notice, "How long to go on serving new connections after SIGTERM, with /readyz at 503: as long as a load "
+                                           "balancer takes to notice")
+      ->envname("WAGGLE_DRAIN_NOTICE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
   try {
     app.parse(argc, argv);
@@ -106,7 +109,8 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    return serve(http, broker, routes, threads, *waggle::detail::parse_duration(budget), *waggle::detail::parse_duration(drain));
+    return serve(http, broker, routes, threads, *waggle::detail::parse_duration(budget), *waggle::detail::parse_duration(drain),
+                 *waggle::detail::parse_duration(notice));
   } catch (const waggle::front::bind_error& e) {
     fmt::print(stderr, "waggle-gateway: {}; choose another address with --http or WAGGLE_HTTP\n", e.what());
   } catch (const std::exception& e) {
