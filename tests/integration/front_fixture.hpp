@@ -246,6 +246,11 @@ class client {
     pollfd one{fd_.get(), events, 0};
     return ::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(patience).count())) == 1;
   }
+  /// Something can be read now.
+  [[nodiscard]] bool has_input() const {
+    pollfd one{fd_.get(), POLLIN, 0};
+    return ::poll(&one, 1, 0) == 1;
+  }
   /// One whole answer (by its length), or what came before the end of the connection.
   std::string read() {
     for (;;) {
