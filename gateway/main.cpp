@@ -44,7 +44,7 @@ struct gateway_flags {
   std::string broker = waggle::default_broker;
   std::vector<std::string> routes;
   unsigned threads = 2;
-  std::string budget = "10s", drain = "10s";
+  std::string budget = "10s", drain = "10s", notice = "0s";
   bool check = false, schema = false;
 };
 
@@ -126,7 +126,7 @@ int serve(const gateway_flags& flags) {
   fmt::print("ready waggle-gateway http={} broker={}\n", server.endpoint(), flags.broker);
   std::fflush(stdout);
   mind(signals, flags.routes, *live, server);
-  server.drain(*waggle::detail::parse_duration(flags.drain));
+  server.drain(*waggle::detail::parse_duration(flags.drain), *waggle::detail::parse_duration(flags.notice));
   return 0;
 }
 
@@ -155,6 +155,9 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_BUDGET")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--drain", flags.drain, "How long open requests may take after SIGTERM")
       ->envname("WAGGLE_DRAIN")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--drain-notice", flags.notice, "How long to go on serving new connections after SIGTERM, with /readyz at 503: as long as a load "
+                                           "balancer takes to notice")
+      ->envname("WAGGLE_DRAIN_NOTICE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
   try {
     app.parse(argc, argv);

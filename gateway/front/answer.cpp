@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "gateway/front/http_syntax.hpp"
-#include "gateway/front/problem.hpp"
+#include "gateway/front/reason_phrase.hpp"
 
 namespace waggle::front {
 namespace {

@@ -80,9 +80,9 @@ class application {
   virtual void on_request(instant now, exchange_id id, const request& in) = 0;
   /// The client went away before its answer, or before the end of a streamed one: what was begun for it may stop.
   virtual void on_abandoned(instant now, exchange_id id) = 0;
-  /// Of a streamed answer: after `begin` or `append`, once what waits is below half of `limits::output_bytes_max` or all
-  /// written: more may be appended. At most once for each time the thread turns to its clients, so that one that reads
-  /// fast does not keep the thread.
+  /// Of a streamed answer: after `begin` or `append`, once what waits is below half of `limits::output_bytes_max`, and
+  /// again once it is all written if it was not: more may be appended. At most once for each time the thread turns to its
+  /// clients, so that one that reads fast does not keep the thread.
   virtual void on_room(instant, exchange_id) {}
   /// A descriptor to watch edge-triggered for reading (the broker socket's ZMQ_FD), asked for again after each call of
   /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before

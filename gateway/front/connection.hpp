@@ -62,8 +62,7 @@ class connection {
   bool finish(instant now, exchange_id to);
   bool abort(instant now, exchange_id to);
   [[nodiscard]] std::size_t backlog(exchange_id to) const;
-  /// The exchange whose answer is being streamed to the client, if it has been given something since the last call and
-  /// has room for more.
+  /// The exchange whose answer is being streamed to the client, if `application::on_room` is due to it.
   [[nodiscard]] std::optional<exchange_id> take_room();
   /// A streamed answer has grown past its bound: the shell closes without more ado.
   [[nodiscard]] bool overrun() const { return overrun_; }
@@ -112,7 +111,8 @@ class connection {
     bool is_http10 = false;
     progress state = progress::waiting;
     framing body = framing::sized;
-    bool owes_room = false;  // something was given to it since `take_room`
+    // Something was given to it since `take_room` has said that it has room, and that it is all written.
+    bool owes_room = false, owes_end = false;
     std::string bytes;       // of an answer that waits for the ones before it
   };
 

@@ -61,7 +61,7 @@ bool connection::begin(instant now, exchange_id to, const response& head) {
   if (asks_to_close(head) || (has_body && asked.is_http10)) input_done_ = true;
   const bool last = is_last(index);
   asked.state = has_body ? progress::streaming : progress::answered;
-  asked.owes_room = has_body;
+  asked.owes_room = asked.owes_end = has_body;
   write(now, index, [&](std::string& out) {
     append_head(out, context_->date, head, {asked.body, last, asked.is_http10});
     if (!has_body) return;
@@ -84,7 +84,7 @@ bool connection::append(instant now, exchange_id to, std::string_view bytes) {
     overrun_ = true;
     return false;
   }
-  asked.owes_room = true;
+  asked.owes_room = asked.owes_end = true;
   active_at_ = now;
   write(now, index, [&](std::string& out) {
     if (asked.body == framing::chunked) {
@@ -121,9 +121,13 @@ std::size_t connection::backlog(exchange_id to) const {
 }
 
 std::optional<exchange_id> connection::take_room() {
-  if (open_.empty() || open_.front().state != progress::streaming || !open_.front().owes_room) return std::nullopt;
-  if (unsent() > 0 && unsent() >= context_->bounds.output_bytes_max / 2) return std::nullopt;
-  open_.front().owes_room = false;
+  if (!streaming()) return std::nullopt;
+  exchange& first = open_.front();
+  const bool is_written = unsent() == 0;
+  const bool has_some = is_written || unsent() < context_->bounds.output_bytes_max / 2;
+  if (!(first.owes_room && has_some) && !(first.owes_end && is_written)) return std::nullopt;
+  first.owes_room = false;
+  if (is_written) first.owes_end = false;
   return exchange_id{first_open_id()};
 }
 

@@ -420,5 +420,6 @@ TEST_CASE("http: the requests without an answer are known when the client goes",
 TEST_CASE("http: a problem's detail is escaped", "[http]") {
   const response out = waggle::front::problem(404, "no \"such\"\nthing\\");
   CHECK(out.content_type == "application/problem+json");
-  CHECK(out.body == R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no \"such\"\u000athing\\"})");
+  CHECK(out.body == R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no \"such\"\nthing\\"})");
+  CHECK(waggle::front::problem(400, "\xff").body.find("\"detail\":\"\uFFFD\"}") != std::string::npos);
 }
