@@ -38,7 +38,7 @@ class config_reader {
 
  private:
   struct entry {
-    YAML::Node value;
+    const YAML::Node value;  ///< const: to assign one node to another changes the document
     int line = 0;      ///< of the value; of its key where there is none
     int key_line = 0;
   };
@@ -95,10 +95,11 @@ class config_reader {
 
   // Steps.
   void read_simple(const entry_map& known);
-  void read_steps(const entry& at, bool then);
+  entry_list read_names(const entry_map& in, std::string_view key);
+  void read_steps(const entry_list& all, bool then);
   void read_step(step_config& out, const YAML::Node& node, user by);
   void read_undo(step_config& out, const entry& at, std::size_t index);
-  void read_after(step_config& out, const entry& at);
+  void read_after(step_config& out, const entry& at, bool then);
   std::optional<target_config> read_target(const entry& at);
   std::optional<target_config> read_versions(const entry_map& known, const entry& at);
   std::optional<target_config> read_split(const entry_map& known, const entry& at);
@@ -127,9 +128,10 @@ class config_reader {
   void check_undo_references(const std::vector<std::set<std::size_t>>& before);
   void check_incomplete();
   void check_budgets();
-  [[nodiscard]] std::vector<std::set<std::size_t>> dependencies(bool then);
+  [[nodiscard]] std::vector<std::set<std::size_t>> dependencies(bool then) const;
   void check_cycles(const std::vector<std::set<std::size_t>>& edges, bool then);
   void check_reachable(int line);
+  [[nodiscard]] std::string other_step(std::string_view mistyped, bool then) const;
   [[nodiscard]] step_config* step_named(const std::string& name);
 
   struct asked_before {
