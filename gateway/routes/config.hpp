@@ -163,10 +163,14 @@ struct config_file {
 
 inline constexpr std::size_t config_bytes_max = 4u << 20;  ///< of one file
 inline constexpr std::size_t config_files_max = 1024;
+inline constexpr std::size_t config_bytes_in_all_max = 64u << 20;
 inline constexpr std::size_t config_routes_max = 16'384;
 inline constexpr std::size_t route_fields_max = 256;  ///< of one payload or reply, at all depths
 inline constexpr std::size_t route_steps_max = 32;    ///< of one route; as many `then` steps
 inline constexpr std::size_t route_conditions_max = 8;
+inline constexpr std::size_t route_variants_max = 64;  ///< routes with the same method and path; texts of a condition; commands of a step
+inline constexpr std::size_t route_headers_max = 32;
+inline constexpr std::size_t jq_bytes_max = 16u << 10;  ///< of one program
 
 /// A variable of the environment; nothing if it is not set.
 using environment_lookup = std::function<std::optional<std::string>(const std::string&)>;

@@ -1,13 +1,14 @@
+#include "gateway/routes/config.hpp"
 #include "support/catch.hpp"
-#include "support/routes_fixture.hpp"
 
 #include <filesystem>
 #include <fstream>
 #include <random>
 
+#include <waggle/wire/json.hpp>
+
 using namespace std::literals;
 using namespace waggle::gateway;
-using namespace waggle::gateway::test;
 
 namespace {
 
@@ -28,9 +29,18 @@ std::string errors_with(const std::string& lines) {
 /// Of one route with this field, in line 5.
 std::string errors_of_field(const std::string& field) { return errors_with("    fields:\n      " + field + "\n"); }
 
+config configured(std::string text) {
+  const config_file file{"r.yaml", std::move(text)};
+  return parse_config({&file, 1}).value();
+}
+
+const value_config::object& fields_of(const step_config& step) {
+  return std::get<value_config::object>(std::get<value_config>(step.payload).is);
+}
+
 }  // namespace
 
-TEST_CASE("config: a whole file is read as it is written", "[routes]") {
+TEST_CASE("config: a route that is one call is read as it is written", "[routes]") {
   const auto out = configured(R"(# comment
 routes:
   - route: POST   /hi/{who}
@@ -44,7 +54,8 @@ routes:
       d: body.address.city
       e: body
       f: { value: [friendly, 1, -2, 1.5, true, null, "7", '', {k: v}] }
-      g: { from: body.x }
+      g: { from: cookie.x, type: integer }
+      h: { object: { i: { list: [query.a, { jq: .body.x }] } } }
   - { route: "PUT /b", call: b, fields: body }
   - { route: "GET /b", call: b }
 )");
@@ -52,26 +63,110 @@ routes:
   const auto& route = out.routes[0];
   CHECK(route.method == "POST");
   CHECK(route.path.text() == "/hi/{who}");
-  CHECK(route.command == "hello.say");
+  CHECK_FALSE(route.composed);
+  REQUIRE(route.steps.size() == 1);
+  CHECK(route.steps[0].name == "call");
+  CHECK(std::get<std::string>(route.steps[0].call->is) == "hello.say");
   CHECK(route.budget == 120s);
   CHECK(route.summary == "Greets.");
-  const auto& fields = std::get<std::vector<field_binding>>(route.fields);
-  REQUIRE(fields.size() == 7);
-  using part = field_source::part;
-  CHECK((fields[0].source.from == part::path && fields[0].source.name == "who" && !fields[0].otherwise));
-  CHECK((fields[1].source.from == part::query && fields[1].source.name == "lang.tag" &&
-         fields[1].otherwise == "\xa2"
-                                "en"));
-  CHECK((fields[2].source.from == part::header && fields[2].source.name == "X-Tenant"));
-  CHECK((fields[3].source.from == part::body && fields[3].source.steps == std::vector<std::string>{"address", "city"}));
-  CHECK((fields[4].source.from == part::body && fields[4].source.steps.empty()));
-  CHECK(fields[5].source.from == part::constant);
-  CHECK(waggle::wire::msgpack_to_json(fields[5].otherwise.value()) ==
+  CHECK(route.at.shown() == "r.yaml:3");
+  const auto& fields = fields_of(route.steps[0]).entries;
+  REQUIRE(fields.size() == 8);
+  const auto taken = [&](std::size_t i) { return std::get<value_config::taken>(fields.at(i).second.is); };
+  CHECK((fields[0].first == "a" && taken(0).from.written() == "path.who" && !taken(0).otherwise));
+  CHECK((taken(1).from.written() == "query.lang.tag" && taken(1).otherwise == "\xa2" "en"));
+  CHECK(taken(2).from.written() == "header.X-Tenant");
+  CHECK(taken(3).from.written() == "body.address.city");
+  CHECK(taken(4).from.written() == "body");
+  CHECK(waggle::wire::msgpack_to_json(std::get<value_config::constant>(fields[5].second.is).msgpack) ==
         R"(["friendly",1,-2,1.5,true,null,"7","",{"k":"v"}])");
-  CHECK((fields[6].source.from == part::body && fields[6].source.steps == std::vector<std::string>{"x"}));
-  CHECK(std::holds_alternative<route_config::whole_body>(out.routes[1].fields));
-  CHECK(std::holds_alternative<route_config::usual>(out.routes[2].fields));
+  CHECK((taken(6).type == text_type::integer && taken(2).type == text_type::automatic));
+  const auto& inner = std::get<value_config::object>(fields[7].second.is).entries.at(0);
+  const auto& items = std::get<value_config::list>(inner.second.is).items;
+  CHECK((inner.first == "i" && items.size() == 2));
+  CHECK(std::get<value_config::program>(items.at(1).is).jq == ".body.x");
+  CHECK(std::get<value_config::program>(items.at(1).is).at.shown() == "r.yaml:15");
+  CHECK(std::get<value_config::taken>(std::get<value_config>(out.routes[1].steps[0].payload).is).from.written() == "body");
+  CHECK(std::holds_alternative<usual_payload>(out.routes[2].steps[0].payload));
   CHECK_FALSE(out.routes[2].budget);
+}
+
+TEST_CASE("config: a plan of steps is read as it is written", "[routes]") {
+  const auto out = configured(R"(
+routes:
+  - route: POST /orders
+    when: { header.X-Api-Version: [2, "3"], query.beta: ~ }
+    budget: 5s
+    steps:
+      stock: { call: stock.reserve, fields: { item: body.item }, undo: { call: stock.release, fields: { id: step.stock.id }, budget: 1s, key: body.item } }
+      price: { call: { split: { price.get: 90, price.get2: 10 }, sticky: header.X-User }, fallback: { amount: 0 }, budget: 200ms }
+      advice: { call: { by: header.X-V, is: { "1": advice.old, "2": advice.new }, default: advice.new }, optional: true }
+      order: { call: order.place, after: [stock, price], key: body.customer, fields: { jq: "{id: .step.stock.id}" } }
+    reply: { id: step.order.id, advice: step.advice }
+    incomplete: 206
+    status: 201
+    headers: { Location: "/orders/{step.order.id}/x" }
+    then:
+      told: { emit: order.placed, fields: step.order }
+    deprecated: 2026-01-01
+    sunset: 2027-01-01
+    link: https://example.com/orders
+  - route: GET /orders
+    call: order.list
+    stream: ndjson
+    mirror: { call: order.list2, percent: 5 }
+)");
+  REQUIRE(out.routes.size() == 2);
+  const auto& route = out.routes[0];
+  CHECK(route.composed);
+  REQUIRE(route.when.size() == 2);
+  CHECK((route.when[0].of.written() == "header.X-Api-Version" && route.when[0].is == std::vector{"2"s, "3"s}));
+  CHECK((route.when[1].of.written() == "query.beta" && route.when[1].is.empty()));
+  REQUIRE(route.steps.size() == 4);
+  const auto& [stock, price, advice, order] = std::tie(route.steps[0], route.steps[1], route.steps[2], route.steps[3]);
+  CHECK((stock.name == "stock" && stock.needed == step_config::need::required && stock.undo->command == "stock.release"));
+  CHECK((stock.undo->budget == 1s && stock.undo->key->written() == "body.item" && stock.undo->at.shown() == "r.yaml:7"));
+  const auto& split = std::get<target_config::split>(price.call->is);
+  CHECK(split.weights == std::vector<std::pair<std::string, unsigned>>{{"price.get", 90}, {"price.get2", 10}});
+  CHECK(split.sticky->written() == "header.X-User");
+  CHECK((price.needed == step_config::need::fallback && waggle::wire::msgpack_to_json(price.fallback) == R"({"amount":0})"));
+  CHECK(price.budget == 200ms);
+  const auto& versions = std::get<target_config::versions>(advice.call->is);
+  CHECK((versions.by.written() == "header.X-V" && versions.is.size() == 2 && versions.otherwise == "advice.new"));
+  CHECK(advice.needed == step_config::need::optional);
+  CHECK((order.after == std::vector{"stock"s, "price"s} && order.key->written() == "body.customer"));
+  CHECK(std::get<value_config::program>(std::get<value_config>(order.payload).is).jq == "{id: .step.stock.id}");
+  CHECK((route.incomplete == 206u && route.status == 201u && route.reply));
+  const auto& pieces = route.headers.at(0).second.pieces;
+  REQUIRE(pieces.size() == 3);
+  CHECK((std::get<std::string>(pieces[0]) == "/orders/" && std::get<source>(pieces[1]).written() == "step.order.id" &&
+         std::get<std::string>(pieces[2]) == "/x"));
+  CHECK((route.then.size() == 1 && route.then[0].emit == "order.placed" && !route.then[0].call));
+  CHECK(route.deprecated == std::chrono::sys_days{2026y / 1 / 1});
+  CHECK(route.sunset == std::chrono::sys_days{2027y / 1 / 1});
+  CHECK(route.link == "https://example.com/orders");
+  CHECK((out.routes[1].stream == stream_mode::ndjson && out.routes[1].mirror->command == "order.list2" &&
+         out.routes[1].mirror->percent == 5));
+}
+
+TEST_CASE("config: limits and tokens are read as they are written", "[routes]") {
+  const config_file file{"r.yaml", R"(
+limits: { header_bytes: 32KiB, fields: 50, target_bytes: 1000, body_bytes: 4MiB, connections: 500, head_time: 5s, idle_time: 2m }
+tokens: { algorithm: HS256, key: env.KEY, issuer: "https://x", audience: shop }
+)"};
+  const auto secret = std::string(40, 's');
+  const auto out = parse_config({&file, 1}, [&](const std::string& name) { return std::optional{name == "KEY" ? secret : "?"}; }).value();
+  CHECK(out.limits.header_bytes_max == 32 * 1024);
+  CHECK(out.limits.fields_max == 50);
+  CHECK(out.limits.target_bytes_max == 1000);
+  CHECK(out.limits.body_bytes_max == 4 * 1024 * 1024);
+  CHECK(out.limits.connections_max == 500);
+  CHECK(out.limits.head_time == 5s);
+  CHECK(out.limits.idle_time == 120s);
+  CHECK(out.limits.linger_time == waggle::front::limits{}.linger_time);
+  REQUIRE(out.tokens);
+  CHECK((out.tokens->algorithm == "HS256" && out.tokens->key == secret && out.tokens->issuer == "https://x" &&
+         out.tokens->audience == "shop"));
 }
 
 TEST_CASE("config: each fault is told with its file, its line and a remedy", "[routes]") {
@@ -83,7 +178,7 @@ TEST_CASE("config: each fault is told with its file, its line and a remedy", "[r
   CHECK(errors_of("routes:\n") ==
         "r.yaml:1: routes is no list; write each route after a dash, as in - route: GET /hello");
   CHECK(errors_of("routes: {}\nroute: x") ==
-        "r.yaml:2: the key \"route\" is not known; a file has routes\n"
+        "r.yaml:2: the key \"route\" is not known; did you mean \"routes\"?\n"
         "r.yaml:1: routes is no list; write each route after a dash, as in - route: GET /hello");
   CHECK(errors_of("routes:\n  - GET /a\n") ==
         "r.yaml:2: a route is a map; write - route: GET /hello and below it call: hello.say");
@@ -106,7 +201,7 @@ TEST_CASE("config: each fault is told with its file, its line and a remedy", "[r
   CHECK(errors_of("routes:\n  - call: a\n    route: POST /openapi.json\n") ==
         "r.yaml:3: the gateway itself answers /openapi.json; write another path");
   CHECK(errors_with("    calls: z\n") ==
-        "r.yaml:4: the key \"calls\" is not known; a route has route, call, budget, summary and fields");
+        "r.yaml:4: the key \"calls\" is not known; did you mean \"call\"?");
   CHECK(errors_with("    call: z\n") == "r.yaml:4: the key \"call\" stands here twice; remove one");
   CHECK(errors_with("    summary: {}\n") == "r.yaml:4: summary is no text; write one, as in summary: Greets somebody.");
   for (const auto budget : {"2", "s", "0s", "-1s", "1.5s", "2d", "2 s", "86401s", "99999999999999999999ms"}) {
@@ -125,13 +220,11 @@ TEST_CASE("config: each fault of a field is told with its line and a remedy", "[
   CHECK(errors_of("routes:\n  - route: GET /a\n    call: x\n    fields: {a: path.id}\n") ==
         "r.yaml:4: GET /a has no parameter \"id\"; put {id} into the path, or write query.id");
   CHECK(errors_of_field("a: param.id") ==
-        "r.yaml:5: \"param.id\" is no source; write path.NAME, query.NAME, header.NAME, body or body.NAME, or {value: "
-        "...} for a constant");
+        "r.yaml:5: \"param.id\" is no source; write path.NAME, query.NAME, header.NAME, cookie.NAME, body, body.NAME, claim.NAME, env.NAME, step.NAME or error.NAME, or {value: ...} for a constant");
   for (const auto source : {"query", "query.", "path", "", "friendly", "Body", "bodyx", "bodyx.y"}) {
     CAPTURE(source);
     CHECK(errors_of_field("a: '"s + source + "'") == "r.yaml:5: \"" + std::string{source} +
-                                                         "\" is no source; write path.NAME, query.NAME, header.NAME, "
-                                                         "body or body.NAME, or {value: ...} for a constant");
+                                                         "\" is no source; write path.NAME, query.NAME, header.NAME, cookie.NAME, body, body.NAME, claim.NAME, env.NAME, step.NAME or error.NAME, or {value: ...} for a constant");
   }
   CHECK(errors_of_field("a: body.x") == "r.yaml:5: a GET has no body; write query.NAME, or another method");
   CHECK(errors_of("routes:\n  - route: PUT /a\n    call: x\n    fields: {a: body..b}\n") ==
@@ -147,14 +240,14 @@ TEST_CASE("config: each fault of a field is told with its line and a remedy", "[
         "r.yaml:5: a field has no source; write one, as in query.name, {from: query.name, default: x} or {value: x}");
   CHECK(errors_of_field("a: {}") ==
         "r.yaml:5: a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or "
-        "{value: x}");
+        "{value: x}, or one of {object: {...}}, {list: [...]} and {jq: ...}");
   CHECK(errors_of_field("a: {value: 1, default: 2}") ==
         "r.yaml:5: a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or "
-        "{value: x}");
+        "{value: x}, or one of {object: {...}}, {list: [...]} and {jq: ...}");
   CHECK(errors_of_field("a: {form: query.x}") ==
-        "r.yaml:5: the key \"form\" is not known; a field has from, default and value\n"
+        "r.yaml:5: the key \"form\" is not known; did you mean \"from\"?\n"
         "r.yaml:5: a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or "
-        "{value: x}");
+        "{value: x}, or one of {object: {...}}, {list: [...]} and {jq: ...}");
   CHECK(errors_of_field("a: {from: [query.x]}") == "r.yaml:5: from is no text; write a source, as in from: query.name");
   CHECK(errors_of_field("a: {from: path.id, default: 1}") ==
         "r.yaml:5: a path parameter is always there; leave default away");
@@ -171,7 +264,7 @@ TEST_CASE("config: a value means what JSON means by it, or has to be written pla
     const auto out = parse_config({&file, 1});
     if (!out) return out.error().at(0);
     return waggle::wire::msgpack_to_json(
-        std::get<std::vector<field_binding>>(out->routes[0].fields).at(0).otherwise.value());
+        std::get<value_config::constant>(fields_of(out->routes[0].steps[0]).entries.at(0).second.is).msgpack);
   };
   CHECK(value("12") == "12");
   CHECK(value("-1.50") == "-1.5");
@@ -214,7 +307,7 @@ TEST_CASE("config: all faults of all files are told at once", "[routes]") {
   CHECK(parse_config(files).error() ==
         std::vector<std::string>{"a.yaml:2: the path \"a\" does not begin with a slash; write /a",
                                  "a.yaml:3: \"x\" is no budget; write 250ms, 2s, 5m or 1h, up to a day",
-                                 "b.yaml:1: the key \"route\" is not known; a file has routes",
+                                 "b.yaml:1: the key \"route\" is not known; did you mean \"routes\"?",
                                  "b.yaml:1: the file has no routes; write a list of them under routes:"});
 }
 
@@ -229,40 +322,19 @@ TEST_CASE("config: files are read from disk, and one that cannot be is told besi
   CHECK(load_config(std::vector{missing, bad}).error() ==
         std::vector<std::string>{missing + ":1: the file cannot be read; write the name of one that can",
                                  bad + ":1: the file is no map; write a list of routes under routes:"});
-  CHECK(load_config(std::vector{folder.string()}).error().size() == 1);
+  const std::string inside = folder / "inside";
+  std::filesystem::create_directory(inside);
+  CHECK(load_config(std::vector{inside}).error() ==
+        std::vector<std::string>{inside + ":1: the directory has no *.yaml or *.yml; write a file of routes into it"});
+  std::ofstream{inside + "/b.yml"} << "routes: [{route: GET /b, call: x}]\n";
+  std::ofstream{inside + "/a.yaml"} << "routes: [{route: GET /a, call: x}]\n";
+  std::ofstream{inside + "/.c.yaml"} << "[]";
+  std::ofstream{inside + "/notes.txt"} << "[]";
+  std::filesystem::create_directory(inside + "/d.yaml");
+  const auto all = load_config(std::vector{inside}).value();
+  REQUIRE(all.routes.size() == 2);
+  CHECK(all.routes[0].at.shown() == inside + "/a.yaml:1");
+  CHECK(all.routes[1].at.shown() == inside + "/b.yml:1");
   CHECK(load_config({}).value().routes.empty());
   std::filesystem::remove_all(folder);
-}
-
-TEST_CASE("config: the examples in gateway/README.md are accepted, and its error is the one that comes", "[routes]") {
-  std::ifstream in{std::filesystem::path{__FILE__}.parent_path() / "../../gateway/README.md"};
-  REQUIRE(in);
-  std::vector<std::string> yaml, json_texts, plain;
-  std::string line, block, language;
-  bool inside = false;
-  while (std::getline(in, line)) {
-    if (!line.starts_with("```")) {
-      if (inside) block += line + '\n';
-    } else if (!inside) {
-      inside = true;
-      language = line.substr(3);
-      block.clear();
-    } else {
-      inside = false;
-      (language == "yaml" ? yaml : language == "json" ? json_texts : plain).push_back(block);
-    }
-  }
-  REQUIRE(yaml.size() == 2);
-  for (const auto& each : yaml) CHECK(errors_of(each) == "accepted");
-  const auto all = configured(yaml[1]);
-  CHECK(all.routes.size() == 3);
-  CHECK(shown(router{all}, {"POST", "/hi/Ada", R"({"address":{"city":"Ulm"}})", {{"x-tenant", "t"}}}) ==
-        R"({"name":"Ada","lang":"en","tenant":"t","city":"Ulm","all":{"address":{"city":"Ulm"}},"kind":"friendly"})");
-  REQUIRE(plain.size() == 1);
-  const config_file file{"routes.yaml", "routes:\n  - route: GET /hi\n    budget: 2 seconds\n    call: x\n"};
-  CHECK(parse_config({&file, 1}).error().at(0) + '\n' == plain[0]);
-  REQUIRE(json_texts.size() == 1);
-  const auto problem =
-      router::answer({}, waggle::failure(waggle::status::unavailable, "no worker serves \"hello.say\" now"));
-  CHECK(json::parse(problem.body) == json::parse(json_texts[0]));
 }

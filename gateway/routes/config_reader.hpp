@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <yaml-cpp/yaml.h>
+
+#include "gateway/routes/config.hpp"
+
+namespace waggle::gateway {
+
+[[nodiscard]] inline std::string in_quotes(std::string_view text) { return '"' + std::string{text} + '"'; }
+
+/// "a, b and c".
+[[nodiscard]] std::string listed(std::span<const std::string_view> names, std::string_view last = " and ");
+
+/// The name that is most like a mistyped one; empty if none is like it.
+[[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
+
+/// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and tokens
+/// (config_settings.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+class config_reader {
+ public:
+  explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
+
+  void read(const config_file& file);
+  [[nodiscard]] tl::expected<config, std::vector<std::string>> take();
+
+ private:
+  struct entry {
+    const YAML::Node value;  ///< const: to assign one node to another changes the document
+    int line = 0;      ///< of the value; of its key where there is none
+    int key_line = 0;
+  };
+  using entry_map = std::map<std::string, entry, std::less<>>;
+  using entry_list = std::vector<std::pair<std::string, entry>>;
+
+  /// Who uses a source: what may be known to him depends on it.
+  struct user {
+    enum class kind : std::uint8_t { request, step, undo, reply, header, then };
+    kind is = kind::request;
+    std::size_t index = 0;  ///< of the step
+  };
+  struct reference {
+    source to;  ///< a step, or its error
+    user by;
+    int line;
+    bool guessed;  ///< found in a jq program's text
+  };
+  /// The route that is being read.
+  struct open_route {
+    route_config out;
+    bool path_known = false;
+    std::vector<std::string> names, then_names;  ///< of all its steps, also of those with faults
+    std::vector<reference> references;
+    std::size_t fields = 0;  ///< of the payload or reply that is being read
+    int line = 0;
+    std::size_t errors_before = 0;
+  };
+
+  void wrong(int line, const std::string& message) {
+    errors_.push_back(name_ + ':' + std::to_string(line) + ": " + message);
+  }
+  void wrong(const YAML::Node& at, const std::string& message) { wrong(at.Mark().line + 1, message); }
+
+  // Maps and scalars.
+  [[nodiscard]] bool is_bounded(const YAML::Node& document, std::size_t bytes);
+  entry_list entries(const YAML::Node& node, const std::string& what);
+  entry_map entries(const YAML::Node& node, const std::string& what, std::span<const std::string_view> known);
+  const std::string* text(const entry_map& in, std::string_view key, std::string_view example);
+  std::optional<std::uint64_t> number(const entry& at, const std::string& what, std::uint64_t least, std::uint64_t most);
+  std::optional<std::chrono::milliseconds> budget(const entry_map& in);
+
+  // Documents and routes.
+  void read_document(const YAML::Node& document);
+  void read_route(const YAML::Node& node);
+  void read_path(const entry_map& known);
+  void read_conditions(const entry& at);
+  void read_condition(const std::string& of, const entry& at);
+  void read_headers(const entry& at);
+  void read_reply(const entry_map& known);
+  void read_mirror(const entry& at);
+  void read_dates(const entry_map& known);
+  std::optional<std::chrono::sys_days> date(const entry_map& in, std::string_view key);
+
+  // Steps.
+  void read_simple(const entry_map& known);
+  entry_list read_names(const entry_map& in, std::string_view key);
+  void read_steps(const entry_list& all, bool then);
+  void read_step(step_config& out, const YAML::Node& node, user by);
+  void read_undo(step_config& out, const entry& at, std::size_t index);
+  void read_after(step_config& out, const entry& at, bool then);
+  std::optional<target_config> read_target(const entry& at);
+  std::optional<target_config> read_versions(const entry_map& known, const entry& at);
+  std::optional<target_config> read_split(const entry_map& known, const entry& at);
+  bool is_command(const std::string& text, int line, const char* what = "command");
+
+  // Values.
+  payload_config read_payload(const entry_map& in, user by);
+  std::optional<value_config> read_whole(const entry& at, user by, const char* key, const char* example);
+  std::optional<value_config> read_object(const YAML::Node& node, user by, unsigned depth);
+  std::optional<value_config> read_value(const entry& at, user by, unsigned depth);
+  std::optional<value_config> read_taken(const entry_map& known, user by);
+  value_config read_program(const std::string& jq, int line, user by);
+  std::optional<source> read_source(std::string_view text, int line, user by, bool has_default = false);
+  std::optional<source> read_source(const entry_map& in, std::string_view key, user by);
+  std::optional<text_template> read_template(const std::string& text, int line, user by);
+  std::optional<std::string> constant(const entry& at);
+
+  // Settings.
+  void read_limits(const entry& at);
+  void read_tokens(const entry& at);
+  std::optional<std::string> read_key(const std::string& text, int line);
+
+  // Checks.
+  void check_route();
+  void check_reference(const reference& each);
+  void check_undo_references(const std::vector<std::set<std::size_t>>& before);
+  void check_incomplete();
+  void check_budgets();
+  [[nodiscard]] std::vector<std::set<std::size_t>> dependencies(bool then) const;
+  void check_cycles(const std::vector<std::set<std::size_t>>& edges, bool then);
+  void check_reachable(int line);
+  [[nodiscard]] std::string other_step(std::string_view mistyped, bool then) const;
+  [[nodiscard]] step_config* step_named(const std::string& name);
+
+  struct asked_before {
+    std::vector<condition> when;
+    std::string place;
+  };
+
+  const environment_lookup& environment_;
+  std::string name_;
+  config out_;
+  open_route route_;
+  std::vector<std::string> errors_;
+  std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
+  std::string limits_place_, tokens_place_;
+  std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
+};
+
+}  // namespace waggle::gateway
