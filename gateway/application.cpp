@@ -200,7 +200,7 @@ void application::watch(front::instant now) {
 void application::learn(std::string_view payload) {
   watching_ = false;
   watch_at_ = {};
-  const auto network = read_network_view(payload);
+  auto network = read_network_view(payload);
   if (!network) {
     watch_at_ = front::clock::now() + watch_pause;
     return log("the broker's list of services cannot be read: " + network.error().message);
@@ -217,6 +217,13 @@ void application::learn(std::string_view payload) {
   adopt_at_ = {};
   broker_instance_ = network->broker.instance;
   revision_ = network->revision;
+  if (!options_.only_service.empty()) {
+    for (auto& service : network->services) {
+      if (service.service == options_.only_service) continue;
+      for (auto& command : service.commands) command.http.clear();
+    }
+  }
+  if (options_.on_network) options_.on_network(*network);
   for (auto& warning : router_.update(*network)) {
     if (warned_.size() >= warned_max) warned_.clear();
     if (warned_.insert(warning).second) log(warning);

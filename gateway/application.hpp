@@ -24,6 +24,10 @@ struct application_options {
   router_options routing;
   net::context* sockets = nullptr;            ///< one for all threads
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
+  /// Only the routes of this service's manifest; empty: of all.
+  std::string only_service{};
+  /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
+  std::function<void(const network_view&)> on_network{};
 };
 
 /// One reactor thread's gateway: its own routes, its own open calls, its own socket to the broker, nothing shared. Requests become

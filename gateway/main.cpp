@@ -20,22 +20,10 @@
 
 #include "gateway/application.hpp"
 #include "gateway/front/server.hpp"
+#include "gateway/http_address.hpp"
 #include "gateway/routes/config.hpp"
 
 namespace {
-
-/// "HOST:PORT", "[::1]:PORT", ":PORT" (every interface).
-std::optional<std::pair<std::string, std::uint16_t>> parse_http_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == text.npos) return std::nullopt;
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  unsigned port = 0;
-  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (failed != std::errc{} || end != digits.data() + digits.size() || port > 65535) return std::nullopt;
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return std::pair{std::string{host.empty() ? "*" : host}, static_cast<std::uint16_t>(port)};
-}
 
 int serve(const std::string& http, const std::string& broker, const std::vector<std::string>& files, unsigned threads,
           std::chrono::milliseconds budget, std::chrono::milliseconds drain) {
@@ -48,7 +36,7 @@ int serve(const std::string& http, const std::string& broker, const std::vector<
   waggle::detail::stop_signals stop;
   waggle::net::context sockets;
   std::atomic<bool> logs{true};
-  const auto address = *parse_http_address(http);
+  const auto address = *waggle::gateway::parse_http_address(http);
   waggle::front::server_options at;
   at.host = address.first;
   at.port = address.second;
@@ -88,7 +76,7 @@ int main(int argc, char** argv) {
   app.add_option("--http", http, "Where to listen: HOST:PORT; PORT 0 is any, an empty HOST every interface")
       ->envname("WAGGLE_HTTP")->capture_default_str()
       ->check([](const std::string& text) {
-        return parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
+        return waggle::gateway::parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
       });
   app.add_option("--broker", broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
   app.add_option("--routes", routes, "A YAML file of routes; may be given several times (gateway/README.md)")
