@@ -156,12 +156,13 @@ class hybrid_parts final : public waggle::detail::hybrid {
 namespace waggle::detail {
 
 std::unique_ptr<hybrid> start_hybrid(hybrid_options with) {
+  const char* const flag = with.broker.empty() ? "--listen or WAGGLE_LISTEN" : "--broker or WAGGLE_BROKER";
   try {
     return std::make_unique<gateway::hybrid_parts>(std::move(with));
   } catch (const front::bind_error& e) {
     throw std::runtime_error{std::string{e.what()} + "; choose another address with --http or WAGGLE_HTTP_SELF"};
   } catch (const net::endpoint_error& e) {
-    throw std::runtime_error{std::string{e.what()} + " (--listen or WAGGLE_LISTEN, --broker or WAGGLE_BROKER)"};
+    throw std::runtime_error{std::string{e.what()} + " (" + flag + ")"};
   }
 }
 

@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import hybrid
 import majordomo_tests
 import msgpack
 import operations
@@ -447,6 +448,7 @@ def _():
 
 operations.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
+hybrid.define(test, BIN, in_background)
 
 
 def main():

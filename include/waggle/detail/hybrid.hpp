@@ -11,9 +11,9 @@
 namespace waggle::detail {
 
 struct hybrid_options {
-  std::string service;              ///< its name
-  std::string version;              ///< of the service, for its OpenAPI document
-  std::string http;                 ///< where to answer HTTP: HOST:PORT; port 0 is any, an empty host every interface
+  std::string service{};            ///< its name
+  std::string version{};            ///< of the service, for its OpenAPI document
+  std::string http{};               ///< where to answer HTTP: HOST:PORT; port 0 is any, an empty host every interface
   std::string broker{};             ///< the network's command endpoint; empty: a broker inside this process
   std::string listen{};             ///< where that broker lets others in, tcp:// or ipc://; empty: nowhere
   std::vector<std::string> routes{};  ///< files of routes, and directories of them
