@@ -20,6 +20,7 @@ import hybrid
 import majordomo_tests
 import msgpack
 import operations
+import shop
 from network import ANY, REPOSITORY, Network, Program, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -449,6 +450,7 @@ def _():
 operations.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
 hybrid.define(test, BIN, in_background)
+shop.define(test, BIN, in_background)
 
 
 def main():
