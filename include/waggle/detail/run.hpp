@@ -31,7 +31,7 @@ struct run_settings {
   std::optional<hybrid_options> hybrid;
 };
 
-/// Without the library no flag of its may be taken for granted, or a developer would look for the answer in the wrong place.
+// The flags are there without the library, too, so that whoever tries --http is told what to link.
 #ifdef WAGGLE_HYBRID
 inline constexpr bool hybrid_is_linked = true;
 inline std::unique_ptr<hybrid> make_hybrid(hybrid_options with) { return start_hybrid(std::move(with)); }
