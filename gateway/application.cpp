@@ -472,6 +472,7 @@ void application::learn(std::string_view payload) {
       for (auto& command : service.commands) command.http.clear();
     }
   }
+  if (options_.on_network) options_.on_network(*network);
   warn(router_.update(*network));
 }
 

@@ -33,6 +33,8 @@ struct application_options {
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
   /// Only the routes of this service's manifest; empty: of all.
   std::string only_service;
+  /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
+  std::function<void(const network_view&)> on_network;
 };
 
 /// One reactor thread's gateway: its own routes, its own open calls, its own socket to the broker, nothing shared. Requests become

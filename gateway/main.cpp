@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <CLI/CLI.hpp>
@@ -20,24 +20,12 @@
 #include <waggle/version.hpp>
 
 #include "gateway/application.hpp"
-#include "gateway/config_watch.hpp"
 #include "gateway/front/server.hpp"
+#include "gateway/http_address.hpp"
+#include "gateway/live_routes.hpp"
 #include "gateway/routes/config.hpp"
 
 namespace {
-
-/// "HOST:PORT", "[::1]:PORT", ":PORT" (every interface).
-std::optional<std::pair<std::string, std::uint16_t>> parse_http_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == text.npos) return std::nullopt;
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  unsigned port = 0;
-  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (failed != std::errc{} || end != digits.data() + digits.size() || port > 65535) return std::nullopt;
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return std::pair{std::string{host.empty() ? "*" : host}, static_cast<std::uint16_t>(port)};
-}
 
 struct gateway_flags {
   std::string http = "127.0.0.1:8800";
@@ -60,35 +48,6 @@ std::optional<waggle::gateway::config> read_routes(const std::vector<std::string
   return std::nullopt;
 }
 
-/// Waits for the signal to stop, and reads the routes again on SIGHUP and when their files change: all of them, or none.
-void mind(waggle::detail::stop_signals& signals, const std::vector<std::string>& paths, waggle::gateway::live_config& live,
-          waggle::front::server& server) {
-  waggle::gateway::config_watch watch{paths};
-  for (bool due = false;;) {
-    pollfd both[2] = {{signals.descriptor(), POLLIN, 0}, {watch.descriptor(), POLLIN, 0}};
-    const int ready = ::poll(both, 2, due ? static_cast<int>(waggle::gateway::config_settle_time.count()) : -1);
-    if (both[0].revents != 0) {
-      if (signals.take() != SIGHUP) return;
-      due = true;
-      continue;
-    }
-    if (ready > 0 && both[1].revents != 0) {
-      due = watch.take() || due;
-      continue;
-    }
-    if (!due) continue;
-    due = false;
-    if (auto routes = read_routes(paths)) {
-      const auto count = routes->routes.size();
-      live.replace(std::move(*routes));
-      server.notify();
-      say(fmt::format("took {} routes from {}", count, fmt::join(paths, ", ")));
-    } else {
-      say("goes on with the routes it had");
-    }
-  }
-}
-
 int serve(const gateway_flags& flags) {
   auto routes = read_routes(flags.routes);
   if (!routes) return 1;
@@ -100,19 +59,19 @@ int serve(const gateway_flags& flags) {
   waggle::detail::stop_signals signals{SIGHUP};
   waggle::net::context sockets;
   std::atomic<bool> logs{true};
-  const auto address = *parse_http_address(flags.http);
+  const auto address = *waggle::gateway::parse_http_address(flags.http);
   waggle::front::server_options at;
   at.host = address.first;
   at.port = address.second;
   at.threads = flags.threads;
   at.bounds = routes->limits;
   at.log = say;
-  const auto live = std::make_shared<waggle::gateway::live_config>(std::move(*routes));
+  waggle::gateway::live_routes live{std::move(*routes), flags.routes, say};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with;
     with.broker = flags.broker;
-    with.routes = live;
+    with.routes = live.now();
     with.routing.budget = *waggle::detail::parse_duration(flags.budget);
     with.routing.title = "waggle gateway";
     with.routing.version = waggle::version;
@@ -125,7 +84,8 @@ int serve(const gateway_flags& flags) {
   server.start();
   fmt::print("ready waggle-gateway http={} broker={}\n", server.endpoint(), flags.broker);
   std::fflush(stdout);
-  mind(signals, flags.routes, *live, server);
+  live.watch([&] { server.notify(); });
+  for (pollfd told{signals.descriptor(), POLLIN, 0}; ::poll(&told, 1, -1) < 1 || signals.take() == SIGHUP;) live.reload();
   server.drain(*waggle::detail::parse_duration(flags.drain), *waggle::detail::parse_duration(flags.notice));
   return 0;
 }
@@ -140,7 +100,7 @@ int main(int argc, char** argv) {
   app.add_option("--http", flags.http, "Where to listen: HOST:PORT; PORT 0 is any, an empty HOST every interface")
       ->envname("WAGGLE_HTTP")->capture_default_str()
       ->check([](const std::string& text) {
-        return parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
+        return waggle::gateway::parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
       });
   app.add_option("--broker", flags.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
   app.add_option("--routes", flags.routes,

@@ -37,6 +37,8 @@ struct limits {
   // is closed if it is not taking its answers.
   std::size_t buffered_bytes_max = 256 * 1024 * 1024;
   std::size_t connections_max = 10'000;  // past it a new connection gets a 503; at most 65,536
+
+  friend bool operator==(const limits&, const limits&) = default;
 };
 
 }  // namespace waggle::front
