@@ -128,8 +128,8 @@ TEST_CASE("schema: what cannot be compiled is said", "[schema]") {
 TEST_CASE("schema: no schema keeps a thread", "[schema]") {
   std::string defs = R"("d0": {"type": "integer"})";
   for (int i = 1; i <= 60; ++i) {
-    const auto below = R"({"$ref": "#/$defs/d)" + std::to_string(i - 1) + "\"}";
-    defs += ", \"d" + std::to_string(i) + R"(": {"allOf": [)" + below + "," + below + "]}";
+    const auto below = "{\"$ref\": \"#/$defs/d" + std::to_string(i - 1) + "\"}";
+    defs += ", \"d" + std::to_string(i) + "\": {\"allOf\": [" + below + "," + below + "]}";
   }
   const auto made = schema_check::compile(json_value::parse(R"({"$ref": "#/$defs/d60", "$defs": {)" + defs + "}}"));
   REQUIRE(made);
