@@ -91,11 +91,6 @@ class look {
   look(const program& of, std::size_t payload_bytes)
       : program_{of}, steps_left_{schema_steps_max + schema_steps_per_byte * payload_bytes} {}
 
-  bool quietly(std::string_view value) {
-    wire::reader in{value};
-    return visit(program_.root, in, nullptr, false);
-  }
-
   std::vector<problem> problems(std::string_view value) {
     wire::reader in{value};
     visit(program_.root, in, nullptr, true);
@@ -592,9 +587,13 @@ std::vector<problem> schema_check::check(std::string_view msgpack) const {
   const auto root = in.peek();
   if (!in.skip()) return {{"", std::string{in.why()} + " (at byte " + std::to_string(in.offset()) + ")"}};
   if (!in.at_end()) return {{"", "the value ends at byte " + std::to_string(in.offset()) + ", and there are more"}};
-  const auto types = program_->nodes[program_->root].types;
+  const node* top = &program_->nodes[program_->root];
+  for (std::size_t hops = 0; top->types == 0 && top->reference != none && hops < schema_depth_max; ++hops) {
+    top = &program_->nodes[top->reference];
+  }
+  const auto types = top->types;
   if (root == wire::kind::map && types == schema_detail::null) return {};
-  if (root == wire::kind::nil && !look{*program_, msgpack.size()}.quietly(msgpack)) msgpack = std::string_view{"\x80", 1};
+  if (root == wire::kind::nil && (types & (object | null)) == object) msgpack = std::string_view{"\x80", 1};
   return look{*program_, msgpack.size()}.problems(msgpack);
 }
 

@@ -39,9 +39,9 @@ inline constexpr std::size_t schema_steps_per_byte = 16;
 /// wants a string with the format date-time, as the SDK describes and reads them. As the SDK does, too, no payload (nil) is
 /// taken for an object without fields, and any object for nil where a command takes nothing.
 ///
-/// Why not valijson, which Debian has: it matches patterns by std::regex, whose recursion a client's long text overflows and
-/// whose backtracking it makes exponential; it wants a document for each request, and compares integers as doubles; its errors
-/// name rules, not what was expected. What is left to use of it is the reading of keywords.
+/// Why not valijson, which Debian has: version 1.0 matches `pattern`, `patternProperties` and `format` by std::regex, whose
+/// recursion a client's long text overflows and whose backtracking it makes exponential; and it wants a document for each
+/// request, where this reads the payload's bytes. What would be left of it is the reading of keywords.
 class schema_check {
  public:
   /// The error says, for a log, why the schema cannot be checked: an unknown type, a reference that leads nowhere, a pattern

@@ -569,6 +569,7 @@ class compiler {
       if (each != none) out.push_back(each);
     }
     for (const auto& each : of.dependencies) out.push_back(each.is);
+    std::erase(out, any_value);
     return out;
   }
 
