@@ -200,7 +200,9 @@ class session {
       if (!to.begun) return end(kind::refused);
       to.of = kind::streamed;
       to.body = with.body;
-      return;
+      if (!reference_.heads[open_[at]]) return;
+      require(!client_.append(now_, to.id, "x"), "an answer to HEAD is over with its headers");
+      return end(kind::streamed);
     }
     switch (below(random_, 4)) {
       case 0:

@@ -167,13 +167,17 @@ class toy final : public application {
   void pour(std::pair<exchange_id, std::size_t>& what) {
     auto& [id, left] = what;
     std::size_t backlog = 0;
+    const std::size_t before = left;
     while (left > 0 && (backlog = out_.backlog(id)) < 64 * 1024) {
       const std::size_t size = std::min<std::size_t>(left, 16 * 1024);
       if (!out_.append(id, std::string(size, 'x'))) return;
       left -= size;
       if (left == 0) out_.finish(id);
     }
-    notes_.change([&] { notes_.backlog_max = std::max(notes_.backlog_max, backlog); });
+    notes_.change([&] {
+      notes_.backlog_max = std::max(notes_.backlog_max, backlog);
+      notes_.appended += before - left;
+    });
   }
   void answer(exchange_id id, std::string body) { out_.respond(id, {200, "text/plain", std::move(body), {}}); }
 
