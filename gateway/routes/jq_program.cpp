@@ -299,6 +299,10 @@ jq_program::~jq_program() = default;
 tl::expected<jq_program, std::string> jq_program::compile(const std::string& text) {
   if (text.size() > jq_program_bytes_max) return tl::unexpected{std::string{"the program is longer than 64 KiB"}};
   if (text.find('\0') != std::string::npos) return tl::unexpected{std::string{"the program has a zero byte"}};
+  // Where a comment ends at these differs between versions of jq, and the names are found by reading past comments.
+  if (text.find('\r') != std::string::npos || text.find("\\\n") != std::string::npos) {
+    return tl::unexpected{std::string{"the program has a carriage return, or a line that ends in a backslash; take it out"}};
+  }
   if (!wire::is_utf8(text)) return tl::unexpected{std::string{"the program is not UTF-8"}};
   if (const auto name = refused_name(text); !name.empty()) {
     return tl::unexpected{"`" + std::string{name} + "` is not for programs of a route, which have their input and nothing else" +

@@ -58,3 +58,8 @@ TEST_CASE("jq: a program that does not parse says why in one line", "[jq]") {
   CHECK(made.error().find("syntax error") != std::string::npos);
   CHECK(made.error().find('\n') == std::string::npos);
 }
+
+TEST_CASE("jq: no end of a comment that versions of jq see differently hides a name", "[jq]") {
+  CHECK_FALSE(jq_program::compile("1 # x\r| env"));
+  CHECK_FALSE(jq_program::compile("1 # x\\\n\"\n| env"));
+}
