@@ -33,9 +33,10 @@ shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo
     : commands_{in},
       events_in_{in},
       events_out_{in},
-      bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out)},
+      bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out), {}},
       core_{with_endpoints(from, bound_)},
       majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
+  if (!wanted.commands_too.empty()) bound_.commands_too = commands_.bind(wanted.commands_too);
   events_in_.subscribe_to_all();
 }
 

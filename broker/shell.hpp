@@ -19,6 +19,7 @@ struct endpoints {
   std::string commands = "tcp://127.0.0.1:5555";
   std::string events_in = "tcp://127.0.0.1:5556";
   std::string events_out = "tcp://127.0.0.1:5557";
+  std::string commands_too{};  ///< where peers can connect besides: an inproc:// of the broker's own process; empty: nowhere
 };
 
 /// The broker's sockets around its core: receives, steps, sends. One thread, that which calls `run`; decides nothing.

@@ -7,9 +7,12 @@
 #include <variant>
 
 #include <waggle/wire/headers.hpp>
+#include <waggle/wire/json.hpp>
 
+#include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/problems.hpp"
+#include "gateway/routes/reply.hpp"
 
 namespace waggle::gateway {
 
@@ -44,6 +47,23 @@ bool is_traceparent(std::string_view text) {
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
+/// So many parts of a stream may be under way to a client before the worker waits, and so many bytes.
+constexpr std::uint64_t parts_ahead = 16;
+constexpr std::size_t stream_backlog_max = 64 * 1024;
+/// Larger ones do not go along: a call's headers have 8 KiB in all.
+constexpr std::size_t claims_bytes_max = 4096;
+
+/// What others may have made up: short, and nothing that a log or a header trips over.
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view{"-._~:/+="}.find(c) != std::string_view::npos;
+  });
+}
+
+error away() { return {status::unavailable, "the gateway has no connection to the network", false, unready_max}; }
+error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
+
 tl::unexpected<error> too_large() {
   return failure(status::out_of_range, "the parts together are larger than 4 MiB", true);
 }
@@ -58,56 +78,180 @@ std::uint64_t seed() {
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
       answers_{answers},
-      router_{options_.routes, options_.routing},
+      router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
       unready_since_{front::clock::now()},
       random_{seed()} {
+  on_notified(unready_since_);
   socket_->connect(options_.broker);
   log("waiting for the broker at " + options_.broker);
 }
 
-void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
-  if (in.path == "/livez") return answers_.respond(id, own_answer(in, {200, "application/json", R"({"status":"alive"})", {}}));
-  if (in.path == "/readyz") return answers_.respond(id, own_answer(in, readiness()));
-  if (in.path == "/openapi.json") return answers_.respond(id, own_answer(in, {200, "application/json", router_.openapi(), {}}));
-
-  auto planned = router_.plan(in);
-  if (auto* refused = std::get_if<front::response>(&planned)) return answers_.respond(id, std::move(*refused));
-  auto made = std::make_unique<purpose>();
-  made->exchange = id;
-  made->plan = std::move(std::get<planned_call>(planned));
-  const auto& plan = made->plan;
-  if (plan.payload.size() > wire::payload_bytes_max) return answers_.respond(id, refusal(413, "the payload is larger than 4 MiB"));
-  // The plan's own copy of the payload is not needed once the core has it.
-  const auto payload = std::exchange(made->plan.payload, {});
-  const auto command = plan.command;
-  auto budget = plan.budget;
-  if (!core_.ready()) {
-    const auto waits = std::chrono::ceil<milliseconds>(unready_since_ + unready_max - now);
-    if (waits <= milliseconds{0}) {
-      return answers_.respond(
-          id, router::answer(plan, tl::unexpected{error{status::unavailable, "the gateway has no connection to the network", false,
-                                                        unready_max}}));
-    }
-    budget = std::min(budget, waits);
+/// The configuration may have been replaced.
+void application::on_notified(front::instant) {
+  if (!options_.routes) return;
+  const auto [config, revision] = options_.routes->now();
+  if (revision == config_revision_) return;
+  config_revision_ = revision;
+  tokens_.reset();
+  if (config->tokens) {
+    if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
   }
-  const auto call = core_.call(now, made, command, payload, budget, headers_of(in), {.idempotent = plan.idempotent});
-  if (call == 0) {
-    return answers_.respond(id, router::answer(made->plan, failure(status::resource_exhausted, "the gateway has as many open calls as it may")));
-  }
-  calls_.emplace(static_cast<std::uint64_t>(id), call);
+  warn(router_.update(*config));
 }
 
-/// Answers of the gateway itself, for GET and HEAD.
-front::response application::own_answer(const front::request& in, front::response get) const {
-  if (in.method == "GET" || in.method == "HEAD") {
-    get.headers.emplace_back("Cache-Control", "no-store");
-    return get;
+void application::warn(const std::vector<std::string>& warnings) {
+  if (revision_.empty()) return;  // without a network every route lacks its command
+  for (const auto& warning : warnings) {
+    if (warned_.size() >= warned_max) warned_.clear();
+    if (warned_.insert(warning).second) log(warning);
   }
-  front::response other = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
-  other.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
-  return other;
+}
+
+void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
+  if (front::response own; own_answer(in, own)) return answers_.respond(id, std::move(own));
+
+  auto to = std::make_shared<open_request>();
+  to->exchange = id;
+  to->request_id = request_id_of(in);
+  std::string claims;
+  if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
+    if (auto refused = identify(*credentials, claims)) return answer(*to, std::move(*refused));
+    to->claims = wire::msgpack_to_json(claims);
+  }
+  std::string noted;
+  auto planned = router_.plan(in, {claims, random_(), &noted});
+  if (!noted.empty()) note(noted);
+  if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
+  to->trace = trace_of(in);
+  auto* call = std::get_if<planned_call>(&planned);
+  auto* run = std::get_if<plan_run>(&planned);
+  const route& of = call != nullptr ? *call->of : run->of();
+  if (of.what.deprecated && options_.deprecated) {
+    const auto caller = caller_of(in, claims);
+    if (options_.deprecated->count(of.text, caller)) note(of.text + " is deprecated, and " + caller + " calls it");
+  }
+  unanswered_.emplace(static_cast<std::uint64_t>(id), to);
+  if (call != nullptr) return begin_call(now, to, std::move(*call));
+  begin_run(now, to, std::move(*run));
+}
+
+/// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
+std::optional<front::response> application::identify(std::string_view credentials, std::string& claims) const {
+  const auto refuse = [](const std::string& why) {
+    auto out = refusal(401, why);
+    out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    return out;
+  };
+  const auto space = credentials.find(' ');
+  if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
+    return refuse("Authorization is to be Bearer and a token");
+  }
+  auto verified = tokens_->verify(front::syntax::trim(credentials.substr(space)),
+                                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  if (!verified) return refuse("the token is not accepted: " + verified.error());
+  claims = std::move(*verified);
+  return std::nullopt;
+}
+
+/// How long a call may wait, or nothing when it must not begin: requests wait for a broker that has just been lost, then are
+/// answered at once.
+std::optional<milliseconds> application::budget_now(front::instant now, milliseconds wanted) const {
+  if (core_.ready()) return wanted;
+  const auto waits = std::chrono::ceil<milliseconds>(unready_since_ + unready_max - now);
+  if (waits <= milliseconds{0}) return std::nullopt;
+  return std::min(wanted, waits);
+}
+
+void application::begin_call(front::instant now, const open_request_ptr& to, planned_call&& plan) {
+  to->call = std::move(plan);
+  auto& call = to->call;
+  if (call.payload.size() > wire::payload_bytes_max) return answer(*to, refusal(413, "the payload is larger than 4 MiB"));
+  const auto budget = budget_now(now, call.budget);
+  if (!budget) return answer(*to, tl::unexpected{away()});
+  // The plan's own copy of the payload is not needed once the core has it.
+  const auto payload = std::exchange(call.payload, {});
+  call_tag tag{to};
+  const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
+  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, call.key), {call.idempotent, parts});
+  if (to->call_id == 0) answer(*to, tl::unexpected{full()});
+}
+
+void application::begin_run(front::instant now, const open_request_ptr& to, plan_run&& run) {
+  to->run = std::make_unique<plan_run>(std::move(run));
+  runs_.emplace(to.get(), to);
+  plan_effects effects;
+  to->run->begin(now, effects);
+  perform(now, to, effects);
+}
+
+/// What the plan wants, and what comes of that.
+void application::perform(front::instant now, const open_request_ptr& to, plan_effects& effects) {
+  for (bool more = true; more;) {
+    auto todo = std::exchange(effects, {});
+    if (todo.answer) answer(*to, std::move(*todo.answer));
+    for (const auto& each : todo.notes) note(each);
+    for (auto& each : todo.orders) {
+      const auto budget = each.patient ? each.budget : budget_now(now, each.budget);
+      call_tag tag{to, each.slot};
+      std::uint64_t call = 0;
+      if (budget) {
+        const auto headers = headers_of(*to, each.key);
+        call = each.emit ? core_.emit(now, tag, each.name, each.payload, *budget, headers)
+                         : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
+      }
+      if (call != 0) {
+        to->call_ids[each.slot] = call;
+      } else {
+        to->run->on_error(now, each.slot, budget ? full() : away(), effects);
+      }
+    }
+    for (const auto slot : todo.cancels) {
+      if (const auto call = to->call_ids.find(slot); call != to->call_ids.end()) core_.cancel(call->second, sink{*this, now});
+    }
+    more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
+  }
+  if (to->run->finished()) {
+    runs_.erase(to.get());
+  } else if (const auto at = to->run->next_deadline(); at < to->scheduled) {
+    to->scheduled = at;
+    deadlines_.emplace(at, to);
+  }
+}
+
+void application::run_deadlines(front::instant now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const auto of = deadlines_.begin()->second.lock();
+    deadlines_.erase(deadlines_.begin());
+    if (!of || !runs_.contains(of.get())) continue;
+    of->scheduled = front::instant::max();
+    plan_effects effects;
+    of->run->tick(now, effects);
+    perform(now, of, effects);
+  }
+}
+
+/// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
+bool application::own_answer(const front::request& in, front::response& out) const {
+  if (in.path == "/livez") {
+    out = {200, "application/json", R"({"status":"alive"})", {}};
+  } else if (in.path == "/readyz") {
+    out = readiness();
+  } else if (in.path == "/openapi.json") {
+    out = {200, "application/json", router_.openapi(), {}};
+  } else if (in.path == "/metrics" && options_.deprecated) {
+    out = {200, "text/plain; version=0.0.4", options_.deprecated->metrics(), {}};
+  } else {
+    return false;
+  }
+  if (in.method == "GET" || in.method == "HEAD") {
+    out.headers.emplace_back("Cache-Control", "no-store");
+    return true;
+  }
+  out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
+  out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
+  return true;
 }
 
 /// Ready: connected to a broker, and the routes are those of its network.
@@ -119,68 +263,173 @@ front::response application::readiness() const {
   return {200, "application/json", R"({"status":"ready"})", {}};
 }
 
-/// What goes along with the call. The request's trace goes on; a request without one begins one. A key is taken as it is, and
-/// left out if it is no text that a header may hold.
-std::string application::headers_of(const front::request& in) {
+/// The request's trace goes on; a request without one begins one.
+std::string application::trace_of(const front::request& in) {
   const auto sent = in.find("traceparent");
-  const std::string trace = sent && is_traceparent(*sent)
-                                ? std::string{*sent}
-                                : fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
-  header_map out{{"traceparent", trace}};
-  if (const auto key = in.find("waggle-key"); key && wire::is_utf8(*key)) out.emplace("key", *key);
-  return wire::headers_to_msgpack(out);
+  if (sent && is_traceparent(*sent)) return std::string{*sent};
+  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
 }
 
-void application::on_abandoned(front::instant, front::exchange_id id) {
-  const auto found = calls_.find(static_cast<std::uint64_t>(id));
-  if (found == calls_.end()) return;
-  const auto call = found->second;
-  calls_.erase(found);
-  core_.cancel(call, sink{*this});
+std::string application::request_id_of(const front::request& in) {
+  const auto sent = in.find("x-request-id");
+  if (sent && is_request_id(*sent)) return std::string{*sent};
+  return fmt::format("{:016x}{:016x}", random_(), random_());
 }
 
-void application::on_part(purpose& of, std::string_view payload) {
+/// What goes along with a call.
+std::string application::headers_of(const open_request& of, const std::optional<std::string>& key) const {
+  std::string out;
+  wire::writer map{out};
+  const bool claims = !of.claims.empty() && of.claims.size() <= claims_bytes_max;
+  map.map(2u + (claims ? 1u : 0u) + (key ? 1u : 0u));
+  const auto entry = [&](std::string_view name, std::string_view value) {
+    map.string(name);
+    map.string(value);
+  };
+  if (claims) entry("claims", of.claims);
+  if (key) entry("key", *key);
+  entry("request_id", of.request_id);
+  entry("traceparent", of.trace);
+  return out;
+}
+
+void application::on_abandoned(front::instant now, front::exchange_id id) {
+  const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
+  if (found == unanswered_.end()) return;
+  const auto to = found->second;
+  unanswered_.erase(found);
+  to->answered = true;
+  if (!to->run) return core_.cancel(to->call_id, sink{*this, now});
+  plan_effects effects;
+  to->run->on_abandoned(now, effects);
+  perform(now, to, effects);
+}
+
+void application::on_part(call_tag& of, std::string_view payload) {
+  if (!of.of || of.of->run || of.of->overfull || of.of->answered) return;
+  auto& to = *of.of;
   if (payload.empty()) payload = "\xc0";
-  if (of.overfull || !of.exchange) return;
-  if (of.parts.size() + payload.size() <= wire::payload_bytes_max) {
-    of.parts += payload;
-    ++of.part_count;
+  if (is_stream(to.call.reply)) {
+    ++to.credit_owed;
+    if (stream(to, stream_item::part, payload)) return give_credit(to);
+    // Nobody gets what would still come.
+    to.answered = true;
+    unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
+    return core_.cancel(to.call_id, sink{*this, front::clock::now()});
+  }
+  if (to.parts.size() + payload.size() <= wire::payload_bytes_max) {
+    to.parts += payload;
+    ++to.part_count;
     return;
   }
-  of.overfull = true;
-  of.parts = {};
-  // Nobody gets what would still come.
-  if (const auto call = calls_.find(static_cast<std::uint64_t>(*of.exchange)); call != calls_.end()) {
-    core_.cancel(call->second, sink{*this});
-  }
+  to.overfull = true;
+  to.parts = {};
+  core_.cancel(to.call_id, sink{*this, front::clock::now()});
 }
 
-void application::on_result(purpose& of, std::string_view payload) {
-  if (!of.exchange) return learn(payload);
+/// One item more of a streamed answer, which begins with the first. False: there is nobody who reads it.
+bool application::stream(open_request& to, stream_item what, std::string_view payload) {
+  std::string text;
+  if (what == stream_item::error) {
+    text = payload;
+  } else if (auto json = wire::try_msgpack_to_json(payload)) {
+    text = std::move(*json);
+  } else {
+    core_.cancel(to.call_id, sink{*this, front::clock::now()});
+    what = stream_item::error;
+    text = problem_of({status::internal, "a part of " + to.call.command + " cannot be passed on: " + json.error().message, true}).body;
+  }
+  auto bytes = stream_text(to.call.reply, what, text);
+  bool read = true;
+  if (!to.streaming) {
+    to.streaming = true;
+    front::response head;
+    head.content_type = media_type(to.call.reply);
+    head.body = std::move(bytes);
+    head.headers.emplace_back("Cache-Control", "no-store");
+    head.headers.emplace_back("X-Request-Id", to.request_id);
+    add_route_headers(*to.call.of, head);
+    answers_.begin(to.exchange, std::move(head));
+  } else {
+    read = answers_.append(to.exchange, bytes);
+  }
+  if (what == stream_item::part) return read;
+  answers_.finish(to.exchange);
+  to.answered = true;
+  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
+  return false;
+}
+
+/// A worker sends more once its parts are on their way to the client.
+void application::give_credit(open_request& to) {
+  if (to.credit_owed < parts_ahead / 2 || answers_.backlog(to.exchange) > stream_backlog_max) return;
+  core_.give_credit(to.call_id, std::exchange(to.credit_owed, 0));
+}
+
+void application::on_room(front::instant, front::exchange_id id) {
+  const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
+  if (found == unanswered_.end() || found->second->credit_owed == 0) return;
+  core_.give_credit(found->second->call_id, std::exchange(found->second->credit_owed, 0));
+}
+
+void application::on_result(front::instant now, call_tag& of, std::string_view payload) {
+  if (!of.of) return learn(payload);
+  auto& to = *of.of;
+  if (to.run) {
+    to.call_ids.erase(of.slot);
+    plan_effects effects;
+    to.run->on_result(now, of.slot, payload, effects);
+    return perform(now, of.of, effects);
+  }
+  if (to.answered) return;
   if (payload.empty()) payload = "\xc0";
-  if (!of.plan.streams) return answer(of, std::string{payload});
-  if (of.overfull) return answer(of, too_large());
+  if (is_stream(to.call.reply)) {
+    stream(to, stream_item::reply, payload);
+    return;
+  }
+  if (!to.call.streams) return answer(to, std::string{payload});
+  if (to.overfull) return answer(to, too_large());
   std::string all;
   wire::writer writer{all};
   writer.map(2);
   writer.string("parts");
-  writer.array(of.part_count);
-  writer.raw(of.parts);
+  writer.array(to.part_count);
+  writer.raw(to.parts);
   writer.string("reply");
   writer.raw(payload);
-  answer(of, std::move(all));
+  answer(to, std::move(all));
 }
 
-void application::on_error(purpose& of, error why) {
-  if (of.exchange && of.overfull) return answer(of, too_large());
-  if (of.exchange) return answer(of, tl::unexpected{std::move(why)});
-  watching_ = false;
-  watch_at_ = front::clock::now() + watch_pause;
+void application::on_error(front::instant now, call_tag& of, error why) {
+  if (!of.of) {
+    watching_ = false;
+    watch_at_ = front::clock::now() + watch_pause;
+    return;
+  }
+  auto& to = *of.of;
+  if (to.run) {
+    to.call_ids.erase(of.slot);
+    plan_effects effects;
+    to.run->on_error(now, of.slot, std::move(why), effects);
+    return perform(now, of.of, effects);
+  }
+  if (to.answered) return;
+  if (to.streaming) {
+    stream(to, stream_item::error, problem_of(why).body);
+    return;
+  }
+  answer(to, to.overfull ? too_large() : tl::unexpected{std::move(why)});
 }
 
-void application::answer(const purpose& of, const result<std::string>& payload) {
-  calls_.erase(static_cast<std::uint64_t>(*of.exchange));
-  answers_.respond(*of.exchange, router::answer(of.plan, payload));
+void application::answer(open_request& to, const result<std::string>& payload) {
+  answer(to, router::answer(to.call, payload));
+}
+
+void application::answer(open_request& to, front::response out) {
+  if (std::exchange(to.answered, true)) return;
+  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
+  out.headers.emplace_back("X-Request-Id", to.request_id);
+  answers_.respond(to.exchange, std::move(out));
 }
 
 /// Asks for the network, or for its next change.
@@ -192,15 +441,15 @@ void application::watch(front::instant now) {
   writer.string(revision_);
   writer.string("wait_ms");
   writer.unsigned_integer(static_cast<std::uint64_t>(watch_time.count()));
-  auto made = std::make_unique<purpose>();
-  watching_ = core_.call(now, made, watched, asked, watch_budget, {}) != 0;
+  call_tag tag;
+  watching_ = core_.call(now, tag, watched, asked, watch_budget, {}) != 0;
   if (!watching_) watch_at_ = now + watch_pause;
 }
 
 void application::learn(std::string_view payload) {
   watching_ = false;
   watch_at_ = {};
-  const auto network = read_network_view(payload);
+  auto network = read_network_view(payload);
   if (!network) {
     watch_at_ = front::clock::now() + watch_pause;
     return log("the broker's list of services cannot be read: " + network.error().message);
@@ -217,21 +466,28 @@ void application::learn(std::string_view payload) {
   adopt_at_ = {};
   broker_instance_ = network->broker.instance;
   revision_ = network->revision;
-  for (auto& warning : router_.update(*network)) {
-    if (warned_.size() >= warned_max) warned_.clear();
-    if (warned_.insert(warning).second) log(warning);
+  if (!options_.only_service.empty()) {
+    for (auto& service : network->services) {
+      if (service.service == options_.only_service) continue;
+      for (auto& command : service.commands) command.http.clear();
+    }
   }
+  if (options_.on_network) options_.on_network(*network);
+  warn(router_.update(*network));
 }
 
 front::instant application::next_deadline() const {
   if (behind_) return {};
-  return watching_ || !core_.ready() ? core_.next_deadline() : std::min(core_.next_deadline(), watch_at_);
+  auto next = core_.next_deadline();
+  if (!watching_ && core_.ready()) next = std::min(next, watch_at_);
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  return next;
 }
 
 /// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say, or has
 /// said so much that others must have their turn first.
 void application::pump(front::instant now) {
-  const sink to{*this};
+  const sink to{*this, now};
   int turns = 0;
   do {
     for (int i = 0; i < receive_max; ++i) {
@@ -240,6 +496,7 @@ void application::pump(front::instant now) {
       core_.receive(now, *got, to);
     }
     core_.tick(now, to);
+    run_deadlines(now);
     if (core_.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);

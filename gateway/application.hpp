@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -13,17 +14,27 @@
 #include <waggle/net/socket.hpp>
 
 #include "gateway/front/application.hpp"
-#include "gateway/routes/config.hpp"
+#include "gateway/live_config.hpp"
+#include "gateway/open_request.hpp"
+#include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/router.hpp"
+#include "gateway/stream_text.hpp"
+#include "gateway/usage.hpp"
 
 namespace waggle::gateway {
 
 struct application_options {
   std::string broker;
-  config routes;
+  std::shared_ptr<const live_config> routes;  ///< of all threads; null: none
   router_options routing;
   net::context* sockets = nullptr;            ///< one for all threads
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
+  std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
+  std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
+  /// Only the routes of this service's manifest; empty: of all.
+  std::string only_service;
+  /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
+  std::function<void(const network_view&)> on_network;
 };
 
 /// One reactor thread's gateway: its own routes, its own open calls, its own socket to the broker, nothing shared. Requests become
@@ -34,54 +45,68 @@ class application final : public front::application {
 
   void on_request(front::instant now, front::exchange_id id, const front::request& in) override;
   void on_abandoned(front::instant now, front::exchange_id id) override;
+  void on_room(front::instant now, front::exchange_id id) override;
+  void on_notified(front::instant now) override;
   [[nodiscard]] int descriptor() const override { return socket_->descriptor(); }
   void on_readable(front::instant now) override { pump(now); }
   void on_batch_end(front::instant now) override { pump(now); }
   [[nodiscard]] front::instant next_deadline() const override;
   void on_deadline(front::instant now) override { pump(now); }
   void on_drain(front::instant) override { draining_ = true; }
+  /// Steps of `then` and undos are still under way, though every request has its answer.
+  [[nodiscard]] bool busy() const override { return !runs_.empty(); }
 
  private:
-  /// What an open call is for: an exchange, or (without one) the watch on the network.
-  struct purpose {
-    std::optional<front::exchange_id> exchange;
-    planned_call plan;
-    std::string parts;  ///< of a command that streams: their payloads, back to back
-    std::uint32_t part_count = 0;
-    bool overfull = false;
-  };
-  using purpose_ptr = std::unique_ptr<purpose>;
-
   /// Takes what the caller core has to say.
   struct sink {
     application& to;
-    void on_part(purpose_ptr& of, std::string_view payload) const { to.on_part(*of, payload); }
-    void on_result(purpose_ptr of, std::string_view payload, std::string_view) const { to.on_result(*of, payload); }
-    void on_error(purpose_ptr of, error why) const { to.on_error(*of, std::move(why)); }
+    front::instant now;
+    void on_part(call_tag& of, std::string_view payload) const { to.on_part(of, payload); }
+    void on_result(call_tag of, std::string_view payload, std::string_view) const { to.on_result(now, of, payload); }
+    void on_error(call_tag of, error why) const { to.on_error(now, of, std::move(why)); }
     void on_complaint(const error& why) const { to.log("the broker says: " + why.message); }
   };
 
-  front::response own_answer(const front::request& in, front::response get) const;
+  bool own_answer(const front::request& in, front::response& out) const;
   front::response readiness() const;
-  void on_part(purpose& of, std::string_view payload);
-  void on_result(purpose& of, std::string_view payload);
-  void on_error(purpose& of, error why);
-  void answer(const purpose& of, const result<std::string>& payload);
+  std::optional<front::response> identify(std::string_view credentials, std::string& claims) const;
+  [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
+  void begin_call(front::instant now, const open_request_ptr& to, planned_call&& plan);
+  void begin_run(front::instant now, const open_request_ptr& to, plan_run&& run);
+  void perform(front::instant now, const open_request_ptr& to, plan_effects& effects);
+  void run_deadlines(front::instant now);
+  void on_part(call_tag& of, std::string_view payload);
+  void on_result(front::instant now, call_tag& of, std::string_view payload);
+  void on_error(front::instant now, call_tag& of, error why);
+  bool stream(open_request& to, stream_item what, std::string_view payload);
+  void give_credit(open_request& to);
+  void answer(open_request& to, const result<std::string>& payload);
+  void answer(open_request& to, front::response out);
   void watch(front::instant now);
   void learn(std::string_view payload);
   void pump(front::instant now);
-  std::string headers_of(const front::request& in);
+  void warn(const std::vector<std::string>& warnings);
+  [[nodiscard]] std::string trace_of(const front::request& in);
+  [[nodiscard]] std::string request_id_of(const front::request& in);
+  [[nodiscard]] std::string headers_of(const open_request& of, const std::optional<std::string>& key) const;
   void log(const std::string& text) const {
     if (options_.log) options_.log(text);
+  }
+  void note(const std::string& text) const {
+    if (options_.note) options_.note(text);
   }
 
   application_options options_;
   front::responder& answers_;
   router router_;
+  std::uint64_t config_revision_ = 0;
+  std::optional<token_verifier> tokens_;
   std::unique_ptr<net::dealer> socket_;
-  detail::caller_core<purpose_ptr> core_;
+  detail::caller_core<call_tag> core_;
   std::string bundle_;  ///< taken from the core and not sent yet
-  std::unordered_map<std::uint64_t, std::uint64_t> calls_;  ///< exchange → call id, for those that are abandoned
+  std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
+  std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
+  std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;
   std::string revision_;
   std::string broker_instance_;  ///< whose network the routes are of
   front::instant adopt_at_{};    ///< when the network of another broker is believed
@@ -92,7 +117,7 @@ class application final : public front::application {
   bool was_ready_ = false;
   bool behind_ = false;  ///< there is more to receive
   bool draining_ = false;
-  std::mt19937_64 random_;  ///< for trace ids
+  std::mt19937_64 random_;  ///< for trace and request ids, and for what is left to chance
 };
 
 }  // namespace waggle::gateway

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -20,57 +21,72 @@
 
 #include "gateway/application.hpp"
 #include "gateway/front/server.hpp"
+#include "gateway/http_address.hpp"
+#include "gateway/live_routes.hpp"
 #include "gateway/routes/config.hpp"
 
 namespace {
 
-/// "HOST:PORT", "[::1]:PORT", ":PORT" (every interface).
-std::optional<std::pair<std::string, std::uint16_t>> parse_http_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == text.npos) return std::nullopt;
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  unsigned port = 0;
-  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (failed != std::errc{} || end != digits.data() + digits.size() || port > 65535) return std::nullopt;
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return std::pair{std::string{host.empty() ? "*" : host}, static_cast<std::uint16_t>(port)};
+struct gateway_flags {
+  std::string http = "127.0.0.1:8800";
+  std::string broker = waggle::default_broker;
+  std::vector<std::string> routes;
+  unsigned threads = 2;
+  std::string budget = "10s", drain = "10s", notice = "0s";
+  bool check = false, schema = false;
+};
+
+void say(std::string_view line) {  // fmt::print would throw when nobody reads
+  std::fprintf(stderr, "waggle-gateway: %.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-int serve(const std::string& http, const std::string& broker, const std::vector<std::string>& files, unsigned threads,
-          std::chrono::milliseconds budget, std::chrono::milliseconds drain) {
-  auto routes = waggle::gateway::load_config(files);
-  if (!routes) {
-    for (const auto& each : routes.error()) fmt::print(stderr, "{}\n", each);
-    return 1;
+/// The whole configuration, or every fault of it on standard error.
+std::optional<waggle::gateway::config> read_routes(const std::vector<std::string>& paths) {
+  auto routes = waggle::gateway::load_config(paths);
+  if (routes) return std::move(*routes);
+  for (const auto& each : routes.error()) fmt::print(stderr, "{}\n", each);
+  return std::nullopt;
+}
+
+int serve(const gateway_flags& flags) {
+  auto routes = read_routes(flags.routes);
+  if (!routes) return 1;
+  if (flags.check) {
+    fmt::print("{} routes, nothing wrong\n", routes->routes.size());
+    return 0;
   }
   waggle::detail::raise_descriptor_limit();
-  waggle::detail::stop_signals stop;
+  waggle::detail::stop_signals signals{SIGHUP};
   waggle::net::context sockets;
   std::atomic<bool> logs{true};
-  const auto address = *parse_http_address(http);
+  const auto address = *waggle::gateway::parse_http_address(flags.http);
   waggle::front::server_options at;
   at.host = address.first;
   at.port = address.second;
-  at.threads = threads;
-  at.log = [](std::string_view line) {  // fmt::print would throw when nobody reads
-    std::fprintf(stderr, "waggle-gateway: %.*s\n", static_cast<int>(line.size()), line.data());
-  };
+  at.threads = flags.threads;
+  at.bounds = routes->limits;
+  at.log = say;
+  waggle::gateway::live_routes live{std::move(*routes), flags.routes, say};
+  const auto deprecated = std::make_shared<waggle::gateway::usage>();
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
-    waggle::gateway::application_options with{broker, *routes, {}, &sockets, {}};
-    with.routing.budget = budget;
+    waggle::gateway::application_options with;
+    with.broker = flags.broker;
+    with.routes = live.now();
+    with.routing.budget = *waggle::detail::parse_duration(flags.budget);
     with.routing.title = "waggle gateway";
     with.routing.version = waggle::version;
-    if (logs.exchange(false)) with.log = at.log;  // one thread speaks for all: they see the same network
+    with.sockets = &sockets;
+    with.deprecated = deprecated;
+    with.note = say;
+    if (logs.exchange(false)) with.log = say;  // one thread speaks for all: they see the same network
     return std::make_unique<waggle::gateway::application>(std::move(with), answers);
   }};
   server.start();
-  fmt::print("ready waggle-gateway http={} broker={}\n", server.endpoint(), broker);
+  fmt::print("ready waggle-gateway http={} broker={}\n", server.endpoint(), flags.broker);
   std::fflush(stdout);
-
-  pollfd signal{stop.descriptor(), POLLIN, 0};
-  ::poll(&signal, 1, -1);
-  server.drain(drain);
+  live.watch([&] { server.notify(); });
+  for (pollfd told{signals.descriptor(), POLLIN, 0}; ::poll(&told, 1, -1) < 1 || signals.take() == SIGHUP;) live.reload();
+  server.drain(*waggle::detail::parse_duration(flags.drain), *waggle::detail::parse_duration(flags.notice));
   return 0;
 }
 
@@ -80,25 +96,28 @@ int main(int argc, char** argv) {
   CLI::App app{"The waggle gateway: turns HTTP requests into calls. Routes come from the services' manifests as they join and leave, "
                "and from YAML files, which win. Every flag is also an environment variable.",
                "waggle-gateway"};
-  std::string http = "127.0.0.1:8800";
-  std::string broker = waggle::default_broker;
-  std::vector<std::string> routes;
-  unsigned threads = 2;
-  std::string budget = "10s", drain = "10s";
-  app.add_option("--http", http, "Where to listen: HOST:PORT; PORT 0 is any, an empty HOST every interface")
+  gateway_flags flags;
+  app.add_option("--http", flags.http, "Where to listen: HOST:PORT; PORT 0 is any, an empty HOST every interface")
       ->envname("WAGGLE_HTTP")->capture_default_str()
       ->check([](const std::string& text) {
-        return parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
+        return waggle::gateway::parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
       });
-  app.add_option("--broker", broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
-  app.add_option("--routes", routes, "A YAML file of routes; may be given several times (gateway/README.md)")
-      ->envname("WAGGLE_ROUTES")->type_name("FILE");
-  app.add_option("--threads", threads, "Reactor threads")
+  app.add_option("--broker", flags.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
+  app.add_option("--routes", flags.routes,
+                 "A YAML file of routes, or a directory of them; may be given several times (gateway/ROUTES.md). Read again on "
+                 "SIGHUP and when it changes")
+      ->envname("WAGGLE_ROUTES")->type_name("PATH");
+  app.add_flag("--check", flags.check, "Says what is wrong with the routes, and ends");
+  app.add_flag("--schema", flags.schema, "Prints the JSON Schema of route files, for editors, and ends");
+  app.add_option("--threads", flags.threads, "Reactor threads")
       ->envname("WAGGLE_HTTP_THREADS")->capture_default_str()->check(CLI::Range(1u, 255u));
-  app.add_option("--budget", budget, "Of calls whose route names none")
+  app.add_option("--budget", flags.budget, "Of calls whose route names none")
       ->envname("WAGGLE_BUDGET")->capture_default_str()->check(waggle::detail::duration_problem);
-  app.add_option("--drain", drain, "How long open requests may take after SIGTERM")
+  app.add_option("--drain", flags.drain, "How long open requests may take after SIGTERM")
       ->envname("WAGGLE_DRAIN")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--drain-notice", flags.notice, "How long to go on serving new connections after SIGTERM, with /readyz at 503: as long as a load "
+                                           "balancer takes to notice")
+      ->envname("WAGGLE_DRAIN_NOTICE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
   try {
     app.parse(argc, argv);
@@ -106,7 +125,11 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    return serve(http, broker, routes, threads, *waggle::detail::parse_duration(budget), *waggle::detail::parse_duration(drain));
+    if (flags.schema) {
+      fmt::print("{}\n", waggle::gateway::config_schema());
+      return 0;
+    }
+    return serve(flags);
   } catch (const waggle::front::bind_error& e) {
     fmt::print(stderr, "waggle-gateway: {}; choose another address with --http or WAGGLE_HTTP\n", e.what());
   } catch (const std::exception& e) {

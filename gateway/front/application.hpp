@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,12 +46,29 @@ struct response {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// Takes answers, from the reactor thread that called the application only.
+/// Takes answers, from the reactor thread that called the application only. Each request gets exactly one: a whole one
+/// (`respond`), or a streamed one (`begin`, any number of `append`, then `finish` or `abort`). What is said to an exchange
+/// that has ended, or that has begun another kind of answer, is dropped.
 class responder {
  public:
   virtual ~responder() = default;
-  /// Exactly one answer for each request; an answer to an exchange that has ended is dropped.
   virtual void respond(exchange_id to, response answer) = 0;
+
+  /// Status, headers and the first bytes (`head.body`, which may be empty) of an answer whose length is not known yet.
+  /// HTTP/1.1 gets it in chunks, HTTP/1.0 until the connection closes. To HEAD, and with a status that has no body, it
+  /// is finished with its headers.
+  virtual void begin(exchange_id to, response head) = 0;
+  /// False: the exchange is over (the client has gone, wants no body, or has let more than
+  /// `limits::stream_bytes_max` wait), and no `on_abandoned` will come for it. Bytes of an unfinished answer are never
+  /// lost otherwise; whoever streams bounds what waits by looking at `backlog`.
+  virtual bool append(exchange_id to, std::string_view bytes) = 0;
+  virtual void finish(exchange_id to) = 0;
+  /// Ends the connection once what was appended has left, in such a way that the client sees that the answer is not
+  /// whole: without the last chunk, to HTTP/1.0 with a reset. Also for an answer that has not begun.
+  virtual void abort(exchange_id to) = 0;
+  /// Bytes of a streamed answer that the client's kernel has not taken yet, with their framing and, if the answer is the
+  /// connection's next, what is left of the ones before it. 0 for an exchange that is over.
+  [[nodiscard]] virtual std::size_t backlog(exchange_id to) const = 0;
 };
 
 /// What a reactor thread serves. One object per thread, made, called and destroyed in that thread; it shares nothing.
@@ -60,8 +78,12 @@ class application {
   virtual ~application() = default;
   /// Answers at once or later through the responder.
   virtual void on_request(instant now, exchange_id id, const request& in) = 0;
-  /// The client went away before its answer: what was begun for it may stop.
+  /// The client went away before its answer, or before the end of a streamed one: what was begun for it may stop.
   virtual void on_abandoned(instant now, exchange_id id) = 0;
+  /// Of a streamed answer: after `begin` or `append`, once what waits is below half of `limits::output_bytes_max`, and
+  /// again once it is all written if it was not: more may be appended. At most once for each time the thread turns to its
+  /// clients, so that one that reads fast does not keep the thread.
+  virtual void on_room(instant, exchange_id) {}
   /// A descriptor to watch edge-triggered for reading (the broker socket's ZMQ_FD), asked for again after each call of
   /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before
   /// the old one is closed: with the same number again the change could not be seen.
@@ -72,8 +94,13 @@ class application {
   /// When `on_deadline` wants to be called; `instant::max()` for never.
   [[nodiscard]] virtual instant next_deadline() const { return instant::max(); }
   virtual void on_deadline(instant) {}
-  /// SIGTERM came: open requests finish, then the server stops.
+  /// Work that goes on after its answer: a server that drains waits for it, as long as its patience lasts.
+  [[nodiscard]] virtual bool busy() const { return false; }
+  /// `server::drain` was called (SIGTERM came). Where it gives notice, requests go on coming for that long, and their
+  /// answers carry `Connection: close`; then open requests finish and the server stops.
   virtual void on_drain(instant) {}
+  /// `server::notify` was called, once or more often.
+  virtual void on_notified(instant) {}
 };
 
 using application_factory = std::function<std::unique_ptr<application>(responder&)>;

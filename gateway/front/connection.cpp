@@ -1,10 +1,7 @@
 #include "gateway/front/connection.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
-#include "gateway/front/http_syntax.hpp"
 #include "gateway/front/problem.hpp"
 
 namespace waggle::front {
@@ -12,36 +9,6 @@ namespace {
 
 // An idle connection keeps no more memory than this for its next answer.
 constexpr std::size_t kept_capacity_max = 16 * 1024;
-
-/// What the front says itself. An application's word on them could make an answer end somewhere else than its length
-/// says.
-bool is_owned_by_front(std::string_view name) {
-  constexpr std::array<std::string_view, 7> owned = {"Content-Length", "Transfer-Encoding", "Connection", "Date",
-                                                     "Keep-Alive",     "Upgrade",           "Trailer"};
-  return std::any_of(owned.begin(), owned.end(),
-                     [&](std::string_view known) { return syntax::equal_without_case(name, known); });
-}
-
-/// Whether the answer can be put on the wire as it is. A line end in a value would let whoever chose it write headers,
-/// or a whole second answer.
-bool is_sendable(const response& answer) {
-  return answer.status >= 200 && answer.status <= 599 && syntax::all(answer.content_type, syntax::value_char) &&
-         std::all_of(answer.headers.begin(), answer.headers.end(), [](const auto& field) {
-           return syntax::is_token(field.first) && syntax::all(field.second, syntax::value_char);
-         });
-}
-
-void append_number(std::string& out, std::uint64_t number) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
-}
-
-bool asks_to_close(const response& answer) {
-  return std::any_of(answer.headers.begin(), answer.headers.end(), [](const auto& field) {
-    return syntax::equal_without_case(field.first, "connection") && syntax::equal_without_case(field.second, "close");
-  });
-}
 
 }  // namespace
 
@@ -60,7 +27,10 @@ void connection::receive(instant now, std::string_view bytes) {
   parser_.feed(bytes);
 }
 
-void connection::receive_end() { peer_ended_ = true; }
+void connection::receive_end(instant now) {
+  peer_ended_ = true;
+  active_at_ = now;
+}
 
 const request* connection::next(instant now) {
   if (input_done_) return nullptr;
@@ -88,35 +58,12 @@ const request* connection::next(instant now) {
       break;
   }
   stage_ = http_parser::stage::idle;
-  if (!parser_.keep_alive() || draining_) input_done_ = true;
-  open_.push_back({parser_.is_head(), parser_.is_http10(), false, {}});
+  if (!parser_.keep_alive() || draining_ || context_->closing) input_done_ = true;
+  open_.emplace_back();
+  open_.back().is_head = parser_.is_head();
+  open_.back().is_http10 = parser_.is_http10();
   ++next_id_;
   return &parser_.current();
-}
-
-bool connection::respond(instant now, exchange_id to, const response& answer) {
-  const std::uint64_t index = static_cast<std::uint64_t>(to) - first_open_id();
-  if (index >= open_.size() || open_[index].answered) return false;
-  exchange& asked = open_[index];
-  if (asks_to_close(answer)) input_done_ = true;
-  const bool last = input_done_ && index + 1 == open_.size();
-  asked.answered = true;
-  if (index > 0) {
-    append(asked.bytes, asked, answer, last);
-    waiting_bytes_ += asked.bytes.size();
-    return true;
-  }
-  if (output_.empty()) write_moved_at_ = now;
-  append(output_, asked, answer, last);
-  open_.pop_front();
-  while (!open_.empty() && open_.front().answered) {
-    output_ += open_.front().bytes;
-    waiting_bytes_ -= open_.front().bytes.size();
-    open_.pop_front();
-  }
-  active_at_ = now;
-  send_continue(now);
-  return true;
 }
 
 void connection::written(instant now, std::size_t bytes) {
@@ -138,7 +85,7 @@ void connection::written(instant now, std::size_t bytes) {
 bool connection::wants_read() const {
   if (peer_ended_) return false;
   if (lingering_) return true;
-  return !input_done_ && has_room();
+  return input_done_ ? streaming() : has_room();
 }
 
 void connection::linger(instant now) {
@@ -157,7 +104,8 @@ instant connection::next_deadline() const {
   const limits& bounds = context_->bounds;
   instant at = instant::max();
   if (!output_.empty()) at = write_moved_at_ + bounds.write_stall_time;
-  if (!wants_read()) return at;
+  if (awaits_sign_of_life()) at = active_at_ + bounds.half_closed_time;
+  if (input_done_ || !wants_read()) return at;
   switch (stage_) {
     case http_parser::stage::idle:
       return open_.empty() && output_.empty() ? active_at_ + bounds.idle_time : at;
@@ -172,7 +120,9 @@ instant connection::next_deadline() const {
 connection::tick_result connection::tick(instant now) {
   if (now < next_deadline()) return tick_result::keep;
   const limits& bounds = context_->bounds;
-  if (lingering_ || (!output_.empty() && now >= write_moved_at_ + bounds.write_stall_time)) return tick_result::close;
+  if (lingering_ || (!output_.empty() && now >= write_moved_at_ + bounds.write_stall_time) || awaits_sign_of_life()) {
+    return tick_result::close;
+  }
   switch (stage_) {
     case http_parser::stage::idle:
       return tick_result::close;
@@ -186,9 +136,11 @@ connection::tick_result connection::tick(instant now) {
   return tick_result::keep;
 }
 
+/// HTTP/1.0 has no pipelining, and what was asked behind a request whose answer lasts until the connection closes could
+/// never be answered.
 bool connection::has_room() const {
-  return open_.size() < context_->bounds.unanswered_max &&
-         output_.size() - output_begin_ < context_->bounds.output_bytes_max;
+  return open_.size() < context_->bounds.unanswered_max && unsent() < context_->bounds.output_bytes_max &&
+         (open_.empty() || !open_.back().is_http10);
 }
 
 /// Starts the clock of a head or a body when it begins, and leaves it alone while it goes on.
@@ -225,46 +177,11 @@ void connection::add_output(instant now, std::string_view bytes) {
 void connection::refuse(instant now, int status, std::string_view reason) {
   input_done_ = true;
   parser_.stop();
-  open_.push_back({parser_.is_head(), false, false, {}});
+  open_.emplace_back().is_head = parser_.is_head();
   ++next_id_;
   response answer = problem(status, reason);
   if (status == 503) answer.headers.emplace_back("Retry-After", "1");
   respond(now, last_id(), answer);
-}
-
-void connection::append(std::string& out, const exchange& to, const response& answer, bool last) const {
-  if (!is_sendable(answer)) return append(out, to, problem(500, "the answer could not be sent"), last);
-  const bool has_length = answer.status != 204 && answer.status != 304;
-  const bool has_body = has_length && answer.status != 205 && !to.is_head;
-  out.reserve(out.size() + 256 + (has_body ? answer.body.size() : 0));
-  out += "HTTP/1.1 ";
-  append_number(out, static_cast<std::uint64_t>(answer.status));
-  out += ' ';
-  out += reason_phrase(answer.status);
-  out += "\r\nDate: ";
-  out += context_->date;
-  if (!answer.content_type.empty()) {
-    out += "\r\nContent-Type: ";
-    out += answer.content_type;
-  }
-  for (const auto& [name, value] : answer.headers) {
-    if (is_owned_by_front(name)) continue;
-    out += "\r\n";
-    out += name;
-    out += ": ";
-    out += value;
-  }
-  if (has_length) {
-    out += "\r\nContent-Length: ";
-    append_number(out, answer.status == 205 ? 0 : answer.body.size());
-  }
-  if (last) {
-    out += "\r\nConnection: close";
-  } else if (to.is_http10) {
-    out += "\r\nConnection: keep-alive";
-  }
-  out += "\r\n\r\n";
-  if (has_body) out += answer.body;
 }
 
 }  // namespace waggle::front

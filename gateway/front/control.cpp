@@ -39,4 +39,19 @@ void control::wait_ended(unsigned threads) {
   changed_.wait(hold, [&] { return ended_ >= threads; });
 }
 
+void control::wait_ended_for(unsigned threads, std::chrono::milliseconds longest) {
+  std::unique_lock hold(mutex_);
+  changed_.wait_for(hold, longest, [&] { return ended_ >= threads; });
+}
+
+void control::count_notification() {
+  const std::lock_guard hold(mutex_);
+  ++notifications_;
+}
+
+std::uint64_t control::notifications() const {
+  const std::lock_guard hold(mutex_);
+  return notifications_;
+}
+
 }  // namespace waggle::front::detail

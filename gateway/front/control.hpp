@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -13,7 +15,8 @@ namespace waggle::front::detail {
 /// look at `wanted` here.
 class control {
  public:
-  enum class order { none, start, drain, stop };
+  // Each includes the ones before it.
+  enum class order { none, start, announce, drain, stop };
 
   void give(order what, instant patience_until = instant::max());
   [[nodiscard]] std::pair<order, instant> wanted() const;
@@ -22,6 +25,12 @@ class control {
   /// Waits for `threads` of them; throws the first failure to start.
   void wait_started(unsigned threads);
   void wait_ended(unsigned threads);
+  /// The same, but not for longer than this.
+  void wait_ended_for(unsigned threads, std::chrono::milliseconds longest);
+
+  /// How often `server::notify` was called.
+  void count_notification();
+  [[nodiscard]] std::uint64_t notifications() const;
 
  private:
   mutable std::mutex mutex_;
@@ -30,6 +39,7 @@ class control {
   instant patience_until_ = instant::max();
   unsigned started_ = 0;
   unsigned ended_ = 0;
+  std::uint64_t notifications_ = 0;
   std::exception_ptr failure_;
 };
 

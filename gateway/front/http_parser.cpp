@@ -192,7 +192,7 @@ bool http_parser::take_target(std::string_view target) {
     const std::string_view rest = target.substr(scheme);
     const std::size_t authority_size = std::min(rest.find_first_of("/?"), rest.size());
     const std::string_view authority = rest.substr(0, authority_size);
-    if (authority.empty() || !syntax::all(authority, syntax::host_char)) {
+    if (!syntax::is_authority(authority)) {
       return refuse(400, "the target's host is malformed");
     }
     authority_ = place(authority);
@@ -244,7 +244,7 @@ bool http_parser::note_field(std::string_view name, std::string_view value) {
       if (!is("host")) break;
       if (++hosts_ > 1) return refuse(400, "there is more than one Host");
       host_field_ = fields_.size() - 1;
-      if (value.empty() || !syntax::all(value, syntax::host_char)) return refuse(400, "the Host is malformed");
+      if (!syntax::is_authority(value)) return refuse(400, "the Host is malformed");
       break;
     case 6:
       // Where the client holds its body back, only 100-continue is known (RFC 9110 section 10.1.1).

@@ -56,6 +56,47 @@ inline constexpr auto classes = make_classes();
   return true;
 }
 
+/// uri-host [ ":" port ] (RFC 9110 section 7.2, RFC 3986 section 3.2) with a host that is not empty and a port that can
+/// be one, so that nobody behind this reads another host or port out of it. Zones of addresses are not for the wire.
+[[nodiscard]] constexpr bool is_authority(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_hex = [&](char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f'); };
+  std::string_view port;
+  if (!text.empty() && text.front() == '[') {
+    const auto end = text.find(']');
+    if (end == std::string_view::npos) return false;
+    std::string_view address = text.substr(1, end - 1);
+    port = text.substr(end + 1);
+    const bool is_future = !address.empty() && lower(address.front()) == 'v';
+    std::size_t colons = 0, dots = 0;
+    for (const char c : address.substr(is_future ? 1 : 0)) {
+      colons += c == ':';
+      dots += c == '.';
+      const bool fits = is_future ? c != '[' && c != '%' : is_hex(c) || c == ':' || c == '.';
+      if (!fits || (classes[static_cast<unsigned char>(c)] & host_char) == 0) return false;
+    }
+    if (is_future ? dots == 0 : colons < 2) return false;
+  } else {
+    const std::size_t end = text.find(':') < text.size() ? text.find(':') : text.size();
+    const std::string_view name = text.substr(0, end);
+    port = text.substr(end);
+    if (name.empty()) return false;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+      const char c = name[i];
+      if (c == '[' || c == ']' || (classes[static_cast<unsigned char>(c)] & host_char) == 0) return false;
+      if (c == '%' && (i + 2 >= name.size() || !is_hex(name[i + 1]) || !is_hex(name[i + 2]))) return false;
+    }
+  }
+  if (port.empty()) return true;
+  if (port.front() != ':' || port.size() > 6) return false;
+  unsigned number = 0;
+  for (const char c : port.substr(1)) {
+    if (!is_digit(c)) return false;
+    number = number * 10 + static_cast<unsigned>(c - '0');
+  }
+  return number <= 65535;
+}
+
 /// Without the optional white space (SP and HTAB) around it.
 [[nodiscard]] constexpr std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

@@ -19,6 +19,8 @@ struct limits {
   // Of one connection. At either bound no more is read from it until answers have left.
   std::size_t unanswered_max = 32;            // pipelined requests given to the application
   std::size_t output_bytes_max = 256 * 1024;  // bytes of answers the client has not taken yet
+  // Of one streamed answer, what may wait for the client before the next `append`; past it the connection is closed.
+  std::size_t stream_bytes_max = 4 * 1024 * 1024;
 
   // Time. A head or body that is late gets a 408; an idle or stalled connection is closed.
   std::chrono::milliseconds head_time{10'000};        // from a request's first byte to the end of its header section
@@ -26,12 +28,17 @@ struct limits {
   std::uint64_t body_bytes_per_second_min = 1024;
   std::chrono::milliseconds idle_time{75'000};         // nothing asked, nothing owed
   std::chrono::milliseconds write_stall_time{30'000};  // an answer is waiting and the client takes no byte of it
+  // A stream may be quiet for ever, but once its client has ended its own side it may also have gone: nothing tells the
+  // two apart until something is written.
+  std::chrono::milliseconds half_closed_time{10'000};
   std::chrono::milliseconds linger_time{2'000};        // after the last answer, for the client to close first
 
   // Of one thread. Past the bytes, a client that holds more than 64 KiB of them gets a 503 if it is sending a body, and
   // is closed if it is not taking its answers.
   std::size_t buffered_bytes_max = 256 * 1024 * 1024;
   std::size_t connections_max = 10'000;  // past it a new connection gets a 503; at most 65,536
+
+  friend bool operator==(const limits&, const limits&) = default;
 };
 
 }  // namespace waggle::front

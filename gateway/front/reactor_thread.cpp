@@ -108,17 +108,24 @@ void reactor_thread::obey() {
     if (order == control::order::stop) {
       plan_->signals.note_started(nullptr);
     } else {
-      begin();
+      begin_life();
     }
   }
   if (order == control::order::stop && life_ != life::ended) return end();
+  if (life_ != life::running && life_ != life::draining) return;
+  if (const std::uint64_t count = plan_->signals.notifications(); count != notifications_seen_) {
+    notifications_seen_ = count;
+    application_called_ = true;
+    guarded("on_notified", [&] { application_->on_notified(now_); });
+  }
+  if (order == control::order::announce) announce_drain();
   if (order == control::order::drain) {
     patience_until_ = patience_until;
     if (life_ == life::running) begin_drain();
   }
 }
 
-void reactor_thread::begin() {
+void reactor_thread::begin_life() {
   try {
     context_.bounds = plan_->bounds;
     read_buffer_.resize(read_bytes_max);
@@ -136,6 +143,13 @@ void reactor_thread::begin() {
   }
 }
 
+void reactor_thread::announce_drain() {
+  if (std::exchange(drain_announced_, true)) return;
+  context_.closing = true;
+  application_called_ = true;
+  guarded("on_drain", [&] { application_->on_drain(now_); });
+}
+
 void reactor_thread::begin_drain() {
   life_ = life::draining;
   // Clients that the kernel has let in would be reset if the socket closed over them, and one that has just sent a
@@ -144,8 +158,7 @@ void reactor_thread::begin_drain() {
   set_accepting(false);
   accept_again_ = instant::max();
   listener_.reset();
-  application_called_ = true;
-  guarded("on_drain", [&] { application_->on_drain(now_); });
+  announce_drain();
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
     with_client(index, [&] { drain_client(index); });
   }
@@ -200,7 +213,7 @@ bool reactor_thread::read_from(std::uint32_t index) {
     return size != 0;
   }
   if (size == 0) {
-    client.receive_end();
+    client.receive_end(now_);
   } else {
     client.receive(now_, {read_buffer_.data(), static_cast<std::size_t>(size)});
   }
@@ -215,17 +228,11 @@ void reactor_thread::pump(std::uint32_t index) {
     const exchange_id id = client.last_id();
     application_called_ = true;
     if (!guarded("on_request", [&] { application_->on_request(now_, id, *in); })) {
-      client.respond(now_, id, problem(500, "the request could not be handled"));
+      // An answer that has begun cannot become another one.
+      if (!client.respond(now_, id, problem(500, "the request could not be handled"))) client.abort(now_, id);
     }
   }
   mark(index);
-}
-
-void reactor_thread::respond(exchange_id to, response answer) {
-  const auto bits = static_cast<std::uint64_t>(to);
-  const auto index = static_cast<std::uint32_t>(bits >> slot_shift & slot_mask);
-  if (bits >> thread_shift != number_ || index >= slots_.size() || !slots_[index].client) return;
-  if (slots_[index].client->respond(now_, to, answer)) mark(index);
 }
 
 /// Everything that has been touched in a batch is looked at once at its end, so that all that is ready leaves in one
@@ -248,11 +255,12 @@ void reactor_thread::flush(std::uint32_t index) {
       return drop(index);
     }
   }
+  if (client.overrun()) return drop(index);
   if (client.finished() && !client.lingering()) {
-    if (client.peer_ended()) return drop(index);
-    ::shutdown(slots_[index].fd.get(), SHUT_WR);
-    client.linger(now_);
+    close_finished(index);
+    if (!slots_[index].client) return;
   }
+  if (const auto id = client.take_room()) roomy_.push_back(*id);
   if (client.can_resume()) pump(index);
   if (!hold_to_budget(index)) return drop(index);
   update_interest(index);
@@ -262,6 +270,19 @@ void reactor_thread::flush(std::uint32_t index) {
     at.scheduled = deadline;
     timers_.push({deadline, index});
   }
+}
+
+/// All has been written: ends our side, and the connection if nothing more can come of it.
+void reactor_thread::close_finished(std::uint32_t index) {
+  slot& at = slots_[index];
+  if (at.client->broken() == connection::breach::reset) {
+    const ::linger at_once{1, 0};
+    ::setsockopt(at.fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    return drop(index);
+  }
+  if (at.client->peer_ended()) return drop(index);
+  ::shutdown(at.fd.get(), SHUT_WR);
+  at.client->linger(now_);
 }
 
 void reactor_thread::update_interest(std::uint32_t index) {
@@ -306,8 +327,20 @@ void reactor_thread::drop(std::uint32_t index) {
   });
 }
 
+/// Each streamed answer that has room gets one offer for each batch: between two, everybody else has a turn.
+void reactor_thread::offer_room() {
+  offering_.swap(roomy_);
+  for (const exchange_id id : offering_) {
+    if (slot_of(id) == slots_.size()) continue;
+    application_called_ = true;
+    guarded("on_room", [&] { application_->on_room(now_, id); });
+  }
+  offering_.clear();
+}
+
 void reactor_thread::finish_batch() {
   run_timers();
+  offer_room();
   while (application_called_ || !dirty_.empty()) {
     if (std::exchange(application_called_, false)) {
       guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
@@ -322,7 +355,8 @@ void reactor_thread::finish_batch() {
   guarded("descriptor", [&] { follow_descriptor(); });
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();
-  if (life_ == life::draining && (clients_ == 0 || now_ >= patience_until_)) return end();
+  if (life_ == life::draining && ((clients_ == 0 && !application_->busy()) || now_ >= patience_until_)) return end();
+  if (!roomy_.empty()) ::eventfd_write(wake_.get(), 1);
   arm_timer();
 }
 

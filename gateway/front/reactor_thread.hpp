@@ -43,7 +43,7 @@ struct thread_plan {
 
 /// One thread of the server. Pistache makes it by cloning, calls `registerPoller` before its thread runs and `onReady`
 /// in it, and destroys it from the thread that drops the reactor; what belongs to the thread is therefore made by the
-/// first wake-up (`begin`) and gone after the last (`end`).
+/// first wake-up (`begin_life`) and gone after the last (`end`).
 class reactor_thread final : public Pistache::Aio::Handler, private responder {
  public:
   explicit reactor_thread(std::shared_ptr<thread_plan> plan) : plan_(std::move(plan)) {}
@@ -74,10 +74,18 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   enum class life { waiting, running, draining, ended };
 
   void respond(exchange_id to, response answer) override;
+  void begin(exchange_id to, response head) override;
+  bool append(exchange_id to, std::string_view bytes) override;
+  void finish(exchange_id to) override;
+  void abort(exchange_id to) override;
+  [[nodiscard]] std::size_t backlog(exchange_id to) const override;
+  /// The slot of the exchange's connection; `slots_.size()` if it has gone.
+  [[nodiscard]] std::uint32_t slot_of(exchange_id id) const;
 
   void handle(const Pistache::Aio::FdSet::Entry& event);
   void obey();
-  void begin();
+  void begin_life();
+  void announce_drain();
   void begin_drain();
   void end();
 
@@ -94,12 +102,14 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   bool read_from(std::uint32_t index);
   void pump(std::uint32_t index);
   void flush(std::uint32_t index);
+  void close_finished(std::uint32_t index);
   void drop(std::uint32_t index);
   void mark(std::uint32_t index);
   void update_interest(std::uint32_t index);
   bool hold_to_budget(std::uint32_t index);
 
   void finish_batch();
+  void offer_room();
   void drain_client(std::uint32_t index);
   void follow_descriptor();
   void run_timers();
@@ -122,11 +132,14 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   std::unique_ptr<application> application_;
   int watched_ = -1;
   bool application_called_ = false;
+  bool drain_announced_ = false;
+  std::uint64_t notifications_seen_ = 0;
 
   connection_context context_;
   instant date_until_ = instant::min();
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_, freed_, dirty_, flushing_;
+  std::vector<exchange_id> roomy_, offering_;  // streamed answers whose application is to be told that there is room
   std::size_t clients_ = 0;
   std::size_t held_bytes_ = 0;  // of all clients, as of the end of the batch in which each was last touched
   bool accepting_ = false;

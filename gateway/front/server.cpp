@@ -67,7 +67,11 @@ class server::impl {
     }
   }
 
-  void drain(std::chrono::milliseconds patience) {
+  void drain(std::chrono::milliseconds patience, std::chrono::milliseconds notice) {
+    if (notice.count() > 0) {
+      give_if_running(detail::control::order::announce);
+      if (is_running()) plan_->signals.wait_ended_for(threads_, notice);
+    }
     give_if_running(detail::control::order::drain, clock::now() + patience);
     await_end();
   }
@@ -77,10 +81,26 @@ class server::impl {
     await_end();
   }
 
+  void notify() {
+    const std::lock_guard hold(mutex_);
+    if (!running_) return;
+    plan_->signals.count_notification();
+    wake();
+  }
+
  private:
   void give(detail::control::order what, instant patience_until = instant::max()) {
     plan_->signals.give(what, patience_until);
+    wake();
+  }
+
+  void wake() {
     for (const int fd : plan_->wake_fds) ::eventfd_write(fd, 1);
+  }
+
+  bool is_running() {
+    const std::lock_guard hold(mutex_);
+    return running_;
   }
 
   void give_if_running(detail::control::order what, instant patience_until = instant::max()) {
@@ -120,7 +140,10 @@ server::~server() = default;
 
 const std::string& server::endpoint() const { return impl_->endpoint(); }
 void server::start() { impl_->start(); }
-void server::drain(std::chrono::milliseconds patience) { impl_->drain(patience); }
+void server::drain(std::chrono::milliseconds patience, std::chrono::milliseconds notice) {
+  impl_->drain(patience, notice);
+}
 void server::stop() { impl_->stop(); }
+void server::notify() { impl_->notify(); }
 
 }  // namespace waggle::front

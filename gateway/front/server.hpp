@@ -25,7 +25,7 @@ struct server_options {
 /// An HTTP/1.1 server of independent threads: each has its own listening socket, connections, timers and application,
 /// and shares nothing with the others but the word to stop.
 ///
-/// All calls are safe from any thread but a reactor thread of this server.
+/// All calls are safe from any thread but a reactor thread of this server, where only `notify` is.
 class server {
  public:
   /// Listens; clients may connect from now on and are served after `start`. Throws `bind_error`.
@@ -39,11 +39,15 @@ class server {
   [[nodiscard]] const std::string& endpoint() const;
   /// Returns once each thread has its application. Throws what a factory threw, and has stopped then. Only once.
   void start();
-  /// No new connections; open requests get their answers, with `Connection: close`; then, or after `patience`, stops.
-  /// Returns when it has stopped.
-  void drain(std::chrono::milliseconds patience);
+  /// For `notice` goes on as before, with the applications told (`on_drain`) and `Connection: close` in each answer: time
+  /// for whoever sends clients here to see that this server is going. Then no new connections; open requests get their
+  /// answers; then, or `patience` after the notice, stops. Returns when it has stopped.
+  void drain(std::chrono::milliseconds patience, std::chrono::milliseconds notice = std::chrono::milliseconds{0});
   /// Drops all connections and returns once the threads have ended.
   void stop();
+  /// Has each thread call its application's `on_notified`; calls before a thread gets to it count as one. Without effect
+  /// when not running. From any thread, also a reactor thread.
+  void notify();
 
  private:
   class impl;

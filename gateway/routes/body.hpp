@@ -25,6 +25,8 @@ class map_builder {
 
   /// What is appended to the string after this is the value of `key`.
   void key(std::string_view key);
+  /// The last key has no value after all; what has been appended since is the caller's to take away.
+  void take_back_key() { --count_; }
   /// An entry that is msgpack already, key and value.
   void entry(std::string_view key_and_value);
   void finish();

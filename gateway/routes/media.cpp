@@ -1,5 +1,6 @@
 #include "gateway/routes/media.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "gateway/front/http_syntax.hpp"
@@ -42,19 +43,23 @@ int quality(std::string_view text) {
 /// How closely a range names a media type: 0 not at all, 3 by its full name.
 int closeness(std::string_view range, std::string_view type) {
   if (equal_without_case(range, type)) return 3;
-  if (equal_without_case(range, "application/*")) return 2;
+  if (range.size() > 2 && range.ends_with("/*") && equal_without_case(range.substr(0, range.size() - 1), type.substr(0, range.size() - 1))) {
+    return range.front() == '*' ? 0 : 2;
+  }
   return range == "*/*" ? 1 : 0;
 }
 
 }  // namespace
 
-std::optional<reply_format> negotiate(const std::vector<front::header>& headers) {
+std::optional<reply_format> negotiate(const std::vector<front::header>& headers, std::span<const reply_format> offered) {
   struct offer {
-    reply_format format;
+    reply_format format = reply_format::json;
     int closeness = 0;
     int quality = 0;
   };
-  std::array<offer, 3> offers{{{reply_format::json}, {reply_format::vnd_msgpack}, {reply_format::msgpack}}};
+  std::array<offer, 5> storage{};
+  const std::span offers{storage.data(), std::min(offered.size(), storage.size())};
+  for (std::size_t i = 0; i < offers.size(); ++i) offers[i].format = offered[i];
   bool asked = false;
   for (const auto& header : headers) {
     if (!equal_without_case(header.name, "accept")) continue;
@@ -79,7 +84,7 @@ std::optional<reply_format> negotiate(const std::vector<front::header>& headers)
       }
     }
   }
-  if (!asked) return reply_format::json;
+  if (!asked) return offered.front();
   const offer* best = &offers[0];
   for (const auto& each : offers) {
     if (each.quality > best->quality) best = &each;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -9,21 +10,31 @@
 
 namespace waggle::gateway {
 
-/// The two forms of a payload over HTTP, and the two names of the second.
-enum class reply_format : std::uint8_t { json, vnd_msgpack, msgpack };
+/// The two forms of a payload over HTTP, and the two names of the second; then the two forms of a stream of parts.
+enum class reply_format : std::uint8_t { json, vnd_msgpack, msgpack, sse, ndjson };
 
 [[nodiscard]] constexpr std::string_view media_type(reply_format format) {
   switch (format) {
     case reply_format::vnd_msgpack: return "application/vnd.msgpack";
     case reply_format::msgpack: return "application/msgpack";
+    case reply_format::sse: return "text/event-stream";
+    case reply_format::ndjson: return "application/x-ndjson";
     case reply_format::json: break;
   }
   return "application/json";
 }
 
-/// What the Accept fields ask for (RFC 9110, section 12.5.1): the highest quality wins, JSON among equals. JSON also
-/// when there is no Accept, or none of it can be read. Nothing when what can be read rules out all of them.
-[[nodiscard]] std::optional<reply_format> negotiate(const std::vector<front::header>& headers);
+[[nodiscard]] constexpr bool is_stream(reply_format format) {
+  return format == reply_format::sse || format == reply_format::ndjson;
+}
+
+/// What the Accept fields ask for (RFC 9110, section 12.5.1): of what is offered the highest quality wins, the first among
+/// equals. The first also when there is no Accept, or none of it can be read. Nothing when what can be read rules out all.
+[[nodiscard]] std::optional<reply_format> negotiate(const std::vector<front::header>& headers,
+                                                    std::span<const reply_format> offered);
+
+/// What a command's reply is offered as.
+inline constexpr reply_format whole_formats[] = {reply_format::json, reply_format::vnd_msgpack, reply_format::msgpack};
 
 enum class body_format : std::uint8_t { json, msgpack, other };
 

@@ -11,7 +11,7 @@
 namespace waggle::gateway {
 namespace {
 
-using part = field_source::part;
+using part = source::part;
 
 /// References within a schema are to its own root, which in the document is the component.
 void rebase(json_value& schema, const std::string& component) {
@@ -39,9 +39,11 @@ class document {
     std::map<std::string, std::vector<const route*>> paths;
     for (const auto& each : table.routes()) {
       paths[each.what.path.shape()].push_back(&each);
-      operations_.emplace(&each, unique(operation_names_, each.what.command));
+      operations_.emplace(&each, unique(operation_names_, name_of(each)));
     }
-    for (const auto& [shape, routes] : paths) {
+    for (auto& [shape, routes] : paths) {
+      // An operation is a method of a path: of routes that differ in their conditions the last, without any, is shown.
+      std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) { return a->what.when.size() > b->what.when.size(); });
       // Paths that differ in their parameters' names only are one path here: the first route's names stand for all.
       const auto names = routes.front()->what.path.parameters();
       json_value& item = out_["paths"][routes.front()->what.path.text()];
@@ -92,12 +94,17 @@ class document {
     return out;
   }
 
+  /// What the route is called: by its command, or by its method and path where it is more than one.
+  static std::string name_of(const route& from) {
+    return from.what.composed ? from.what.method + from.what.path.text() : from.aims().substr(0, from.aims().find(','));
+  }
+
   /// Where a command's schema is in the document; empty if it is not known.
-  std::string component(const route& from, const char* which, const json_value& schema) {
+  std::string component(const std::string& command, const char* which, const json_value& schema) {
     if (!schema.is_object()) return {};
-    auto [at, added] = components_.try_emplace({from.what.command, which});
+    auto [at, added] = components_.try_emplace({command, which});
     if (added) {
-      std::string wanted = from.what.command + '.' + which;
+      std::string wanted = command + '.' + which;
       for (char& c : wanted) {
         const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
                            c == '_' || c == '-';
@@ -125,30 +132,36 @@ class document {
 
   json_value operation(const route& from, const std::vector<std::string>& path_names) {
     static const json_value unknown;
-    const json_value& request = from.command ? from.command->request : unknown;
-    const std::string request_at = component(from, "request", request);
+    const auto* command = from.command();
     json_value out = json_value::object();
-    if (from.command) out["tags"] = {from.command->service};
+    if (command != nullptr) out["tags"] = {command->service};
     if (!from.what.summary.empty()) out["summary"] = from.what.summary;
-    std::string description = from.command ? from.command->doc : "";
-    if (from.command && from.command->streams) {
+    std::string description = command != nullptr ? command->doc : "";
+    const bool streams = from.simple() && command != nullptr && command->streams;
+    if (streams) {
       description += description.empty() ? "" : "\n\n";
       description += "The answer holds what the command sent before its reply, in order, and the reply.";
     }
     if (!description.empty()) out["description"] = description;
+    if (from.what.deprecated) out["deprecated"] = true;
     out["operationId"] = operations_.at(&from);
 
-    inputs in{request, request_at};
     const auto parameters = from.what.path.parameters();
-    if (const auto* fields = std::get_if<std::vector<field_binding>>(&from.what.fields)) {
-      for (const auto& each : *fields) in.add(each);
-      if (in.body_fields.schema || !in.body_fields.entries.empty()) in.body = in.body_fields.shown();
-    } else if (std::holds_alternative<route_config::whole_body>(from.what.fields)) {
-      in.body = reference(request_at);
-      in.body_required = !in.required.empty();
-    } else {
-      in.add_usual(from.what.method == "GET" || from.what.method == "DELETE", parameters);
+    inputs in;
+    for (const auto& step : from.plan->steps()) {
+      const auto* target = step.targets.empty() ? nullptr : &step.targets.front();
+      const json_value& request = target != nullptr && target->info ? target->info->request : unknown;
+      in.of(request, target != nullptr ? component(target->command, "request", request) : std::string{});
+      if (const auto* value = std::get_if<value_config>(&step.what.payload)) {
+        in.add(*value, {}, true);
+      } else {
+        in.add_usual(from.what.method == "GET" || from.what.method == "DELETE", parameters);
+      }
     }
+    in.of(unknown, {});
+    if (from.what.reply) in.add(*from.what.reply, {}, true);
+    for (const auto& each : from.what.when) in.add_source(each.of, {{"type", "string"}}, !each.is.empty());
+    if (in.body_fields.schema || !in.body_fields.entries.empty()) in.body = in.body_fields.shown();
     json_value listed = json_value::array();
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const auto known = in.path.find(parameters[i]);
@@ -161,21 +174,36 @@ class document {
     if (!listed.empty()) out["parameters"] = std::move(listed);
     if (!in.body.is_null()) out["requestBody"] = {{"required", in.body_required}, {"content", content(in.body)}};
 
-    const std::string reply_at = from.command ? component(from, "reply", from.command->reply) : std::string{};
-    json_value reply = reference(reply_at);
-    if (from.command && from.command->streams) {
+    json_value reply = json_value::object();
+    if (command != nullptr && !from.what.reply) {
+      reply = reference(component(from.plan->steps().front().targets.front().command, "reply", command->reply));
+    }
+    if (streams) {
       reply = {{"type", "object"},
                {"required", {"parts", "reply"}},
                {"properties", {{"parts", {{"type", "array"}}}, {"reply", std::move(reply)}}}};
     }
-    out["responses"] = {{"200", {{"description", "The command's reply."}, {"content", content(reply)}}},
+    const auto status = from.what.status.value_or(from.what.composed || from.what.steps.front().emit.empty() ? 200 : 202);
+    json_value content_of = content(reply);
+    if (streams) {
+      for (const char* const type : {"text/event-stream", "application/x-ndjson"}) content_of[type] = json_value::object();
+    }
+    out["responses"] = {{std::to_string(status), {{"description", "The reply."}, {"content", content_of}}},
                         {"default", {{"$ref", "#/components/responses/Problem"}}}};
+    if (from.what.incomplete && *from.what.incomplete != status) {
+      out["responses"][std::to_string(*from.what.incomplete)] = {{"description", "The reply, without what Waggle-Incomplete names."},
+                                                                  {"content", content(json_value::object())}};
+    }
     return out;
   }
 
   /// What a request of one route carries, collected field by field.
   struct inputs {
-    inputs(const json_value& schema, const std::string& component) : request{schema}, request_at{component} {
+    /// From now on fields are those of this request schema.
+    void of(const json_value& schema, std::string component) {
+      request = schema;
+      request_at = std::move(component);
+      required.clear();
       if (!request.is_object()) return;
       if (const auto at = request.find("required"); at != request.end() && at->is_array()) {
         for (const auto& each : *at) {
@@ -234,25 +262,42 @@ class document {
       }
     }
 
-    void add(const field_binding& field) {
-      const bool needed = !field.otherwise && required.contains(field.field);
-      switch (field.source.from) {
-        case part::path: path.try_emplace(field.source.name, schema_of(field.field)); break;
-        case part::query: add_other("query", field.source.name, schema_of(field.field), needed); break;
-        case part::header: add_other("header", field.source.name, schema_of(field.field), needed); break;
-        case part::body: add_body(field, needed); break;
-        case part::constant: break;
+    /// All that a value takes from the request. `top`: its entries are the payload's fields.
+    void add(const value_config& value, const std::string& field, bool top) {
+      if (const auto* taken = std::get_if<value_config::taken>(&value.is)) {
+        const bool needed = !taken->otherwise && (field.empty() ? !required.empty() : required.contains(field));
+        const bool whole = taken->from.from == part::body && taken->from.steps.empty() && field.empty();
+        add_source(taken->from,
+                   whole         ? reference(request_at)
+                   : field.empty() ? json_value{{"type", "string"}}
+                                   : schema_of(field, taken->from.from == part::body ? json_value::object() : json_value{{"type", "string"}}),
+                   needed);
+      } else if (const auto* object = std::get_if<value_config::object>(&value.is)) {
+        for (const auto& [key, each] : object->entries) add(each, top ? key : field, false);
+      } else if (const auto* list = std::get_if<value_config::list>(&value.is)) {
+        for (const auto& each : list->items) add(each, field, false);
       }
     }
 
-    void add_body(const field_binding& field, bool needed) {
+    void add_source(const source& from, const json_value& schema, bool needed) {
+      switch (from.from) {
+        case part::path: path.try_emplace(from.name, schema); break;
+        case part::query: add_other("query", from.name, schema, needed); break;
+        case part::header: add_other("header", from.name, schema, needed); break;
+        case part::cookie: add_other("cookie", from.name, schema, needed); break;
+        case part::body: add_body(from, schema, needed); break;
+        default: break;
+      }
+    }
+
+    void add_body(const source& from, const json_value& schema, bool needed) {
       body_required = body_required || needed;
       body_node* at = &body_fields;
-      for (const auto& step : field.source.steps) {
+      for (const auto& step : from.steps) {
         at = &at->entries[step];
         at->needed = at->needed || needed;
       }
-      if (!at->schema) at->schema = schema_of(field.field, json_value::object());
+      if (!at->schema) at->schema = schema;
     }
 
     /// The body that fields are taken from: where one field is a whole value, others may be parts of it.
@@ -272,8 +317,8 @@ class document {
       }
     };
 
-    const json_value& request;
-    const std::string& request_at;
+    json_value request;
+    std::string request_at;
     std::set<std::string> required;
     std::map<std::string, json_value> path;
     std::vector<json_value> others;  // query parameters and headers

@@ -37,7 +37,7 @@ struct route_pattern {
 
 /// Paths that the gateway itself answers; no route may take them. A route of parameters may match them, but is not
 /// asked.
-inline constexpr std::string_view reserved_paths[] = {"/livez", "/readyz", "/openapi.json"};
+inline constexpr std::string_view reserved_paths[] = {"/livez", "/readyz", "/openapi.json", "/metrics"};
 
 [[nodiscard]] bool is_reserved(const path_pattern& path);
 

@@ -3,60 +3,59 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <tl/expected.hpp>
+#include <waggle/wire/error.hpp>
 
-#include "gateway/front/application.hpp"
+#include "gateway/routes/command_info.hpp"
 #include "gateway/routes/config.hpp"
-#include "gateway/routes/decode.hpp"
-#include "gateway/routes/text_rule.hpp"
+#include "gateway/routes/request_reader.hpp"
+#include "gateway/routes/value.hpp"
 
 namespace waggle::gateway {
 
-/// How the requests of one route become payloads: the route's fields, bound once to its path and to its command's
-/// schema.
+/// How the requests of one route become the payloads of one command: bound once to the route's path and to the command's schema.
 class payload_plan {
  public:
-  /// `rules` are those of the command's fields; null when no worker serves it.
-  payload_plan(const route_config& route, std::shared_ptr<const text_rules> rules);
+  /// `command` is null when no worker serves it: then texts are strings, and nothing is checked.
+  payload_plan(const payload_config& from, const std::string& method, const path_pattern& path, const step_numbers& steps,
+               std::shared_ptr<const command_info> command);
 
-  /// One msgpack value, or the answer that says why there is none: 400 or 415.
-  [[nodiscard]] tl::expected<std::string, front::response> payload(const front::request& in,
-                                                                   const decoded_path& path) const;
+  [[nodiscard]] const request_needs& needs() const { return needs_; }
+  [[nodiscard]] const std::vector<step_reference>& steps() const;
+  /// It can be made when the request comes, since it refers to no step.
+  [[nodiscard]] bool at_once() const { return steps().empty(); }
+
+  /// The payload, one msgpack value, checked against the schema; what does not fit goes to `wrong`, and then there is none. An
+  /// error if a jq program failed. Only for plans that are made at once. May take the body out of the request.
+  [[nodiscard]] made<std::string> make(request_reader& in, std::vector<problem>& wrong) const;
+
+  /// The two halves of the same for a payload that waits for steps: first what the request has to say, then all.
+  void take(const request_reader& in, taken_values& out, std::vector<problem>& wrong) const;
+  [[nodiscard]] made<std::string> make(const taken_values& request, std::span<const step_outcome> steps,
+                                       std::vector<problem>& wrong) const;
 
  private:
-  class attempt;
-
-  enum class shape : std::uint8_t {
-    usual_query,  // path parameters and query
-    usual_body,   // path parameters and the body's entries
-    whole_body,
-    bound,
-  };
+  enum class shape : std::uint8_t { usual_query, usual_body, bound };
   struct parameter {
     std::string name;
     std::size_t segment;
     const text_rule* rule;
   };
-  struct bound_field {
-    field_binding binding;
-    std::size_t segment;  // of a path parameter
-    const text_rule* rule;
-  };
+  class usual;
 
   [[nodiscard]] const text_rule& rule_for(std::string_view field) const;
+  void check(std::string_view payload, std::vector<problem>& wrong) const;
 
-  std::string command_;
+  std::shared_ptr<const command_info> command_;
   shape shape_ = shape::bound;
-  bool reads_query_ = false;
-  bool reads_body_ = false;
+  request_needs needs_;
   std::vector<parameter> parameters_;
-  std::shared_ptr<const text_rules> rules_;
-  std::vector<bound_field> fields_;
+  std::optional<value_plan> value_;
 };
 
 }  // namespace waggle::gateway

@@ -40,7 +40,7 @@ front::response begin(int http_status, std::string_view detail) {
 
 }  // namespace
 
-front::response problem_of(const error& from) {
+front::response problem_of(const error& from, std::string_view members) {
   const int http = info(from.code).http;
   auto out = begin(http < 400 ? 500 : http, from.message);
   out.body += ",\"code\":";
@@ -57,6 +57,7 @@ front::response problem_of(const error& from) {
     }
     out.body += ']';
   }
+  out.body += members;
   out.body += '}';
   if (from.retry_after) {
     const auto ms = from.retry_after->count();

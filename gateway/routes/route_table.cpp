@@ -49,18 +49,31 @@ route_table::route_table(const config& routes, const network_view& network, std:
   for (const auto* service : services) {
     for (const auto& each : service->commands) {
       if (commands.contains(each.name)) continue;
-      commands.emplace(each.name, std::make_shared<const command_info>(
-                                      command_info{service->service, each.doc, each.retry, each.streams,
-                                                   schema_of(each.request), schema_of(each.reply)}));
+      auto made = std::make_shared<command_info>(command_info{service->service, each.doc, each.retry, each.streams,
+                                                              schema_of(each.request), schema_of(each.reply)});
+      if (made->request.is_object()) {
+        if (auto check = schema_check::compile(made->request)) {
+          made->check.emplace(std::move(*check));
+        } else {
+          warnings.push_back("service " + service->service + ", command " + each.name +
+                             ": payloads are not checked, because the schema cannot be used: " + check.error());
+        }
+      }
+      commands.emplace(each.name, std::move(made));
     }
   }
-  for (const auto& each : routes.routes) {
-    const auto known = commands.find(each.command);
-    if (known == commands.end() && !each.command.starts_with("waggle.")) {
-      warnings.push_back("the route \"" + each.method + " " + each.path.text() + "\" calls " + each.command +
-                         ", which no service has now: is the name right?");
+  std::string calling;
+  const auto lookup = [&](const std::string& command) -> std::shared_ptr<const command_info> {
+    const auto known = commands.find(command);
+    if (known != commands.end()) return known->second;
+    if (!command.starts_with("waggle.")) {
+      warnings.push_back("the route \"" + calling + "\" calls " + command + ", which no service has now: is the name right?");
     }
-    add(each, true, known == commands.end() ? nullptr : known->second);
+    return nullptr;
+  };
+  for (const auto& each : routes.routes) {
+    calling = each.method + ' ' + each.path.text();
+    add(each, true, lookup);
   }
   for (const auto* service : services) {
     for (const auto& command : service->commands) {
@@ -77,18 +90,23 @@ route_table::route_table(const config& routes, const network_view& network, std:
         } else if (routes_.size() >= routes_max) {
           leave_out("there are more than " + std::to_string(routes_max) + " routes");
         } else {
-          const auto* other = add({std::move(pattern->method), std::move(pattern->path), command.name, {}, {}, {}},
-                                  false, commands.at(command.name));
-          if (other == nullptr || other->configured || other->what.command == command.name) continue;
-          const std::string owner = other->command ? "service " + other->command->service + ", " : "";
-          leave_out(owner + "command " + other->what.command + " has it already");
+          route_config made;
+          made.method = std::move(pattern->method);
+          made.path = std::move(pattern->path);
+          auto& step = made.steps.emplace_back();
+          step.name = "call";
+          step.call = target_config{command.name};
+          const auto* other = add(std::move(made), false, lookup);
+          if (other == nullptr || other->configured || other->aims() == command.name) continue;
+          const std::string owner = other->command() != nullptr ? "service " + other->command()->service + ", " : "";
+          leave_out(owner + "command " + other->aims() + " has it already");
         }
       }
     }
   }
 }
 
-const route* route_table::add(route_config what, bool configured, std::shared_ptr<const command_info> command) {
+const route* route_table::add(route_config what, bool configured, const command_lookup& commands) {
   std::uint32_t at = 0;
   for (const auto& segment : what.path.segments) {
     const auto next = static_cast<std::uint32_t>(nodes_.size());
@@ -98,20 +116,69 @@ const route* route_table::add(route_config what, bool configured, std::shared_pt
     if (at == next) nodes_.emplace_back();
   }
   for (const auto i : nodes_[at].routes) {
-    if (routes_[i].what.method == what.method) return &routes_[i];
+    if (routes_[i].what.method == what.method && routes_[i].what.when.empty()) return &routes_[i];
   }
   nodes_[at].routes.push_back(static_cast<std::uint32_t>(routes_.size()));
-  auto rules = command ? std::shared_ptr<const text_rules>{command, &command->rules} : nullptr;
-  payload_plan plan{what, std::move(rules)};
-  auto text = what.method + ' ' + what.path.text();
-  routes_.push_back({std::move(what), std::move(text), configured, std::move(command), std::move(plan)});
+  route made;
+  made.text = what.method + ' ' + what.path.text();
+  made.configured = configured;
+  made.plan = std::make_shared<const route_plan>(what, commands);
+  made.vary = "Accept";
+  const auto vary_by = [&](const source& from) {
+    const auto name = from.from == source::part::header ? from.name : from.from == source::part::cookie ? "Cookie" : "";
+    if (!name.empty() && made.vary.find(name) == std::string::npos) made.vary += ", " + name;
+  };
+  for (const auto& each : what.when) {
+    made.conditions.emplace_back(each.of, what.path, step_numbers{});
+    vary_by(each.of);
+  }
+  for (const auto& each : made.plan->steps()) {
+    if (each.by) vary_by(each.by->from());
+  }
+  made.what = std::move(what);
+  routes_.push_back(std::move(made));
   return nullptr;
 }
 
-route_table::found route_table::find(std::string_view method, const decoded_path& path) const {
+bool route::simple() const {
+  return !what.composed && what.then.empty() && what.steps.front().call && !what.reply && !what.status && what.headers.empty() &&
+         !what.mirror && what.steps.front().needed == step_config::need::required;
+}
+
+const command_info* route::command() const {
+  const auto& targets = plan->steps().front().targets;
+  return what.composed || targets.empty() ? nullptr : targets.front().info.get();
+}
+
+std::string route::aims() const {
+  std::string out;
+  for (const auto& step : plan->steps()) {
+    const auto add = [&](const std::string& name) { out += (out.empty() ? "" : ", ") + name; };
+    for (const auto& each : step.targets) add(each.command);
+    if (step.targets.empty()) add(step.what.emit);
+  }
+  return out;
+}
+
+bool route_table::holds(const route& of, const front::request& in, const decoded_path& path, std::string_view claims) const {
+  request_needs needs;
+  needs.body = true;  // it is not looked at, and not complained of
+  for (const auto& each : of.what.when) needs.add(each.of);
+  auto head = in;
+  head.body = {};
+  const request_reader reader{head, path, claims, needs};
+  for (std::size_t i = 0; i < of.conditions.size(); ++i) {
+    const auto text = of.conditions[i].text(reader);
+    const auto& wanted = of.what.when[i].is;
+    if (!text || (!wanted.empty() && std::find(wanted.begin(), wanted.end(), *text) == wanted.end())) return false;
+  }
+  return true;
+}
+
+route_table::found route_table::find(const front::request& in, const decoded_path& path, std::string_view claims) const {
   found out;
   if (path.too_long()) return out;
-  if (method == "HEAD") method = "GET";
+  const std::string_view method = in.method == "HEAD" ? "GET" : in.method;
   struct step {
     std::uint32_t node;
     std::uint32_t depth;
@@ -126,8 +193,15 @@ route_table::found route_table::find(std::string_view method, const decoded_path
     const node& here = nodes_[index];
     if (depth == path.size()) {
       for (const auto i : here.routes) {
-        if (routes_[i].what.method == method) return {&routes_[i], {}};
-        methods |= bit_of(routes_[i].what.method);
+        const auto& each = routes_[i];
+        if (each.what.method == method) {
+          if (each.conditions.empty() || holds(each, in, path, claims)) return {&each, {}, {}};
+          for (const auto& condition : each.what.when) {
+            const auto written = condition.of.written();
+            if (out.unmet.find(written) == std::string::npos) out.unmet += (out.unmet.empty() ? "" : ", ") + written;
+          }
+        }
+        methods |= bit_of(each.what.method);
       }
       continue;
     }

@@ -13,27 +13,24 @@
 #include "gateway/routes/config.hpp"
 #include "gateway/routes/decode.hpp"
 #include "gateway/routes/network_view.hpp"
-#include "gateway/routes/payload.hpp"
+#include "gateway/routes/route_plan.hpp"
 
 namespace waggle::gateway {
 
-/// What a worker's manifest says of a command, its schemas read once. Null schemas: not known, anything.
-struct command_info {
-  std::string service;
-  std::string doc;
-  retry_class retry = retry_class::once;
-  bool streams = false;
-  json_value request;
-  json_value reply;
-  text_rules rules = rules_of(request);
-};
-
 struct route {
   route_config what;
-  std::string text;                             ///< as in "GET /things/{id}"
-  bool configured = false;                      ///< by a file, not by a manifest
-  std::shared_ptr<const command_info> command;  ///< null when no worker serves it
-  payload_plan plan;
+  std::string text;         ///< as in "GET /things/{id}"
+  std::string vary;         ///< the request headers that decide what the answer is
+  bool configured = false;  ///< by a file, not by a manifest
+  std::shared_ptr<const route_plan> plan;
+  std::vector<text_plan> conditions;  ///< of `what.when`, in that order
+
+  /// One call whose reply is the answer.
+  [[nodiscard]] bool simple() const;
+  /// Of a simple route, for people and documents: what its (first) command's manifest says; null if nothing.
+  [[nodiscard]] const command_info* command() const;
+  /// The commands and topics that it names, as in "a.b, c.d".
+  [[nodiscard]] std::string aims() const;
 };
 
 inline constexpr std::size_t routes_max = 65'536;
@@ -51,9 +48,11 @@ class route_table {
     const route* taken = nullptr;
     /// Of the paths' routes, as in "GET, HEAD, OPTIONS"; empty when the path has none. Filled when `taken` is null.
     std::string allow;
+    /// The path has routes for this method, but all have conditions that do not hold: what these are.
+    std::string unmet;
   };
-  /// GET's routes also take HEAD.
-  [[nodiscard]] found find(std::string_view method, const decoded_path& path) const;
+  /// GET's routes also take HEAD. Of routes with the same path the first whose conditions hold is taken.
+  [[nodiscard]] found find(const front::request& in, const decoded_path& path, std::string_view claims) const;
   /// The methods of all routes, as in `allow`.
   [[nodiscard]] std::string methods() const;
 
@@ -64,11 +63,12 @@ class route_table {
   struct node {
     std::map<std::string, std::uint32_t, std::less<>> texts;
     std::uint32_t parameter = none;
-    std::vector<std::uint32_t> routes;  // that end here, one for each method
+    std::vector<std::uint32_t> routes;  // that end here; those with conditions before the one without
   };
 
+  [[nodiscard]] bool holds(const route& of, const front::request& in, const decoded_path& path, std::string_view claims) const;
   /// The route that stands in the way, or null.
-  const route* add(route_config what, bool configured, std::shared_ptr<const command_info> command);
+  const route* add(route_config what, bool configured, const command_lookup& commands);
 
   std::vector<node> nodes_{1};
   std::vector<route> routes_;

@@ -1,89 +1,287 @@
 #include "gateway/routes/router.hpp"
 
+#include <span>
 #include <utility>
 
 #include <waggle/wire/json.hpp>
 #include <waggle/wire/reader.hpp>
 
-#include "gateway/routes/decode.hpp"
+#include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/openapi.hpp"
 #include "gateway/routes/problems.hpp"
+#include "gateway/routes/reply.hpp"
 #include "gateway/routes/route_table.hpp"
 
 namespace waggle::gateway {
+namespace {
+
+constexpr reply_format parts_on_request[] = {reply_format::json, reply_format::vnd_msgpack, reply_format::msgpack,
+                                             reply_format::sse, reply_format::ndjson};
+constexpr reply_format parts_as_sse[] = {reply_format::sse, reply_format::ndjson, reply_format::json,
+                                         reply_format::vnd_msgpack, reply_format::msgpack};
+constexpr reply_format parts_as_ndjson[] = {reply_format::ndjson, reply_format::sse, reply_format::json,
+                                            reply_format::vnd_msgpack, reply_format::msgpack};
+
+std::span<const reply_format> offered_by(const route& of) {
+  const auto* command = of.command();
+  if (!of.simple() || of.what.stream == stream_mode::whole) return whole_formats;
+  if (of.what.stream == stream_mode::sse) return parts_as_sse;
+  if (of.what.stream == stream_mode::ndjson) return parts_as_ndjson;
+  if (command != nullptr && command->streams) return parts_on_request;
+  return whole_formats;
+}
+
+front::response allowing(front::response out, std::string methods) {
+  out.headers.emplace_back("Allow", std::move(methods));
+  return out;
+}
+
+front::response no_content(std::string methods) {
+  return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(methods));
+}
+
+error misfit(std::vector<problem> wrong, const std::string& aim) {
+  error out{status::invalid_argument, "the request cannot be turned into what " + aim + " takes"};
+  out.problems = std::move(wrong);
+  return out;
+}
+
+/// What Waggle-Key says; left out if it is no text that a header of a call may hold.
+std::optional<std::string> key_of(const request_reader& in) {
+  for (const auto& [name, value] : in.headers()) {
+    if (front::syntax::equal_without_case(name, "waggle-key") && wire::is_utf8(value)) return std::string{value};
+  }
+  return std::nullopt;
+}
+
+front::response unknown_version(const step_plan& step) {
+  std::string known;
+  for (const auto& [text, command] : std::get<target_config::versions>(step.what.call->is).is) {
+    known += (known.empty() ? "" : ", ") + text;
+  }
+  return problem_of({status::invalid_argument, step.by->from().written() + " is none of the versions there are: " + known});
+}
+
+std::string written(const value_config& value) {
+  if (const auto* taken = std::get_if<value_config::taken>(&value.is)) {
+    auto text = taken->from.written();
+    if (taken->otherwise) text += ", otherwise " + wire::msgpack_to_json(*taken->otherwise);
+    return text;
+  }
+  if (const auto* constant = std::get_if<value_config::constant>(&value.is)) return "the value " + wire::msgpack_to_json(constant->msgpack);
+  if (const auto* program = std::get_if<value_config::program>(&value.is)) return "jq at " + program->at.shown();
+  if (const auto* list = std::get_if<value_config::list>(&value.is)) {
+    std::string out = "[";
+    for (const auto& each : list->items) out += (out.size() > 1 ? ", " : "") + written(each);
+    return out + ']';
+  }
+  std::string out = "{";
+  for (const auto& [key, each] : std::get<value_config::object>(value.is).entries) {
+    out += (out.size() > 1 ? ", " : "") + key + ": " + written(each);
+  }
+  return out + '}';
+}
+
+front::response failed(const value_failure& why, const route& of, const request_context& with) {
+  if (with.note != nullptr) *with.note = of.text + ": " + why.reason;
+  return problem_of(why.shown);
+}
+
+/// Where the payload's fields come from, one by one.
+std::vector<std::pair<std::string, std::string>> fields_of(const payload_config& payload, const route& of) {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (const auto* value = std::get_if<value_config>(&payload)) {
+    if (const auto* object = std::get_if<value_config::object>(&value->is)) {
+      for (const auto& [key, each] : object->entries) out.emplace_back(key, written(each));
+    } else {
+      out.emplace_back("", written(*value));
+    }
+    return out;
+  }
+  for (const auto& name : of.what.path.parameters()) out.emplace_back(name, "path." + name);
+  out.emplace_back("", of.what.method == "GET" || of.what.method == "DELETE" ? "the query parameters" : "the body's entries");
+  return out;
+}
+
+}  // namespace
 
 router::router(config routes, router_options options) : config_{std::move(routes)}, options_{std::move(options)} {
-  update({});
+  update(network_view{});
 }
 router::router(router&&) noexcept = default;
 router& router::operator=(router&&) noexcept = default;
 router::~router() = default;
 
 std::vector<std::string> router::update(const network_view& network) {
+  if (&network != &network_) network_ = network;
   std::vector<std::string> warnings;
-  table_ = std::make_unique<route_table>(config_, network, warnings);
+  table_ = std::make_shared<const route_table>(config_, network_, warnings);
   openapi_.clear();
   return warnings;
 }
 
-std::variant<planned_call, front::response> router::plan(const front::request& in) const {
-  const auto allowing = [](front::response out, std::string methods) {
-    out.headers.emplace_back("Allow", std::move(methods));
-    return out;
-  };
-  if (in.method == "OPTIONS" && in.path == "*")
-    return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, table_->methods());
-  const decoded_path path{in.path};
+std::vector<std::string> router::update(config routes) {
+  config_ = std::move(routes);
+  return update(network_);
+}
+
+std::variant<router::routed, front::response> router::find(const front::request& in, const decoded_path& path,
+                                                           std::string_view claims) const {
   if (path.why() != nullptr) return refusal(400, std::string{"the path cannot be read: "} + path.why());
-  auto [route, allow] = table_->find(in.method, path);
+  auto [route, allow, unmet] = table_->find(in, path, claims);
   if (route == nullptr) {
     if (allow.empty()) return refusal(404, "no route takes this path");
-    if (in.method == "OPTIONS")
-      return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(allow));
+    if (in.method == "OPTIONS") return no_content(std::move(allow));
+    if (!unmet.empty()) return refusal(404, "the routes of this path want something else of " + unmet);
     return allowing(refusal(405, "no route of this path takes this method"), std::move(allow));
   }
-  const auto reply = negotiate(in.headers);
-  if (!reply) {
-    auto out = refusal(406, "an answer is application/json or application/vnd.msgpack; Accept rules out both");
-    out.headers.emplace_back("Vary", "Accept");
-    return out;
+  const auto offered = offered_by(*route);
+  const auto reply = negotiate(in.headers, offered);
+  if (reply) return routed{route, *reply};
+  std::string types;
+  for (const auto each : offered) types += (types.empty() ? "" : each == offered.back() ? " or " : ", ") + std::string{media_type(each)};
+  auto out = refusal(406, "an answer is " + types + "; Accept rules out all of them");
+  out.headers.emplace_back("Vary", route->vary);
+  return out;
+}
+
+std::variant<planned_call, plan_run, front::response> router::plan(const front::request& in, const request_context& with) const {
+  if (in.method == "OPTIONS" && in.path == "*") return no_content(table_->methods());
+  const decoded_path path{in.path};
+  auto found = find(in, path, with.claims);
+  if (auto* refused = std::get_if<front::response>(&found)) return std::move(*refused);
+  const auto& how = std::get<routed>(found);
+  const route& of = *how.taken;
+  request_reader reader{in, path, with.claims, of.plan->needs()};
+  auto out = reader.refused() ? std::variant<planned_call, plan_run, front::response>{std::move(*reader.refused())}
+             : of.simple()    ? plan_call(of, how, reader, with)
+                              : plan_steps(of, how, reader, with);
+  if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
+  return out;
+}
+
+std::variant<planned_call, plan_run, front::response> router::plan_call(const route& of, const routed& how, request_reader& in,
+                                                                        const request_context& with) const {
+  const auto& step = of.plan->steps().front();
+  const auto chosen = route_plan::choose(step, in, with.dice);
+  if (!chosen) return unknown_version(step);
+  const auto& target = step.targets[*chosen];
+  std::vector<problem> wrong;
+  auto payload = target.payload.make(in, wrong);
+  if (!payload) return failed(payload.error(), of, with);
+  if (!wrong.empty()) return problem_of(misfit(std::move(wrong), target.command));
+  planned_call out;
+  out.command = target.command;
+  out.payload = std::move(*payload);
+  out.budget = of.what.budget.value_or(options_.budget);
+  if (step.what.budget) out.budget = std::min(out.budget, *step.what.budget);
+  out.reply = how.reply;
+  out.streams = target.info && target.info->streams;
+  out.idempotent = target.info && target.info->retry != retry_class::once;
+  out.key = step.key ? step.key->text(in) : key_of(in);
+  out.table = table_;
+  out.of = &of;
+  return out;
+}
+
+std::variant<planned_call, plan_run, front::response> router::plan_steps(const route& of, const routed& how, request_reader& in,
+                                                                         const request_context& with) const {
+  const auto& plan = *of.plan;
+  plan_run::beginning out;
+  out.table = table_;
+  out.of = &of;
+  out.reply = how.reply;
+  out.budget = of.what.budget.value_or(options_.budget);
+  out.key = key_of(in);
+  std::vector<problem> wrong;
+  std::uint64_t dice = with.dice;
+  const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
+  for (const auto& step : plan.steps()) {
+    auto& made = out.steps.emplace_back();
+    const auto before = wrong.size();
+    const auto chosen = route_plan::choose(step, in, next_dice());
+    if (!chosen) return unknown_version(step);
+    made.target = *chosen;
+    const auto& payload = step.what.call ? step.targets[*chosen].payload : *step.event;
+    if (payload.at_once()) {
+      // A body that is the whole payload is needed by the other steps, too.
+      auto kept = in.body();
+      auto bytes = payload.make(in, wrong);
+      in.body() = std::move(kept);
+      if (!bytes) return failed(bytes.error(), of, with);
+      made.payload = std::move(*bytes);
+    } else {
+      payload.take(in, made.taken, wrong);
+    }
+    if (step.key) made.key = step.key->text(in);
+    if (step.undo) {
+      step.undo->target.payload.take(in, made.undo_taken, wrong);
+      if (step.undo->key) made.undo_key = step.undo->key->text(in);
+    }
+    if (of.what.composed || step.then) {
+      for (auto i = before; i < wrong.size(); ++i) wrong[i].message = "step " + step.what.name + ": " + wrong[i].message;
+    }
   }
-  auto payload = route->plan.payload(in, path);
-  if (!payload) return std::move(payload.error());
-  return planned_call{route->what.command,
-                      std::move(*payload),
-                      route->what.budget.value_or(options_.budget),
-                      *reply,
-                      route->command && route->command->streams,
-                      route->text,
-                      route->command && route->command->retry != retry_class::once};
+  if (plan.reply()) plan.reply()->take(in, out.reply_taken, wrong);
+  for (const auto& [name, text] : plan.headers()) text.take(in, out.header_taken.emplace_back(), wrong);
+  if (!wrong.empty()) return problem_of(misfit(std::move(wrong), of.aims()));
+  if (plan.mirror() && next_dice() % 100 < plan.mirror()->weight) out.mirror_payload = out.steps.front().payload;
+  return plan_run{std::move(out)};
 }
 
 front::response router::answer(const planned_call& call, const result<std::string>& payload) {
-  const auto malformed = [&](const std::string& why) {
-    return problem_of({status::internal, "the reply of " + call.command + " cannot be passed on: " + why, true});
-  };
-  front::response out;
-  if (!payload) {
-    out = problem_of(payload.error());
+  // A worker that says nothing says nil.
+  const std::string_view value = payload && !payload->empty() ? std::string_view{*payload} : std::string_view{"\xc0"};
+  // Where nothing has been streamed an error has the form of every other.
+  auto out = payload ? reply_of(value, is_stream(call.reply) ? reply_format::json : call.reply, call.command)
+                     : problem_of(payload.error());
+  if (call.of != nullptr) {
+    add_route_headers(*call.of, out);
   } else {
-    const std::string_view value =
-        payload->empty() ? std::string_view{"\xc0"} : *payload;  // a worker that says nothing says nil
-    if (call.reply == reply_format::json) {
-      if (auto text = wire::try_msgpack_to_json(value)) {
-        out.content_type = media_type(call.reply);
-        out.body = std::move(*text);
-      } else {
-        out = malformed(text.error().message);
-      }
-    } else if (wire::reader in{value}; in.skip() && in.at_end()) {
-      out.content_type = media_type(call.reply);
-      out.body = value;
-    } else {
-      out = malformed("it is not one msgpack value");
-    }
+    out.headers.emplace_back("Vary", "Accept");
   }
-  out.headers.emplace_back("Vary", "Accept");
+  return out;
+}
+
+explanation router::explain(const front::request& in, const request_context& with) const {
+  explanation out;
+  const decoded_path path{in.path};
+  auto planned = plan(in, with);
+  if (auto* refused = std::get_if<front::response>(&planned)) out.refused = std::move(*refused);
+  if (path.why() != nullptr) return out;
+  const auto [found, allow, unmet] = table_->find(in, path, with.claims);
+  if (found == nullptr) return out;
+  const route& of = *found;
+  out.route = of.text;
+  out.from = of.configured ? of.what.at.shown() : of.command() != nullptr ? "service " + of.command()->service : "a service";
+  out.budget = of.what.budget.value_or(options_.budget);
+  request_reader reader{in, path, with.claims, of.plan->needs()};
+  std::uint64_t dice = with.dice;
+  const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
+  for (const auto& step : of.plan->steps()) {
+    auto& shown = out.steps.emplace_back();
+    shown.name = step.what.name;
+    shown.then = step.then;
+    shown.need = step.what.needed == step_config::need::required   ? "required"
+                 : step.what.needed == step_config::need::optional ? "optional"
+                                                                   : "fallback";
+    shown.budget = step.what.budget.value_or(step.then ? std::chrono::milliseconds{0} : out.budget);
+    shown.fields = fields_of(step.what.payload, of);
+    for (const auto other : step.waits_for) shown.after.push_back(of.plan->steps()[other].what.name);
+    if (step.undo) shown.undo = step.undo->target.command;
+    const auto chosen = route_plan::choose(step, reader, of.simple() ? with.dice : next_dice());
+    if (step.what.call && !chosen) continue;
+    const auto* target = step.what.call ? &step.targets[*chosen] : nullptr;
+    shown.aim = target != nullptr ? target->command : step.what.emit;
+    shown.served = target == nullptr || target->info != nullptr || target->command.starts_with("waggle.");
+    const auto& payload = target != nullptr ? target->payload : *step.event;
+    if (reader.refused() || !payload.at_once()) continue;
+    std::vector<problem> wrong;
+    auto kept = reader.body();
+    const auto bytes = payload.make(reader, wrong);
+    reader.body() = std::move(kept);
+    if (bytes && wrong.empty()) shown.payload = wire::msgpack_to_json(*bytes);
+  }
   return out;
 }
 

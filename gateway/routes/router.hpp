@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,10 +14,12 @@
 #include "gateway/routes/config.hpp"
 #include "gateway/routes/media.hpp"
 #include "gateway/routes/network_view.hpp"
+#include "gateway/routes/plan_run.hpp"
 
 namespace waggle::gateway {
 
 class route_table;
+struct route;
 
 struct router_options {
   /// Of a route whose configuration names none.
@@ -25,21 +29,53 @@ struct router_options {
   std::string version = "1";
 };
 
-/// What a request asks of the network. Holds nothing of the request or the router, so it may outlive both.
+/// One call whose reply is the answer: what most requests ask of the network. Holds nothing of the request, and keeps the route
+/// that it was made by, so that it may outlive both.
 struct planned_call {
   std::string command;
   std::string payload;  ///< one msgpack value
   std::chrono::milliseconds budget{};
   reply_format reply = reply_format::json;
-  bool streams = false;  ///< the command sends PARTs before its REPLY
-  std::string route;     ///< as in "GET /things/{id}": for logs and counters, bounded by the number of routes
+  bool streams = false;     ///< the command sends PARTs before its REPLY
   bool idempotent = false;  ///< it may run twice for one request
+  std::optional<std::string> key;
+  std::shared_ptr<const route_table> table;
+  const route* of = nullptr;  ///< of `table`; null: of a call that no route stands for
+};
+
+/// What a request is known by besides its bytes.
+struct request_context {
+  std::string_view claims;  ///< of its verified token, a msgpack map; empty if there is none
+  std::uint64_t dice = 0;   ///< decides where a route leaves something to chance
+  std::string* note = nullptr;  ///< if not null: gets what the log is to be told, if anything
+};
+
+/// What of a request one source gives, for `explain`.
+struct explained_step {
+  std::string name;
+  std::string aim;       ///< command or topic
+  bool then = false;
+  std::string need;      ///< "required", "optional" or "fallback"
+  std::vector<std::string> after;                  ///< steps that it waits for
+  std::chrono::milliseconds budget{};
+  std::optional<std::string> payload;              ///< JSON; nothing when it waits for steps
+  std::vector<std::pair<std::string, std::string>> fields;  ///< field → where it comes from, as written
+  std::string undo;      ///< the command that undoes it
+  bool served = true;    ///< some worker serves the command
+};
+struct explanation {
+  std::string route;                       ///< as in "GET /things/{id}"; empty if none takes the request
+  std::string from;                        ///< FILE:LINE, or "service NAME"
+  std::chrono::milliseconds budget{};
+  std::vector<explained_step> steps;
+  std::optional<front::response> refused;  ///< the answer that the request would get without any call
 };
 
 /// Turns HTTP requests into calls and their outcomes into answers. No socket, thread, clock or log; equal inputs give
 /// equal outputs. One object for one reactor thread.
 class router {
  public:
+  /// Throws std::invalid_argument if a jq program of the configuration cannot be compiled; `load_config` has ruled that out.
   explicit router(config routes = {}, router_options options = {});
   router(router&&) noexcept;
   router& operator=(router&&) noexcept;
@@ -47,13 +83,19 @@ class router {
 
   /// Takes the network as it is now. Returns, for the log, each route of a manifest that is left out and why.
   std::vector<std::string> update(const network_view& network);
+  /// Takes another configuration; the network stays as it is. Returns the same.
+  std::vector<std::string> update(config routes);
 
-  /// The call that a request stands for, or the answer when there is none: no such route (404, 405), OPTIONS (204), a
+  /// What a request stands for, or the answer when that is nothing: no such route (404, 405), OPTIONS (204), a
   /// request that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
-  [[nodiscard]] std::variant<planned_call, front::response> plan(const front::request& in) const;
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const front::request& in,
+                                                                           const request_context& with = {}) const;
 
   /// The answer to a call that has ended: its reply's payload (an empty one stands for nil), or what went wrong.
   [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string>& payload);
+
+  /// What `plan` would do, for people.
+  [[nodiscard]] explanation explain(const front::request& in, const request_context& with = {}) const;
 
   /// The OpenAPI 3.1 document of the routes as they are now, as JSON. Made when first asked for, then kept until
   /// `update`.
@@ -62,9 +104,23 @@ class router {
   [[nodiscard]] const route_table& table() const { return *table_; }
 
  private:
+  struct routed {
+    const route* taken;
+    reply_format reply;
+  };
+  [[nodiscard]] std::variant<routed, front::response> find(const front::request& in, const decoded_path& path,
+                                                           std::string_view claims) const;
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_call(const route& of, const routed& how,
+                                                                                request_reader& in,
+                                                                                const request_context& with) const;
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_steps(const route& of, const routed& how,
+                                                                                 request_reader& in,
+                                                                                 const request_context& with) const;
+
   config config_;
+  network_view network_;
   router_options options_;
-  std::unique_ptr<route_table> table_;
+  std::shared_ptr<const route_table> table_;
   mutable std::string openapi_;
 };
 

@@ -207,6 +207,20 @@ bool text_rule::allowed(std::string_view value) const {
   return !enumerated_ || open_ || std::find(values_.begin(), values_.end(), value) != values_.end();
 }
 
+const json_value* property_of(const json_value& schema, const json_value& root, std::string_view name) {
+  const json_value* at = &schema;
+  for (int visits_left = schema_visits_max; visits_left > 0 && at != nullptr && at->is_object(); --visits_left) {
+    if (const auto properties = at->find("properties"); properties != at->end() && properties->is_object()) {
+      const auto found = properties->find(std::string{name});
+      return found == properties->end() ? nullptr : &*found;
+    }
+    const auto reference = at->find("$ref");
+    if (reference == at->end()) return nullptr;
+    at = resolve(*reference, root);
+  }
+  return nullptr;
+}
+
 text_rules rules_of(const json_value& schema) {
   text_rules out;
   if (!schema.is_object()) return out;

@@ -52,6 +52,9 @@ class text_rule {
   std::string expected_;
 };
 
+/// What a schema, which stands somewhere in `root`, says of one property of an object; null if nothing.
+[[nodiscard]] const json_value* property_of(const json_value& schema, const json_value& root, std::string_view name);
+
 /// Of a command's fields, by name.
 using text_rules = std::map<std::string, text_rule, std::less<>>;
 

@@ -60,7 +60,7 @@ class context {
   /// The same for waiting; it does not know of the budget.
   [[nodiscard]] const std::stop_token& stop() const { return stop_; }
 
-  /// Calls another command within what is left of this call's budget; the trace goes along.
+  /// Calls another command within what is left of this call's budget; the trace and the request's id go along.
   template <payload_type Reply, payload_type Request>
   result<Reply> call(std::string_view command, const Request& request, call_options with = {}) {
     return call<Reply>(command, request, budget_left(), std::move(with));
@@ -69,6 +69,7 @@ class context {
   template <payload_type Reply, payload_type Request>
   result<Reply> call(std::string_view command, const Request& request, milliseconds budget, call_options with = {}) {
     if (with.traceparent.empty()) with.traceparent = header("traceparent");
+    if (const auto id = header("request_id"); !id.empty()) with.headers.try_emplace("request_id", id);
     return host_.caller().call<Reply>(command, request, std::min(budget, budget_left()), with);
   }
 
@@ -82,7 +83,9 @@ class context {
       return failure(status::invalid_argument, "a topic is 1 to 128 bytes without spaces, and does not begin with \"waggle.\"");
     }
     header_map along;
-    if (const auto trace = header("traceparent"); !trace.empty()) along.emplace("traceparent", trace);
+    for (const char* const name : {"traceparent", "request_id"}) {
+      if (const auto value = header(name); !value.empty()) along.emplace(name, value);
+    }
     if (!key.empty()) along.emplace("key", key);
     if (const char* why = wire::headers_problem(along)) return failure(status::invalid_argument, why);
     if (emitted_.size() >= emits_max || emitted_bytes_ + bytes.size() > wire::payload_bytes_max) {

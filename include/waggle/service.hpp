@@ -23,10 +23,7 @@
 
 #include <waggle/client.hpp>
 #include <waggle/context.hpp>
-#include <waggle/detail/duration.hpp>
 #include <waggle/detail/handler.hpp>
-#include <waggle/detail/service_flags.hpp>
-#include <waggle/detail/stop_signals.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/fields.hpp>
@@ -105,7 +102,8 @@ class service final : private detail::context_host {
   }
 
   /// Serves as a program: flags and environment, `ready` on standard output once joined, logs on standard error, drain on SIGTERM
-  /// and SIGINT (a second one does not wait) and when an operator asks for it. Returns the exit code.
+  /// and SIGINT (a second one does not wait) and when an operator asks for it. Returns the exit code. A program that links the
+  /// CMake target waggle::hybrid has --http, too: it then answers HTTP itself, and needs neither broker nor gateway.
   int run(int argc, char** argv);
 
   /// What is told when the service has joined, first or again.
@@ -240,8 +238,11 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   detail::worker_core core{clock::now(),
                            {manifest_bytes(with.slots == 0 ? 2 * options_.threads : with.slots), options_.broker, seed}};
   wake_ = std::make_unique<net::wake_up>();
-  socket_ = std::make_unique<net::dealer>(*options_.sockets);
-  socket_->connect(options_.broker);
+  {
+    auto first = std::make_unique<net::dealer>(*options_.sockets);
+    first->connect(options_.broker);  // if it throws, no socket may be left: a context of others could not end
+    socket_ = std::move(first);
+  }
   const auto close_pool = [&] {
     {
       const std::lock_guard lock{mutex_};
@@ -504,68 +505,6 @@ inline void service::run_job(const job_ptr& which) {
   put({which->lease, false, why.code, std::move(payload), {}});
 }
 
-inline int service::run(int argc, char** argv) {
-  std::vector<detail::service_flag> flags{
-      {"broker", "WAGGLE_BROKER", "ENDPOINT", "the broker's command endpoint", default_broker},
-      {"instance", "WAGGLE_INSTANCE", "NAME", "this process among those of its service; made up if not given", ""},
-      {"threads", "WAGGLE_THREADS", "N", "handlers that run at the same time", "8"},
-      {"slots", "WAGGLE_SLOTS", "N", "calls at hand at the same time; 0: twice the threads", "0"},
-      {"drain", "WAGGLE_DRAIN", "TIME", "how long calls at hand may take after SIGTERM", "10s"},
-  };
-  if (const auto code = detail::read_service_flags(argc, argv, name_, version_, flags)) return *code;
-  const auto threads = detail::number_of(flags[2], 1, 1024);
-  const auto slots = detail::number_of(flags[3], 0, wire::slots_max);
-  const auto drain = detail::parse_duration(flags[4].now);
-  if (!drain) std::fprintf(stderr, "--drain (WAGGLE_DRAIN): %s\n", detail::duration_problem(flags[4].now).c_str());
-  if (!flags[1].now.empty() && !wire::is_name(flags[1].now)) {
-    std::fprintf(stderr, "--instance (WAGGLE_INSTANCE) is a name of 1 to 128 bytes without spaces, not '%s'\n", flags[1].now.c_str());
-    return 2;
-  }
-  if (!threads || !slots || !drain) return 2;
-  const service_options with{flags[0].now, flags[1].now, *threads, *slots, *drain, nullptr};
-
-  int exit_code = 0;
-  bool drained = true;
-  try {
-    detail::stop_signals signals;
-    net::wake_up done;
-    std::stop_source stop;
-    std::thread listener{[&] {
-      net::waiter waiter;
-      for (int seen = 0;;) {
-        pollfd both[2] = {{signals.descriptor(), POLLIN, 0}, {done.descriptor(), POLLIN, 0}};
-        ::poll(both, 2, -1);
-        if (both[1].revents != 0) return;
-        if (both[0].revents == 0) continue;
-        signals.take();
-        if (++seen > 1) std::_Exit(130);
-        stop.request_stop();
-      }
-    }};
-    bool ready = false;
-    try {
-      drained = serve(with, stop.get_token(), [&](const seat& at) {
-        if (std::exchange(ready, true)) return;
-        fmt::print("ready {} instance={} broker={} commands={}\n", name_, at.instance, at.broker, at.commands);
-        std::fflush(stdout);
-      });
-    } catch (...) {
-      done.raise();
-      listener.join();
-      throw;
-    }
-    done.raise();
-    listener.join();
-  } catch (const std::exception& e) {
-    log(e.what());
-    exit_code = 1;
-  }
-  if (!drained) {
-    log("calls were still running after " + flags[4].now + "; leaving without them");
-    std::fflush(nullptr);
-    std::_Exit(1);  // their handlers are still on their threads
-  }
-  return exit_code;
-}
-
 }  // namespace waggle
+
+#include <waggle/detail/run.hpp>

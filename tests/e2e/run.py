@@ -16,9 +16,11 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import hybrid
 import majordomo_tests
 import msgpack
 import operations
+import shop
 from network import ANY, REPOSITORY, Network, Program, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -447,6 +449,8 @@ def _():
 
 operations.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
+hybrid.define(test, BIN, in_background)
+shop.define(test, BIN, in_background)
 
 
 def main():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes inputs for fuzzing to begin with: usage: seeds.py FOLDER. FOLDER/bundle gets the examples of broker/PROTOCOL.md,
-FOLDER/manifest those that are manifests and one that has everything; what core begins with is in tests/fuzz/corpus/core."""
+FOLDER/manifest those that are manifests and one that has everything, FOLDER/http requests behind their four bytes; what core begins with is in tests/fuzz/corpus/core."""
 import os
 import re
 import sys
@@ -32,3 +32,12 @@ for name, text in examples:
     if first[0] == 7:
         write("manifest", name, msgpack.packb(first[2]))
 write("manifest", "full", msgpack.packb(FULL))
+HTTP = {
+    "get": "GET /a/b?c=d%20e&f HTTP/1.1\r\nHost: a\r\n\r\n" * 3,
+    "length": "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    "chunks": "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n",
+    "old": "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nHEAD http://b:1/c HTTP/1.0\r\n\r\n",
+    "expect": "PUT /%2e%2F HTTP/1.1\r\nHost: [::1]:80\r\nExpect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+    "options": "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n"}
+for name, text in HTTP.items():
+    write("http", name, b"seed" + text.encode())

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -42,6 +44,11 @@ struct board {
     std::unique_lock hold(mutex);
     return changed.wait_for(hold, patience, until);
   }
+  template <typename Condition>
+  bool wait_for(std::chrono::milliseconds longest, Condition&& until) {
+    std::unique_lock hold(mutex);
+    return changed.wait_for(hold, longest, until);
+  }
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -51,11 +58,14 @@ struct board {
   int abandoned = 0;
   std::uint64_t events_read = 0;
   int deadlines = 0;
+  int notified = 0, streams = 0;
+  std::size_t backlog_max = 0, appended = 0;
 };
 
 /// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
 /// answers everything that waits, the last first; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
-/// later.
+/// later. Streamed: /pour/N is N bytes as fast as there is room; /open says "open", "tick" with each word of the test's,
+/// and ends with the request /shut; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
 class toy final : public application {
  public:
   toy(responder& out, board& notes, int event) : out_(out), notes_(notes), event_(event) {
@@ -80,6 +90,26 @@ class toy final : public application {
       due_id_ = id;
     } else if (path == "/throw") {
       throw std::runtime_error("a secret");
+    } else if (path.rfind("/pour/", 0) == 0) {
+      out_.begin(id, {200, "text/plain", "", {}});
+      pouring_.emplace_back(id, std::stoul(path.substr(6)));
+      pour(pouring_.back());
+    } else if (path == "/open") {
+      out_.begin(id, {200, "text/plain", "open", {}});
+      open_.push_back(id);
+    } else if (path == "/shut") {
+      for (const exchange_id each : std::exchange(open_, {})) out_.finish(each);
+      answer(id, "shut");
+    } else if (path == "/flood") {
+      out_.begin(id, {});
+      const std::string much(65536, 'x');
+      std::size_t appended = 0;
+      while (out_.append(id, much)) appended += much.size();
+      notes_.change([&] { notes_.appended = appended; });
+    } else if (path == "/break" || path == "/begin-throw") {
+      out_.begin(id, {200, "text/plain", "part", {}});
+      if (path == "/begin-throw") throw std::runtime_error("a secret");
+      out_.abort(id);
     } else if (path.rfind("/size/", 0) == 0) {
       answer(id, std::string(std::stoul(path.substr(6)), 'x'));
     } else if (path == "/echo") {
@@ -90,12 +120,24 @@ class toy final : public application {
     notes_.change([&] {
       notes_.asked.push_back(path);
       notes_.in_flight = static_cast<int>(waiting_.size());
+      notes_.streams = static_cast<int>(open_.size());
     });
+  }
+  void on_room(instant, exchange_id id) override {
+    for (auto& each : pouring_) {
+      if (each.first == id) return pour(each);
+    }
+  }
+  void on_notified(instant) override {
+    notes_.change([&] { ++notes_.notified; });
   }
   void on_abandoned(instant, exchange_id id) override {
     std::erase_if(waiting_, [&](const auto& one) { return one.first == id; });
+    std::erase_if(pouring_, [&](const auto& one) { return one.first == id; });
+    std::erase(open_, id);
     notes_.change([&] {
       ++notes_.abandoned;
+      notes_.streams = static_cast<int>(open_.size());
       notes_.in_flight = static_cast<int>(waiting_.size());
     });
   }
@@ -105,6 +147,7 @@ class toy final : public application {
     if (::eventfd_read(event_, &count) != 0) return;
     for (auto at = waiting_.rbegin(); at != waiting_.rend(); ++at) answer(at->first, at->second);
     waiting_.clear();
+    for (const exchange_id each : open_) out_.append(each, "tick");
     notes_.change([&] {
       notes_.events_read += count;
       notes_.in_flight = 0;
@@ -121,12 +164,25 @@ class toy final : public application {
   }
 
  private:
+  void pour(std::pair<exchange_id, std::size_t>& what) {
+    auto& [id, left] = what;
+    std::size_t backlog = 0;
+    while (left > 0 && (backlog = out_.backlog(id)) < 64 * 1024) {
+      const std::size_t size = std::min<std::size_t>(left, 16 * 1024);
+      if (!out_.append(id, std::string(size, 'x'))) return;
+      left -= size;
+      if (left == 0) out_.finish(id);
+    }
+    notes_.change([&] { notes_.backlog_max = std::max(notes_.backlog_max, backlog); });
+  }
   void answer(exchange_id id, std::string body) { out_.respond(id, {200, "text/plain", std::move(body), {}}); }
 
   responder& out_;
   board& notes_;
   const int event_;
   std::vector<std::pair<exchange_id, std::string>> waiting_;
+  std::vector<std::pair<exchange_id, std::size_t>> pouring_;  // and how many bytes are to come
+  std::vector<exchange_id> open_;
   instant due_ = instant::max();
   exchange_id due_id_{};
 };
@@ -190,6 +246,11 @@ class client {
     pollfd one{fd_.get(), events, 0};
     return ::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(patience).count())) == 1;
   }
+  /// Something can be read now.
+  [[nodiscard]] bool has_input() const {
+    pollfd one{fd_.get(), POLLIN, 0};
+    return ::poll(&one, 1, 0) == 1;
+  }
   /// One whole answer (by its length), or what came before the end of the connection.
   std::string read() {
     for (;;) {
@@ -216,6 +277,18 @@ class client {
     }
     return std::exchange(buffer_, {});
   }
+  /// What comes up to and with `text`, or before the end of the connection.
+  std::string read_until(std::string_view text) {
+    std::size_t at;
+    while ((at = buffer_.find(text)) == std::string::npos) {
+      if (!more()) return std::exchange(buffer_, {});
+    }
+    const std::string out = buffer_.substr(0, at + text.size());
+    buffer_.erase(0, out.size());
+    return out;
+  }
+  /// Whether the connection was reset rather than ended.
+  [[nodiscard]] bool was_reset() const { return reset_; }
   /// Whether the server ends the connection in time, with nothing more to read.
   bool ended() { return read_to_end().empty() && !timed_out_; }
   void end_sending() { ::shutdown(fd_.get(), SHUT_WR); }
@@ -233,6 +306,7 @@ class client {
     }
     char bytes[65536];
     const ssize_t size = ::recv(fd_.get(), bytes, sizeof bytes, 0);
+    if (size < 0) reset_ = errno == ECONNRESET;
     if (size <= 0) return false;
     buffer_.append(bytes, static_cast<std::size_t>(size));
     return true;
@@ -241,11 +315,28 @@ class client {
   unique_fd fd_;
   bool connected_ = false;
   bool timed_out_ = false;
+  bool reset_ = false;
   std::string buffer_;
 };
 
 inline std::string get(std::string_view path, std::string_view fields = "") {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
+
+/// The body of a chunked answer, and nothing if it is not whole.
+inline std::string unchunked(std::string_view answer) {
+  std::string out;
+  std::size_t at = answer.find("\r\n\r\n");
+  if (at == std::string_view::npos) return {};
+  for (at += 4;;) {
+    const std::size_t end = answer.find("\r\n", at);
+    if (end == std::string_view::npos) return {};
+    const std::size_t size = std::stoul(std::string(answer.substr(at, end - at)), nullptr, 16);
+    if (answer.size() < end + 4 + size) return {};
+    if (size == 0) return out;
+    out += answer.substr(end + 2, size);
+    at = end + 4 + size;
+  }
 }
 
 inline std::string numbered(int i) { return std::string("/").append(std::to_string(i)); }

@@ -184,3 +184,64 @@ TEST_CASE("front: a client that does not close after its last answer is let go",
   }
   CHECK(body == "/");
 }
+
+TEST_CASE("front: thousands of idle connections stop nobody", "[front]") {
+  // Both ends are in this process.
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  const rlimit most{files.rlim_max, files.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &most);
+  const std::size_t count = std::min<std::size_t>(5000, (most.rlim_cur - 200) / 2);
+  {
+    toy_server net(2);
+    std::vector<client> idle;
+    idle.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      idle.emplace_back(net.port());
+      REQUIRE(idle.back().connected());
+      // Some have asked something, some are amid a request, the others have said nothing.
+      if (i % 3 == 0) REQUIRE(idle.back().send(get("/")));
+      if (i % 3 == 1) REQUIRE(idle.back().send("GET / HTTP/1.1\r\nHo"));
+    }
+    client busy(net.port());
+    for (int i = 0; i < 200; ++i) {
+      REQUIRE(busy.send(get(numbered(i))));
+      REQUIRE(busy.read_body() == numbered(i));
+    }
+    // They are all still there.
+    for (std::size_t i = 0; i < count; i += 97) {
+      if (i % 3 == 0) REQUIRE(idle[i].read_body() == "/");
+      REQUIRE(idle[i].send(i % 3 == 1 ? "st: a\r\n\r\n" : get("/")));
+      REQUIRE(idle[i].read_body() == "/");
+    }
+  }
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+TEST_CASE("front: slow heads and bodies get 408 in time although bytes keep coming, and others are served meanwhile", "[front]") {
+  limits bounds;
+  bounds.head_time = 100ms;
+  bounds.body_grace_time = 100ms;
+  bounds.body_bytes_per_second_min = 10'000'000;
+  toy_server net(1, bounds);
+  std::vector<client> slow;
+  for (int i = 0; i < 100; ++i) {
+    slow.emplace_back(net.port());
+    REQUIRE(slow.back().send(i % 2 == 0 ? "GET / HTTP/1.1\r\nHost: a\r\nX: " : "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+  }
+  client other(net.port());
+  const auto until = std::chrono::steady_clock::now() + patience;
+  std::size_t refused = 0;
+  while (refused < slow.size() && std::chrono::steady_clock::now() < until) {
+    refused = 0;
+    for (client& one : slow) {
+      one.send("x");  // a byte at a time, for as long as it is let
+      refused += one.has_input();
+    }
+    REQUIRE(other.send(get("/other")));
+    REQUIRE(other.read_body() == "/other");
+  }
+  CHECK(refused == slow.size());
+  for (client& one : slow) CHECK(is(one.read(), 408));
+  CHECK(net.notes.asked == std::vector<std::string>(net.notes.asked.size(), "/other"));
+}

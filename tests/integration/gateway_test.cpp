@@ -1,6 +1,7 @@
 // The gateway's application without its front: a test in the place of the reactor thread.
 #include <atomic>
 #include <map>
+#include <set>
 
 #include "gateway/application.hpp"
 #include "network_fixture.hpp"
@@ -11,16 +12,45 @@ using namespace waggle;
 using namespace waggle::test;
 
 struct gateway_fixture final : front::responder {
-  explicit gateway_fixture(const running_broker& broker, net::context& sockets)
-      : under_test{{broker.commands(), {}, {}, &sockets, {}}, *this} {}
+  gateway_fixture(const running_broker& broker, net::context& sockets, std::string routes = {})
+      : live{std::make_shared<gateway::live_config>(read(std::move(routes)))}, under_test{options(broker, sockets), *this} {}
+
+  static gateway::config read(std::string routes) {
+    const gateway::config_file file{"routes.yaml", routes.empty() ? "routes: []" : "routes:\n" + routes};
+    return gateway::parse_config({&file, 1}).value();
+  }
+  gateway::application_options options(const running_broker& broker, net::context& sockets) {
+    gateway::application_options out;
+    out.broker = broker.commands();
+    out.routes = live;
+    out.sockets = &sockets;
+    out.deprecated = deprecated;
+    out.note = [this](std::string_view line) { notes.emplace_back(line); };
+    return out;
+  }
 
   void respond(front::exchange_id to, front::response answer) override {
     answers.emplace(static_cast<std::uint64_t>(to), std::move(answer));
   }
-  /// What a reactor thread would do, until the request has its answer.
-  front::response get(std::string_view path, milliseconds within = 10s) {
+  void begin(front::exchange_id to, front::response head) override {
+    streams[static_cast<std::uint64_t>(to)] = std::move(head);
+  }
+  bool append(front::exchange_id to, std::string_view bytes) override {
+    streams.at(static_cast<std::uint64_t>(to)).body += bytes;
+    return true;
+  }
+  void finish(front::exchange_id to) override { ended.insert(static_cast<std::uint64_t>(to)); }
+  void abort(front::exchange_id to) override { ended.insert(static_cast<std::uint64_t>(to)); }
+  [[nodiscard]] std::size_t backlog(front::exchange_id) const override { return waiting_bytes; }
+
+  std::uint64_t ask(std::string_view method, std::string_view path, std::string_view body = {}, std::vector<front::header> headers = {}) {
     const auto id = ++last_;
-    under_test.on_request(front::clock::now(), front::exchange_id{id}, {"GET", path, {}, {}, {}});
+    under_test.on_request(front::clock::now(), front::exchange_id{id}, {method, path, {}, body, std::move(headers)});
+    return id;
+  }
+  /// What a reactor thread would do, until the request has its answer.
+  front::response get(std::string_view path, milliseconds within = 10s, std::vector<front::header> headers = {}) {
+    const auto id = ask("GET", path, {}, std::move(headers));
     eventually([&] { return turn(), answers.count(id) > 0; }, within);
     return answers[id];
   }
@@ -29,13 +59,35 @@ struct gateway_fixture final : front::responder {
     if (under_test.next_deadline() <= now) under_test.on_deadline(now);
     under_test.on_readable(now);
   }
+  bool ready() {
+    return eventually([&] { return turn(), get("/readyz").status == 200; });
+  }
 
-  std::map<std::uint64_t, front::response> answers;
+  std::map<std::uint64_t, front::response> answers, streams;
+  std::set<std::uint64_t> ended;
+  std::size_t waiting_bytes = 0;
+  std::vector<std::string> notes;
+  std::shared_ptr<gateway::usage> deprecated = std::make_shared<gateway::usage>();
+  std::shared_ptr<gateway::live_config> live;
   gateway::application under_test;
 
  private:
   std::uint64_t last_ = 0;
 };
+
+std::string header_of(const front::response& of, std::string_view name) {
+  for (const auto& each : of.headers) {
+    if (each.first == name) return each.second;
+  }
+  return "none";
+}
+
+service_options at(const running_broker& broker, net::context& sockets) {
+  service_options out;
+  out.broker = broker.commands();
+  out.sockets = &sockets;
+  return out;
+}
 
 }  // namespace
 
@@ -77,4 +129,158 @@ TEST_CASE("gateway: while it cannot send it waits for the clock", "[gateway]") {
     REQUIRE(net.under_test.next_deadline() > front::clock::now() - 1s);
     return net.get("/readyz").status == 503;
   }, 20s));
+}
+
+TEST_CASE("gateway: a streamed answer goes on part by part, and the worker waits for a client that does not read", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<int> sent{0};
+  service counter{"counter", "1"};
+  counter.on("count.up", [&](context& with) {
+    for (int i = 0; i < 200 && with.part(i); ++i) ++sent;
+    return std::string{"done"};
+  }).http("GET /count").streams();
+  running_service serving{counter, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  gateway_fixture net{broker, sockets};
+  REQUIRE(net.ready());
+
+  net.waiting_bytes = 1 << 20;  // nobody reads
+  const auto id = net.ask("GET", "/count", {}, {{"Accept", "text/event-stream"}});
+  REQUIRE(eventually([&] { return net.turn(), sent >= 8; }));
+  for (int i = 0; i < 1000; ++i) net.turn();
+  CHECK(sent < 100);
+  CHECK(header_of(net.streams[id], "Cache-Control") == "no-store");
+  CHECK(net.streams[id].content_type == "text/event-stream");
+  net.waiting_bytes = 0;
+  net.under_test.on_room(front::clock::now(), front::exchange_id{id});
+  REQUIRE(eventually([&] { return net.turn(), net.ended.contains(id); }));
+  CHECK(net.streams[id].body.starts_with("data: 0\n\ndata: 1\n\n"));
+  CHECK(net.streams[id].body.ends_with("data: 199\n\nevent: reply\ndata: \"done\"\n\n"));
+
+  const auto lines = net.ask("GET", "/count", {}, {{"Accept", "application/x-ndjson"}});
+  REQUIRE(eventually([&] { return net.turn(), net.ended.contains(lines); }));
+  CHECK(net.streams[lines].body.ends_with("{\"part\":199}\n{\"reply\":\"done\"}\n"));
+}
+
+TEST_CASE("gateway: a stream whose client goes away ends the handler", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> stopped{false};
+  service endless{"endless", "1"};
+  endless.on("endless.run", [&](context& with) {
+    while (with.part(1)) {
+    }
+    stopped = true;
+  }).http("GET /endless").streams();
+  running_service serving{endless, at(broker, sockets)};
+  gateway_fixture net{broker, sockets};
+  REQUIRE(net.ready());
+  const auto id = net.ask("GET", "/endless", {}, {{"Accept", "text/event-stream"}});
+  REQUIRE(eventually([&] { return net.turn(), !net.streams[id].body.empty(); }));
+  net.under_test.on_abandoned(front::clock::now(), front::exchange_id{id});
+  CHECK(eventually([&] { return net.turn(), stopped.load(); }));
+}
+
+TEST_CASE("gateway: a plan answers from its steps, and what follows goes on after the answer", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> mailed{false};
+  std::string request_id, key;
+  service shop{"shop", "1"};
+  shop.on("price.of", [](context& with) { return static_cast<int>(with.key().size()); });
+  shop.on("order.place", [&](context& with) {
+    request_id = with.header("request_id");
+    key = with.key();
+    return 7;
+  });
+  shop.on("mail.send", [&](context&) {
+    mailed = true;
+    return 0;
+  });
+  running_service serving{shop, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, R"(
+- route: GET /buy/{sku}
+  steps:
+    price: { call: price.of, fields: { sku: path.sku } }
+    place: { call: order.place, fields: { price: step.price }, key: path.sku }
+  reply: { order: step.place, price: step.price }
+  then:
+    mail: { call: mail.send, fields: { order: step.place } }
+)"};
+  REQUIRE(net.ready());
+  const auto got = net.get("/buy/abc", 10s, {{"X-Request-Id", "r-1"}, {"Waggle-Key", "four"}});
+  CHECK(got.body == R"({"order":7,"price":4})");
+  CHECK(header_of(got, "X-Request-Id") == "r-1");
+  CHECK(request_id == "r-1");
+  CHECK(key == "abc");
+  CHECK(eventually([&] { return net.turn(), mailed.load() && !net.under_test.busy(); }));
+}
+
+TEST_CASE("gateway: another configuration takes the place of the old one, while requests are under way", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::atomic<bool> go{false};
+  service slow{"slow", "1"};
+  slow.on("slow.get", [&](context& with) {
+    eventually([&] { return go.load() || with.cancelled(); });
+    return 1;
+  });
+  running_service serving{slow, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, "- { route: GET /old, call: slow.get, status: 201 }"};
+  REQUIRE(net.ready());
+  const auto under_way = net.ask("GET", "/old");
+  net.live->replace(gateway_fixture::read("- { route: GET /new, call: slow.get }"));
+  net.under_test.on_notified(front::clock::now());
+  go = true;
+  CHECK(net.get("/old").status == 404);
+  CHECK(net.get("/new").status == 200);
+  REQUIRE(eventually([&] { return net.turn(), net.answers.contains(under_way); }));
+  CHECK(net.answers[under_way].status == 201);
+}
+
+TEST_CASE("gateway: who calls what is deprecated is counted", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service hello{"hello", "1"};
+  hello.on("hello.say", [](context&) { return 1; });
+  running_service serving{hello, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, "- { route: GET /v1, call: hello.say, deprecated: 2026-01-01, sunset: 2027-01-01, link: https://example.org/v2 }"};
+  REQUIRE(net.ready());
+  const auto got = net.get("/v1", 10s, {{"User-Agent", "curl/7.88"}});
+  CHECK(got.status == 200);
+  CHECK(header_of(got, "Deprecation") == "@1767225600");
+  CHECK(header_of(got, "Sunset") == "Fri, 01 Jan 2027 00:00:00 GMT");
+  CHECK(header_of(got, "Link") == "<https://example.org/v2>; rel=\"deprecation\"");
+  net.get("/v1", 10s, {{"User-Agent", "curl/7.88"}});
+  CHECK(net.get("/metrics").body.find("{route=\"GET /v1\",caller=\"curl\"} 2\n") != std::string::npos);
+  CHECK(net.notes == std::vector<std::string>{"GET /v1 is deprecated, and curl calls it"});
+}
+
+TEST_CASE("gateway: of a service's own gateway only its own routes are served", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service one{"one", "1"}, two{"two", "1"};
+  one.on("one.get", [](context&) { return 1; }).http("GET /one");
+  two.on("two.get", [](context&) { return 2; }).http("GET /two");
+  running_service first{one, at(broker, sockets)}, second{two, at(broker, sockets)};
+  gateway_fixture all{broker, sockets};
+  auto options = all.options(broker, sockets);
+  options.only_service = "one";
+  gateway::application own{std::move(options), all};
+  REQUIRE(all.ready());
+  CHECK(all.get("/two").status == 200);
+  std::uint64_t id = 1000;
+  const auto status_of = [&](std::string_view path) {
+    own.on_request(front::clock::now(), front::exchange_id{++id}, {"GET", path, {}, {}, {}});
+    eventually([&] {
+      if (own.next_deadline() <= front::clock::now()) own.on_deadline(front::clock::now());
+      own.on_readable(front::clock::now());
+      return all.answers.contains(id);
+    });
+    return all.answers[id].status;
+  };
+  REQUIRE(eventually([&] { return status_of("/readyz") == 200; }));
+  CHECK(status_of("/one") == 200);
+  CHECK(status_of("/two") == 404);
 }

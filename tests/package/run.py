@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from network import REPOSITORY, Network
+from network import REPOSITORY, Network, Program
 
 BUILD = os.path.abspath(sys.argv[1])
 
@@ -45,6 +46,12 @@ def main():
         run("cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug",
             *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []))
         run("cmake", "--build", build)
+        without = subprocess.run([os.path.join(build, "hello"), "--http", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
+        assert without.returncode == 2 and "link waggle::hybrid" in without.stderr, without
+        with Program(os.path.join(build, "hello_hybrid"), "--http", "127.0.0.1:0") as hybrid:
+            with urllib.request.urlopen(f"http://{hybrid.value('http')}/hello?name=Ada", timeout=30) as got:
+                assert got.read() == b'{"message":"hello Ada"}'
+            assert hybrid.stop() == 0
         with Network(os.path.join(prefix, "bin")) as net:
             net.start(os.path.join(build, "hello"), "--broker", net.endpoint)
             said = subprocess.run([os.path.join(build, "caller")], capture_output=True, text=True, timeout=30,

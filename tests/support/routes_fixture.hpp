@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include <waggle/wire/json.hpp>
 
+#include "gateway/routes/route_table.hpp"
 #include "gateway/routes/router.hpp"
 
 namespace waggle::gateway::test {
@@ -83,7 +85,8 @@ struct outcome {
 inline outcome plan(const router& of, const sent& in) {
   auto planned = of.plan(in.request());
   if (auto* call = std::get_if<planned_call>(&planned)) return {std::move(*call), {}};
-  return {std::nullopt, std::get<front::response>(std::move(planned))};
+  if (auto* refused = std::get_if<front::response>(&planned)) return {std::nullopt, std::move(*refused)};
+  throw std::logic_error{"the route is more than one call"};
 }
 
 inline std::string shown(const router& of, const sent& in) { return plan(of, in).shown(); }

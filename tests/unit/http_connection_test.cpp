@@ -1,81 +1,8 @@
-#include "gateway/front/connection.hpp"
-
-#include <chrono>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "support/http_fixture.hpp"
 
 #include "gateway/front/problem.hpp"
-#include "support/catch.hpp"
 
-using namespace std::chrono_literals;
-using waggle::front::connection;
-using waggle::front::connection_context;
-using waggle::front::exchange_id;
-using waggle::front::instant;
-using waggle::front::response;
-
-namespace {
-
-constexpr std::uint64_t first_id = 100;
-constexpr std::string_view date = "Sun, 06 Nov 1994 08:49:37 GMT";
-
-/// A connection in virtual time, with an application that only notes what it is asked.
-struct client_fixture {
-  client_fixture() { context.date = date; }
-
-  void send(std::string_view bytes) {
-    client.receive(now, bytes);
-    take();
-  }
-  void end() {
-    client.receive_end();
-    take();
-  }
-  void take() {
-    while (const auto* in = client.next(now)) {
-      asked.push_back(std::string(in->method) + " " + std::string(in->path));
-      CHECK(client.last_id() == exchange_id{first_id + asked.size() - 1});
-    }
-  }
-  /// Answers the n-th request, counted from 0.
-  bool answer(std::size_t n, response with) { return client.respond(now, exchange_id{first_id + n}, with); }
-  bool answer(std::size_t n, std::string body) { return answer(n, {200, "", std::move(body), {}}); }
-
-  /// What the client would read now; the rest of the pipe is empty afterwards.
-  std::string read() {
-    std::string out(client.output());
-    if (!out.empty()) client.written(now, out.size());
-    if (client.can_resume()) take();
-    return out;
-  }
-  connection::tick_result advance(std::chrono::milliseconds by) {
-    now += by;
-    return client.tick(now);
-  }
-
-  connection_context context;
-  instant now{1h};
-  connection client{context, first_id, now};
-  std::vector<std::string> asked;
-};
-
-std::string get(std::string_view path, std::string_view fields = "") {
-  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
-}
-
-std::string ok(std::string_view body, std::string_view more = "") {
-  return "HTTP/1.1 200 OK\r\nDate: " + std::string(date) + "\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n" + std::string(more) + "\r\n" + std::string(body);
-}
-
-bool starts_with(std::string_view text, std::string_view with) { return text.substr(0, with.size()) == with; }
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-constexpr auto keep = connection::tick_result::keep;
-constexpr auto close_now = connection::tick_result::close;
-
-}  // namespace
+using namespace http_fixture;
 
 TEST_CASE("http: an answer has a Date and a length and leaves the connection open", "[http]") {
   client_fixture net;
@@ -493,5 +420,6 @@ TEST_CASE("http: the requests without an answer are known when the client goes",
 TEST_CASE("http: a problem's detail is escaped", "[http]") {
   const response out = waggle::front::problem(404, "no \"such\"\nthing\\");
   CHECK(out.content_type == "application/problem+json");
-  CHECK(out.body == R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no \"such\"\u000athing\\"})");
+  CHECK(out.body == R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no \"such\"\nthing\\"})");
+  CHECK(waggle::front::problem(400, "\xff").body.find("\"detail\":\"\uFFFD\"}") != std::string::npos);
 }

@@ -58,7 +58,8 @@ TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and docu
       json::parse(R"({"type":"object","required":["parts","reply"],"properties":{"parts":{"type":"array"},
     "reply":{"$ref":"#/components/schemas/shop.get.reply"}}})");
   CHECK(get.at("responses").at("200").at("content") ==
-        json{{"application/json", {{"schema", reply}}}, {"application/vnd.msgpack", {{"schema", reply}}}});
+        json{{"application/json", {{"schema", reply}}}, {"application/vnd.msgpack", {{"schema", reply}}},
+             {"text/event-stream", json::object()}, {"application/x-ndjson", json::object()}});
   CHECK(get.at("responses").at("default") == json::parse(R"({"$ref":"#/components/responses/Problem"})"));
   CHECK(document.at("components").at("schemas").at("shop.get.reply") == json::parse(R"({"type":"object","properties":{
     "parent":{"$ref":"#/components/schemas/shop.get.reply"},
@@ -172,6 +173,6 @@ TEST_CASE("openapi: the document follows the network", "[openapi]") {
   CHECK(json::parse(with).at("paths").size() == 2);
   table.update(network(shop));
   CHECK(table.openapi() == with);
-  table.update({});
+  table.update(network_view{});
   CHECK(document_of(table).at("paths").empty());
 }

@@ -302,9 +302,18 @@ TEST_CASE("answer: the form of the reply follows Accept", "[routes]") {
   CHECK(refused.header("Vary") == "Accept");
 }
 
+namespace {
+planned_call call_of(std::string command, reply_format format) {
+  planned_call out;
+  out.command = std::move(command);
+  out.reply = format;
+  return out;
+}
+}  // namespace
+
 TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is an error", "[routes]") {
   const auto answer = [](reply_format format, waggle::result<std::string> payload) {
-    return router::answer({"shop.do", "", {}, format, false, "GET /do"}, payload);
+    return router::answer(call_of("shop.do", format), payload);
   };
   const std::string reply =
       "\x81\xa1"
@@ -335,7 +344,7 @@ TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is
 
 TEST_CASE("answer: an error is a problem that says what the caller may do", "[routes]") {
   const auto answer = [](waggle::error error) {
-    return router::answer({"shop.do", "", {}, reply_format::msgpack, false, "GET /do"},
+    return router::answer(call_of("shop.do", reply_format::msgpack),
                           tl::unexpected{std::move(error)});
   };
   const auto out = answer({status::unavailable, "no worker serves \"shop.do\" now", false, 1500ms, {}});

@@ -168,7 +168,7 @@ TEST_CASE("routes: configuration wins over manifests, and the first manifest ove
   CHECK(taken(table, "GET", "/zoo") == "zoo.get");
   CHECK(taken(table, "GET", "/newer") == "ark.get");
   CHECK(taken(table, "GET", "/livez") == "404");
-  CHECK(table.update({}).size() == 1);
+  CHECK(table.update(network_view{}).size() == 1);
   CHECK(taken(table, "GET", "/zoo") == "404");
   CHECK(taken(table, "GET", "/both") == "mine");
 }
@@ -178,7 +178,7 @@ TEST_CASE("routes: a call outlives the table it was planned with", "[routes]") {
   const auto planned = plan(table, {"GET", "/hello/Ada", "", {}});
   table.update(one_command(R"(["GET /do"])"));
   REQUIRE(planned.call);
-  CHECK(planned.call->route == "GET /hello/{name}");
+  CHECK(planned.call->of->text == "GET /hello/{name}");
   CHECK(planned.call->budget == 250ms);
   CHECK(planned.call->streams == false);
   CHECK(plan(table, {"GET", "/do", "", {}}).call->budget == 3s);
@@ -204,7 +204,12 @@ TEST_CASE("routes: the table finds what trying every route finds", "[routes]") {
       shapes.push_back(shape);
       const auto command = "c" + std::to_string(listed.size());
       listed.emplace_back(pattern.method + ' ' + pattern.path.text(), command);
-      routes.routes.push_back({pattern.method, pattern.path, command, {}, {}, {}});
+      auto& made = routes.routes.emplace_back();
+      made.method = pattern.method;
+      made.path = pattern.path;
+      auto& step = made.steps.emplace_back();
+      step.name = "call";
+      step.call = target_config{command};
     }
     const router table{routes};
     for (int request = 0; request < 200; ++request) {

@@ -20,7 +20,11 @@ struct service_flag {
   const char* variable;
   const char* value;  ///< what the value is called in the help
   const char* help;
-  std::string now;    ///< the default, then what was said
+  std::string now;    ///< the default, then what was said last
+  std::vector<std::string> given{};  ///< what was said on the command line, each time
+
+  /// Whether anything was said, on the command line or by the environment.
+  [[nodiscard]] bool said() const { return !given.empty() || !environment(variable, "").empty(); }
 };
 
 /// Reads flags and environment with getopt_long: services are compiled by their authors again and again, and a command-line
@@ -42,7 +46,8 @@ struct service_flag {
     const int got = getopt_long(argc, argv, ":h", options.data(), &which);
     if (got == -1) break;
     if (got == 0) {
-      flags[static_cast<std::size_t>(which)].now = optarg;
+      auto& flag = flags[static_cast<std::size_t>(which)];
+      flag.now = flag.given.emplace_back(optarg);
     } else if (got == 'h') {
       std::printf("%s %s, a waggle service\n\nEvery flag is also an environment variable:\n", service.c_str(), version.c_str());
       for (const auto& each : flags) {

@@ -5,19 +5,21 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <initializer_list>
 #include <stdexcept>
 
 namespace waggle::detail {
 
-/// SIGINT and SIGTERM as a descriptor that can be read. Made first thing in `main`, before any thread, since threads inherit what
+/// SIGINT and SIGTERM, and others if wanted, as a descriptor that can be read. Made first thing in `main`, before any thread, since threads inherit what
 /// is blocked; SIGPIPE is ignored along with them.
 class stop_signals {
  public:
-  stop_signals() {
+  explicit stop_signals(std::initializer_list<int> others = {}) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    for (const int each : others) sigaddset(&set, each);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -28,10 +30,10 @@ class stop_signals {
   stop_signals& operator=(const stop_signals&) = delete;
 
   [[nodiscard]] int descriptor() const { return descriptor_; }
-  /// Takes one signal off, so that the descriptor tells of the next.
-  void take() {
+  /// Takes one signal off, so that the descriptor tells of the next, and says which; 0 if there is none.
+  int take() {
     signalfd_siginfo info;
-    [[maybe_unused]] const auto got = ::read(descriptor_, &info, sizeof info);
+    return ::read(descriptor_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
   }
 
  private:

@@ -18,6 +18,7 @@
 
 #include <waggle/detail/text.hpp>
 #include <waggle/wire/error.hpp>
+#include <waggle/wire/json_string.hpp>
 #include <waggle/wire/limits.hpp>
 #include <waggle/wire/reader.hpp>
 #include <waggle/wire/utf8.hpp>
@@ -25,48 +26,6 @@
 
 /// JSON text to msgpack bytes and back, each in one pass and without a document in between.
 namespace waggle::wire {
-
-/// Appends `text` as a JSON string with its quotes. Bytes that are not part of well-formed UTF-8 become U+FFFD each.
-inline void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  const bool well_formed = is_utf8(text);
-  std::size_t done = 0;
-  const auto replace = [&](std::size_t at, std::string_view by) {
-    out.append(text.substr(done, at - done));
-    out.append(by);
-    done = at + 1;
-  };
-  out.push_back('"');
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte == '"') {
-      replace(i, "\\\"");
-    } else if (byte == '\\') {
-      replace(i, "\\\\");
-    } else if (byte < 0x20) {
-      switch (byte) {
-        case '\b': replace(i, "\\b"); break;
-        case '\f': replace(i, "\\f"); break;
-        case '\n': replace(i, "\\n"); break;
-        case '\r': replace(i, "\\r"); break;
-        case '\t': replace(i, "\\t"); break;
-        default: {
-          const char escaped[] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 0x0f]};
-          replace(i, {escaped, sizeof escaped});
-        }
-      }
-    } else if (byte >= 0x80 && !well_formed) {
-      const std::size_t size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      if (is_utf8(text.substr(i, size))) {
-        i += size - 1;
-      } else {
-        replace(i, "\xef\xbf\xbd");
-      }
-    }
-  }
-  out.append(text.substr(done));
-  out.push_back('"');
-}
 
 namespace detail {
 

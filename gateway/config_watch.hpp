@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+
+namespace waggle::gateway {
+
+/// Tells when one of some files, or a file of some directories, may have changed (inotify). It looks at the directories, so that an
+/// editor that writes a new file in the place of the old one, or a symbolic link that is turned, is noticed.
+class config_watch {
+ public:
+  explicit config_watch(std::span<const std::string> paths);
+  ~config_watch();
+  config_watch(const config_watch&) = delete;
+  config_watch& operator=(const config_watch&) = delete;
+
+  /// To be polled for reading; -1 if the system has none left, and then only SIGHUP reloads.
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+  /// Takes what the descriptor has to say. True if something that matters has changed.
+  [[nodiscard]] bool take();
+
+ private:
+  int descriptor_ = -1;
+  std::map<int, std::set<std::string>> names_;  ///< of each directory that is watched; empty: all that look like configuration
+};
+
+/// So long after a change files are left alone: several that change together are read once, and whole.
+inline constexpr std::chrono::milliseconds config_settle_time{200};
+
+}  // namespace waggle::gateway

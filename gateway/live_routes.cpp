@@ -1,0 +1,51 @@
+#include "gateway/live_routes.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <utility>
+
+namespace waggle::gateway {
+
+live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say)
+    : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, watched_{paths_} {}
+
+live_routes::~live_routes() {
+  stop_.raise();
+  if (thread_.joinable()) thread_.join();
+}
+
+void live_routes::watch(std::function<void()> changed) {
+  changed_ = std::move(changed);
+  if (!paths_.empty() && watched_.descriptor() >= 0) thread_ = std::thread{[this] { run(); }};
+}
+
+void live_routes::reload() {
+  const std::lock_guard hold{one_at_a_time_};
+  auto routes = load_config(paths_);
+  if (!routes) {
+    for (const auto& each : routes.error()) say_(each);
+    return say_("goes on with the routes it had, until this is mended");
+  }
+  const auto before = live_->now().first;
+  if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
+  const auto count = routes->routes.size();
+  live_->replace(std::move(*routes));
+  if (changed_) changed_();
+  say_(fmt::format("took {} route{} from {}", count, count == 1 ? "" : "s", fmt::join(paths_, ", ")));
+}
+
+void live_routes::run() {
+  for (bool due = false;;) {
+    pollfd both[2] = {{stop_.descriptor(), POLLIN, 0}, {watched_.descriptor(), POLLIN, 0}};
+    const int ready = ::poll(both, 2, due ? static_cast<int>(config_settle_time.count()) : -1);
+    if (both[0].revents != 0) return;
+    if (both[1].revents != 0) {
+      due = watched_.take() || due;
+    } else if (ready == 0 && std::exchange(due, false)) {
+      reload();
+    }
+  }
+}
+
+}  // namespace waggle::gateway

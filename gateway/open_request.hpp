@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gateway/front/application.hpp"
+#include "gateway/routes/plan_run.hpp"
+#include "gateway/routes/router.hpp"
+
+namespace waggle::gateway {
+
+/// A request that is under way: one call, or a plan.
+struct open_request {
+  front::exchange_id exchange{};
+  bool answered = false;  ///< or there is nobody to answer
+  std::string trace;      ///< of what it calls: W3C traceparent
+  std::string request_id;
+  std::string claims;     ///< JSON, or empty
+
+  /// One call whose reply is the answer.
+  planned_call call;
+  std::uint64_t call_id = 0;
+  std::string parts;  ///< of an answer that waits for all of them: their payloads, back to back
+  std::uint32_t part_count = 0;
+  bool overfull = false;
+  bool streaming = false;         ///< the answer has begun
+  std::uint64_t credit_owed = 0;  ///< parts that have been passed on, for which the worker has got no credit yet
+
+  /// A plan.
+  std::unique_ptr<plan_run> run;
+  std::map<std::size_t, std::uint64_t> call_ids;  ///< of its open slots
+  front::instant scheduled = front::instant::max();
+};
+using open_request_ptr = std::shared_ptr<open_request>;
+
+/// What an open call is for: a request, or (without one) the watch on the network.
+struct call_tag {
+  open_request_ptr of;
+  std::size_t slot = 0;
+};
+
+}  // namespace waggle::gateway

@@ -1,0 +1,25 @@
+# What a program that links an installed waggle::hybrid is linked with. Sets waggle_hybrid_missing to what is to be installed, or
+# to nothing.
+set(waggle_hybrid_missing "")
+find_package(yaml-cpp QUIET)
+if(NOT yaml-cpp_FOUND)
+  string(APPEND waggle_hybrid_missing " libyaml-cpp-dev")
+elseif(NOT TARGET waggle::yaml)
+  add_library(waggle::yaml INTERFACE IMPORTED)
+  set_target_properties(waggle::yaml PROPERTIES
+    INTERFACE_LINK_LIBRARIES $<IF:$<TARGET_EXISTS:yaml-cpp::yaml-cpp>,yaml-cpp::yaml-cpp,yaml-cpp>)
+endif()
+# Pistache has no CMake package, only a .pc file.
+find_package(PkgConfig QUIET)
+if(PKG_CONFIG_FOUND)
+  pkg_check_modules(WAGGLE_PISTACHE QUIET IMPORTED_TARGET libpistache)
+endif()
+if(NOT WAGGLE_PISTACHE_FOUND)
+  string(APPEND waggle_hybrid_missing " pkg-config libpistache-dev")
+elseif(NOT TARGET waggle::pistache)
+  add_library(waggle::pistache INTERFACE IMPORTED)
+  set_target_properties(waggle::pistache PROPERTIES INTERFACE_LINK_LIBRARIES PkgConfig::WAGGLE_PISTACHE)
+endif()
+if(waggle_hybrid_missing)
+  set(waggle_hybrid_missing "waggle::hybrid needs packages that are missing; install${waggle_hybrid_missing}")
+endif()
