@@ -9,10 +9,14 @@
 #include <string>
 #include <vector>
 
+#include <waggle/wire/json.hpp>
+#include <waggle/wire/writer.hpp>
+
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/config.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/router.hpp"
+#include "tools/waggle/operations_view.hpp"
 #include "tools/waggle/routes_view.hpp"
 #include "tools/waggle/session.hpp"
 
