@@ -119,8 +119,8 @@ TEST_CASE("config: the named limits hold, and what is within them is accepted", 
       {steps(32, "then"), "accepted"},
       {steps(33, "then"), "r.yaml:5: there are more than 32 steps; write fewer, or a command that does several"},
       {get + "    when: {query.a: [" + repeated("x, ", 65) + "]}", "r.yaml:4: there are more than 64 texts; write fewer"},
-      {post + "    fields: {a: {jq: '" + std::string(16384, '.') + "'}}", "accepted"},
-      {post + "    fields: {a: {jq: '" + std::string(16385, '.') + "'}}",
+      {post + "    fields: {a: {jq: '" + std::string(16383, ' ') + ".'}}", "accepted"},
+      {post + "    fields: {a: {jq: '" + std::string(16384, ' ') + ".'}}",
        "r.yaml:4: the jq program is larger than 16 KiB; write a smaller one, or a command"},
   });
   std::string variants = "routes:\n";
