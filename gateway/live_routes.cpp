@@ -10,7 +10,9 @@ namespace waggle::gateway {
 live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say)
     : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, watched_{paths_} {}
 
-live_routes::~live_routes() {
+live_routes::~live_routes() { end(); }
+
+void live_routes::end() {
   stop_.raise();
   if (thread_.joinable()) thread_.join();
 }

@@ -28,6 +28,8 @@ class live_routes {
   /// From now on files are watched; `changed` is called, from any thread, after each replacement.
   void watch(std::function<void()> changed);
   void reload();
+  /// Nothing is read again, and `changed` is not called any more.
+  void end();
 
  private:
   void run();

@@ -85,7 +85,14 @@ int serve(const gateway_flags& flags) {
   fmt::print("ready waggle-gateway http={} broker={}\n", server.endpoint(), flags.broker);
   std::fflush(stdout);
   live.watch([&] { server.notify(); });
-  for (pollfd told{signals.descriptor(), POLLIN, 0}; ::poll(&told, 1, -1) < 1 || signals.take() == SIGHUP;) live.reload();
+  for (;;) {
+    pollfd told{signals.descriptor(), POLLIN, 0};
+    ::poll(&told, 1, -1);
+    const int which = signals.take();
+    if (which == SIGHUP) live.reload();
+    if (which == SIGINT || which == SIGTERM) break;
+  }
+  live.end();
   server.drain(*waggle::detail::parse_duration(flags.drain), *waggle::detail::parse_duration(flags.notice));
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <waggle/detail/duration.hpp>
 #include <waggle/wire/utf8.hpp>
 
+#include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/config_keys.hpp"
 #include "gateway/routes/config_reader.hpp"
 
@@ -92,6 +93,7 @@ void config_reader::read_tokens(const entry& at) {
   tokens_place_ = name_ + ':' + std::to_string(at.key_line);
   const auto known = entries(at.value, "tokens", keys::tokens);
   tokens_config out;
+  const auto errors_before = errors_.size();
   for (const std::string_view needed : {"algorithm", "key"}) {
     if (known.find(needed) == known.end())
       wrong(at.line, "tokens have no " + std::string{needed} + "; write " + example);
@@ -118,6 +120,9 @@ void config_reader::read_tokens(const entry& at) {
   }
   if (const auto* issuer = text(known, "issuer", "https://login.example.com")) out.issuer = *issuer;
   if (const auto* audience = text(known, "audience", "shop")) out.audience = *audience;
+  if (errors_.size() == errors_before) {
+    if (auto made = token_verifier::make(out); !made) wrong(at.line, "tokens cannot be verified so: " + made.error());
+  }
   out_.tokens = std::move(out);
 }
 

@@ -6,6 +6,8 @@
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/config_keys.hpp"
 #include "gateway/routes/config_reader.hpp"
+#include "gateway/routes/jq_program.hpp"
+#include "gateway/routes/jq_references.hpp"
 #include "gateway/routes/yaml_value.hpp"
 
 namespace waggle::gateway {
@@ -18,30 +20,6 @@ constexpr const char* no_source =
 constexpr const char* several_sources =
     "a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or {value: x}, or one of "
     "{object: {...}}, {list: [...]} and {jq: ...}";
-
-/// The steps that a jq program speaks of: `.step.NAME`, `.step["NAME"]`, and the same of `.error`. `alone` tells whether nothing
-/// stands before it that would make it an entry of something else.
-template <class Found>
-void for_each_step(std::string_view program, Found&& found) {
-  const auto word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
-  for (const auto& [head, of] : {std::pair{std::string_view{".step"}, part::step}, {std::string_view{".error"}, part::error}}) {
-    for (auto at = program.find(head); at != program.npos; at = program.find(head, at + 1)) {
-      const bool alone = at == 0 || (!word(program[at - 1]) && std::string_view{"])}\"?"}.find(program[at - 1]) == std::string_view::npos);
-      auto rest = program.substr(at + head.size());
-      std::string_view name;
-      if (rest.starts_with(".[\"")) rest.remove_prefix(1);
-      if (rest.starts_with("[\"") || rest.starts_with(".\"")) {
-        rest.remove_prefix(2);
-        name = rest.substr(0, std::min(rest.find('"'), rest.size()));
-      } else if (rest.starts_with('.')) {
-        rest.remove_prefix(1);
-        const auto end = std::find_if_not(rest.begin(), rest.end(), word);
-        name = rest.substr(0, static_cast<std::size_t>(end - rest.begin()));
-      }
-      if (!name.empty()) found(of, name, alone);
-    }
-  }
-}
 
 }  // namespace
 
@@ -211,16 +189,17 @@ std::optional<value_config> config_reader::read_taken(const entry_map& known, us
 value_config config_reader::read_program(const std::string& jq, int line, user by) {
   if (jq.size() > jq_bytes_max) wrong(line, "the jq program is larger than 16 KiB; write a smaller one, or a command");
   if (!wire::is_utf8(jq) || jq.find('\0') != std::string::npos) wrong(line, "the jq program is not UTF-8; write it anew");
-  for_each_step(jq, [&](part of, std::string_view name, bool alone) {
+  if (auto compiled = jq_program::compile(jq); !compiled) wrong(line, "jq does not take this program: " + compiled.error());
+  for (const auto& [of, name, alone] : jq_references(jq)) {
     const bool known = std::find(route_.names.begin(), route_.names.end(), name) != route_.names.end() ||
                        std::find(route_.then_names.begin(), route_.then_names.end(), name) != route_.then_names.end();
     // `.body.step.x` speaks of a step only if there is one of that name.
-    if (!known && !alone) return;
+    if (!known && !alone) continue;
     source to;
     to.from = of;
     to.name = std::string{name};
     route_.references.push_back({std::move(to), by, line, true});
-  });
+  }
   return {value_config::program{jq, {name_, line}}};
 }
 

@@ -20,8 +20,10 @@ struct program;
 /// Most subschemas that one schema may have, and how deep it may go. Past these it is not compiled.
 inline constexpr std::size_t schema_nodes_max = 4096;
 inline constexpr int schema_depth_max = 64;
-/// Most subschemas that are looked at for one payload, so that no schema and payload together keep a thread.
-inline constexpr std::size_t schema_steps_max = 1'000'000;
+/// How many subschemas are looked at for one payload, besides this many for each of its bytes: no schema and payload together
+/// keep a thread for long. Past it the payload counts as good, and the service has to find out.
+inline constexpr std::size_t schema_steps_max = 10'000;
+inline constexpr std::size_t schema_steps_per_byte = 16;
 
 /// A command's JSON Schema, compiled once, and payloads checked against it before anything is sent. Immutable: any number of
 /// threads may check at once.
@@ -33,12 +35,13 @@ inline constexpr std::size_t schema_steps_max = 1'000'000;
 /// minLength, maxLength, pattern, format (date-time, date, time, email, uuid, uri, ipv4, ipv6), contentEncoding base64, anyOf,
 /// oneOf, allOf, not, if/then/else, and `$ref` to a JSON pointer within the schema. All others are ignored.
 ///
-/// A payload is msgpack, so: a binary is a string in base64, and a timestamp a string in RFC 3339, as they are in JSON; a field
-/// that is nil and that the schema does not require may be left out or be nil, as the SDK reads it.
+/// A payload is msgpack, so a binary is good where the schema wants a string with a `contentEncoding`, and a timestamp where it
+/// wants a string with the format date-time, as the SDK describes and reads them. As the SDK does, too, no payload (nil) is
+/// taken for an object without fields, and any object for nil where a command takes nothing.
 ///
-/// Why not valijson, which Debian has: it matches patterns by std::regex, whose recursion a client's long text overflows and
-/// whose backtracking it makes exponential; it wants a document for each request, and compares integers as doubles; its errors
-/// name rules, not what was expected. What is left to use of it is the reading of keywords.
+/// Why not valijson, which Debian has: version 1.0 matches `pattern`, `patternProperties` and `format` by std::regex, whose
+/// recursion a client's long text overflows and whose backtracking it makes exponential; and it wants a document for each
+/// request, where this reads the payload's bytes. What would be left of it is the reading of keywords.
 class schema_check {
  public:
   /// The error says, for a log, why the schema cannot be checked: an unknown type, a reference that leads nowhere, a pattern

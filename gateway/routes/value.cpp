@@ -9,6 +9,7 @@
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/body.hpp"
+#include "gateway/routes/jq_references.hpp"
 
 namespace waggle::gateway {
 namespace {
@@ -51,22 +52,6 @@ std::string percent_encoded(std::string_view text) {
     }
   }
   return out;
-}
-
-/// Whether a program's text speaks of a step, as `.step.name` or `.step["name"]`.
-bool mentions(std::string_view program, std::string_view group, std::string_view step) {
-  for (const auto& form : {'.' + std::string{step}, "[\"" + std::string{step} + "\"]", ".[\"" + std::string{step} + "\"]",
-                           ".\"" + std::string{step} + '"'}) {
-    const auto wanted = '.' + std::string{group} + form;
-    for (auto at = program.find(wanted); at != std::string_view::npos; at = program.find(wanted, at + 1)) {
-      const auto end = at + wanted.size();
-      const auto goes_on = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-      };
-      if (end == program.size() || !goes_on(program[end]) || form.back() == ']' || form.back() == '"') return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace
@@ -128,9 +113,12 @@ value_plan::node value_plan::bind(const value_config& from, const path_pattern& 
     out.is = node::kind::program;
     out.slot = slots_++;
     needs_ = {true, true, true};
-    for (const auto& [name, number] : steps) {
-      if (mentions(program.jq, "step", name)) steps_.push_back({number, false});
-      if (mentions(program.jq, "error", name)) steps_.push_back({number, true});
+    for (const auto& [of, name, alone] : jq_references(program.jq)) {
+      const auto step = steps.find(name);
+      const bool of_error = of == part::error;
+      const auto known = [&](const step_reference& each) { return each.step == step->second && each.of_error == of_error; };
+      if (step == steps.end() || std::any_of(steps_.begin(), steps_.end(), known)) continue;
+      steps_.push_back({step->second, of_error});
     }
     auto compiled = jq_program::compile(program.jq);
     if (!compiled) throw std::invalid_argument(program.at.shown() + ": " + compiled.error());
