@@ -76,7 +76,7 @@ _waggle() {
     fi
     case $word in
       --broker=*) broker=${word#*=} ;;
-      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit) option=$word ;;
+      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -86,6 +86,7 @@ _waggle() {
     '') ;;
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
+    --routes) compopt -o default 2>/dev/null; return ;;
     *) return ;;
   esac
 
@@ -101,18 +102,22 @@ _waggle() {
       raw) _waggle_offer --hex --bundle --count --wait ;;
       workers|queues|calls|stats) _waggle_offer --limit ;;
       drain) _waggle_offer --no-wait ;;
+      routes) _waggle_offer --routes --offline --claims ;;
     esac
     return
   fi
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume
+        workers queues calls stats drain pause resume routes
       ;;
     call:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
     call:2|emit:2|raw:*) _waggle_offer_files ;;
     completion:1) _waggle_offer bash zsh fish ;;
+    routes:1) _waggle_offer check ls explain schema ;;
+    routes:2) [[ ${given[1]} == explain ]] && _waggle_offer GET POST PUT PATCH DELETE ;;&
+    routes:*) [[ ${given[1]} == check ]] && compopt -o default 2>/dev/null ;;
   esac
 }
 complete -F _waggle waggle
@@ -139,14 +144,15 @@ _waggle() {
     'version:print versions' 'completion:print a completion script'
     'workers:list workers' 'queues:list commands and what waits for them' 'calls:list open calls'
     'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
-    'resume:let them run again'
+    'resume:let them run again' 'routes:check, list and explain HTTP routes'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
     '(-o --output)'{-o,--output}'[form of the output]:form:(json table msgpack)' '--json[output JSON]' \
     '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[what it is about]:key:' '--idempotent[may be sent again]' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
-    '--limit[show at most so many]:count:' '--no-wait[only ask]' \
+    '--limit[show at most so many]:count:' '--no-wait[only ask]' '*--routes[files of routes]:file:_files' \
+    '--offline[do not ask the broker]' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
     subcommand) _describe -t subcommands 'subcommand' subcommands ;;
@@ -157,6 +163,7 @@ _waggle() {
         workers|drain) (( CURRENT == 2 )) && _waggle_names __workers worker ;;
         emit) (( CURRENT > 2 )) && _waggle_payload ;;
         completion) _values 'shell' bash zsh fish ;;
+        routes) if (( CURRENT == 2 )); then _values 'subcommand' check ls explain schema; elif [[ $words[2] == check ]]; then _files; fi ;;
       esac ;;
   esac
 }
@@ -164,7 +171,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -186,6 +193,11 @@ complete -c waggle -n '__fish_seen_subcommand_from call describe ls queues calls
 complete -c waggle -n '__fish_seen_subcommand_from workers drain' -a '(waggle __workers 2>/dev/null)'
 complete -c waggle -n '__fish_seen_subcommand_from drain' -l no-wait -d 'only ask'
 complete -c waggle -l limit -x -d 'show at most so many'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a routes -d 'check, list and explain HTTP routes'
+complete -c waggle -n '__fish_seen_subcommand_from routes' -a 'check ls explain schema'
+complete -c waggle -n '__fish_seen_subcommand_from routes' -l routes -r -F -d 'files of routes'
+complete -c waggle -n '__fish_seen_subcommand_from routes' -l offline -d 'do not ask the broker'
+complete -c waggle -n '__fish_seen_subcommand_from routes; and __fish_seen_subcommand_from check' -F
 complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c waggle -l broker -x -d 'where the broker is'
 complete -c waggle -l budget -x -d 'time to answer in'

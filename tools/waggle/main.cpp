@@ -106,7 +106,7 @@ int run(int argc, char** argv) {
   std::vector<command> commands{make_call(app, with),      make_emit(app, with),          make_sub(app, with),
                                 make_ls(app, with),        make_describe(app, with),      make_ping(app, with),
                                 make_raw(app, with),       make_command_names(app, with), make_version(app, with),
-                                make_completion(app, with)};
+                                make_completion(app, with),    make_routes(app, with)};
   for (auto& each : make_operations(app, with)) commands.push_back(std::move(each));
   for (const auto& each : commands) {
     each.flags->footer(each.flags->get_footer() +

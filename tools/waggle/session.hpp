@@ -87,6 +87,8 @@ command make_ls(CLI::App& app, session& with);
 command make_describe(CLI::App& app, session& with);
 /// Hidden: the names of all commands, for completion scripts. Never complains.
 command make_command_names(CLI::App& app, session& with);
+/// What HTTP requests come to: routes check, ls, explain, schema.
+command make_routes(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
 /// What looks into the broker and steers it: workers, queues, calls, stats, drain, pause, resume, and a hidden `__workers` for

@@ -1,0 +1,82 @@
+// What `waggle routes ls` and `explain` print.
+#include "support/catch.hpp"
+#include "support/routes_fixture.hpp"
+#include "tools/waggle/routes_view.hpp"
+
+using namespace waggle::gateway;
+using namespace waggle::gateway::test;
+using waggle::cli::screen;
+
+namespace {
+
+constexpr const char* orders = R"(routes:
+  - route: POST /orders/{shop}
+    budget: 5s
+    when: { header.X-V: ["1", "2"], query.beta: ~ }
+    steps:
+      stock: { call: stock.reserve, fields: { shop: path.shop, item: body.item }, undo: { call: stock.release, fields: {} } }
+      price: { call: { split: { price.get: 9, price.next: 0 }, sticky: cookie.user }, fields: {}, optional: true, budget: 200ms }
+      order: { call: order.place, after: price, fields: { id: step.stock.id } }
+    reply: { id: step.order.id }
+    then: { placed: { emit: order.placed, fields: step.order } }
+  - { route: "GET /orders/{id}", call: order.get, mirror: { call: order.get2, percent: 5 } }
+)";
+
+}  // namespace
+
+TEST_CASE("cli: a request's way is told step by step, with what would be sent", "[cli][routes]") {
+  const auto config = configured(orders);
+  const router all{config};
+  const sent in{"POST", "/orders/ulm?beta", R"({"item":7})", {{"x-v", "2"}, {"cookie", "user=ada"}}};
+  const auto what = all.explain(in.request());
+  CHECK(waggle::cli::explanation_text(what, config, screen{}) ==
+        "route    POST /orders/{shop}\n"
+        "from     routes.yaml:2\n"
+        "when     header.X-V is 1 or 2, query.beta is there\n"
+        "budget   5s\n"
+        "stock    calls stock.reserve (which no service has now)\n"
+        "         shop = path.shop\n"
+        "         item = body.item\n"
+        "         sends {\"shop\":\"ulm\",\"item\":7}\n"
+        "         undone by stock.release\n"
+        "price    calls price.get (which no service has now), optional, within 200ms\n"
+        "         chosen by weight, the same for one cookie.user (price.get: 9, price.next: 0)\n"
+        "         sends {}\n"
+        "order    calls order.place (which no service has now), after stock, price\n"
+        "         id = step.stock.id\n"
+        "placed   emits order.placed, after the answer, after order\n"
+        "         step.order\n");
+  const auto shown = json::parse(waggle::cli::explanation_json(what, config));
+  CHECK(shown.at("route") == "POST /orders/{shop}");
+  CHECK(shown.at("steps").at(0).at("payload") == json::parse(R"({"shop":"ulm","item":7})"));
+  CHECK(shown.at("steps").at(2).at("after") == json::parse(R"(["stock","price"])"));
+  CHECK_FALSE(shown.contains("answer"));
+}
+
+TEST_CASE("cli: what is refused is told with its status and each problem", "[cli][routes]") {
+  const auto config = configured(orders);
+  const router all{config};
+  const sent nowhere{"GET", "/nowhere", "", {}};
+  const auto text = waggle::cli::explanation_text(all.explain(nowhere.request()), config, screen{});
+  CHECK(text.find("answer   404 without any call: ") == 0);
+  const sent unreadable{"POST", "/orders/ulm?beta", "{", {{"x-v", "2"}}};
+  const auto refused = waggle::cli::explanation_text(all.explain(unreadable.request()), config, screen{});
+  CHECK(refused.find("route    POST /orders/{shop}\n") == 0);
+  CHECK(refused.find("\nanswer   400 without any call: ") != std::string::npos);
+  CHECK(json::parse(waggle::cli::explanation_json(all.explain(nowhere.request()), config)).at("answer").at("status") == 404);
+}
+
+TEST_CASE("cli: routes of files and of services are listed, each with where it comes from", "[cli][routes]") {
+  router all{configured(orders)};
+  all.update(one_command(R"(["GET /shop/{id}","GET /orders/{id}"])"));
+  const auto listed = waggle::cli::listed_routes(all);
+  REQUIRE(listed.size() == 3);
+  CHECK(waggle::cli::routes_text(listed, screen{}).find("GET /shop/{id}") != std::string::npos);
+  const auto shown = json::parse(waggle::cli::routes_json(listed)).at("routes");
+  CHECK(shown.at(0).at("from") == "routes.yaml:2");
+  CHECK(shown.at(0).at("when") == "header.X-V is 1 or 2, query.beta is there");
+  CHECK(shown.at(1).at("route") == "GET /orders/{id}");
+  CHECK(shown.at(1).at("from") == "routes.yaml:11");
+  CHECK(shown.at(2).at("from") == "service shop");
+  CHECK(shown.at(2).at("calls") == "shop.do");
+}
