@@ -87,6 +87,13 @@ class Network:
     def __init__(self, bin_folder, pulse="1s", routes=None):
         self.bin = bin_folder
         self.started = []
+        try:
+            self.begin(pulse, routes)
+        except BaseException:
+            self.__exit__()  # nobody else would stop what has been started
+            raise
+
+    def begin(self, pulse, routes):
         self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse)
         self.endpoint = self.broker.value("commands")
         self.gateway = self.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", self.endpoint,

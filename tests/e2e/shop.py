@@ -33,6 +33,9 @@ def comparable(text):
 class Shop(Network):
     def __init__(self, bin_folder):
         super().__init__(bin_folder, pulse="200ms", routes=os.path.join(REPOSITORY, "services", "shop", "routes"))
+
+    def begin(self, pulse, routes):
+        super().begin(pulse, routes)
         self.services = {name: self.start(f"waggle-{name}", "--broker", self.endpoint) for name in SERVICES}
         eventually(lambda: self.json("/v1/orders/1001")[0] == self.json("/customers/1")[0] == self.json("/stock")[0] == 200,
                    what="the gateway knows the services")
