@@ -2,37 +2,19 @@
 
 #include <string>
 
-#include <waggle/wire/json.hpp>
+#include <waggle/wire/json_string.hpp>
+
+#include "gateway/front/reason_phrase.hpp"
 
 namespace waggle::gateway {
 namespace {
-
-/// RFC 9110, section 15, for the statuses that are answered here; 499 has a name by custom only.
-std::string_view phrase(int http_status) {
-  switch (http_status) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 409: return "Conflict";
-    case 415: return "Unsupported Media Type";
-    case 429: return "Too Many Requests";
-    case 499: return "Client Closed Request";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Internal Server Error";
-  }
-}
 
 front::response begin(int http_status, std::string_view detail) {
   front::response out;
   out.status = http_status;
   out.content_type = "application/problem+json";
   out.body = "{\"type\":\"about:blank\",\"title\":";
-  wire::append_json_string(out.body, phrase(http_status));
+  wire::append_json_string(out.body, front::reason_phrase(http_status));
   out.body += ",\"status\":" + std::to_string(http_status) + ",\"detail\":";
   wire::append_json_string(out.body, detail);
   return out;

@@ -25,7 +25,9 @@ constexpr auto every_type =
 
 router serving(std::string_view routes, std::string_view schema = "null", const std::string& configuration = "") {
   router out{configuration.empty() ? config{} : configured(configuration)};
-  CHECK(out.update(one_command(routes, schema)).empty());
+  for (const auto& warning : out.update(one_command(routes, schema))) {
+    CHECK(warning.find("payloads are not checked, because the schema cannot be used") != std::string::npos);
+  }
   return out;
 }
 
@@ -103,7 +105,9 @@ TEST_CASE("payload: a schema costs a bounded amount of work, whatever it says", 
   }
   const auto table = serving(R"(["GET /do"])", schema.dump());
   CHECK(shown(table, {"GET", "/do?m1=v1999", "", {}}) == R"({"m1":"v1999"})");
-  CHECK(shown(table, {"GET", "/do?m1=unheard", "", {}}) == R"({"m1":"unheard"})");  // the service's to refuse
+  CHECK(shown(table, {"GET", "/do?m1=unheard", "", {}}) == 
+        R"(400 the request cannot be turned into what shop.do takes [m1] expected one of "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", )"
+        R"("v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", ..., got "unheard")");
   CHECK(plan(table, {"GET", "/do?p1=1", "", {}}).call);
 }
 
