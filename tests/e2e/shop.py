@@ -109,12 +109,12 @@ def define(test, bin_folder, in_background):
     def _():
         with Shop(bin_folder) as shop:
             listening = subprocess.Popen([os.path.join(bin_folder, "waggle"), "--broker", shop.endpoint, "sub", "order.", "checkout."],
-                                         stdout=subprocess.PIPE, text=True)
+                                         stdout=subprocess.PIPE)
             os.set_blocking(listening.stdout.fileno(), False)
             printed = []
 
             def seen(topic):
-                printed.append(listening.stdout.read() or "")
+                printed.append((listening.stdout.read() or b"").decode())
                 return [line for line in "".join(printed).splitlines() if line.startswith(topic + " ")]
             try:
                 # Only `sub` itself knows when its subscription is in force.
@@ -129,7 +129,8 @@ def define(test, bin_folder, in_background):
                 assert len(seen("order.placed")) == 1 and '"total_cents":1950' in seen("order.placed")[0], printed
             finally:
                 listening.kill()
-                listening.communicate()
+                listening.wait()
+                listening.stdout.close()
             assert shop.in_stock("honey") == 97
             eventually(lambda: shop.json("/customers/1")[1]["points"] == 19)
 
