@@ -41,3 +41,16 @@ HTTP = {
     "options": "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n"}
 for name, text in HTTP.items():
     write("http", name, b"seed" + text.encode())
+# Schemas, a line end, and a value.
+SCHEMAS = [
+    ('{"type":"object","properties":{"name":{"type":"string","minLength":1,"pattern":"^[a-z]+$"},"age":{"type":["integer","null"],"minimum":0}},'
+     '"required":["name"],"additionalProperties":false}', '{"name":"ada","age":36}'),
+    ('{"type":"array","items":{"$ref":"#/$defs/each"},"minItems":1,"uniqueItems":true,"$defs":{"each":{"enum":[1,"a",null,[2]]}}}', '[1,"a",null,[2]]'),
+    ('{"oneOf":[{"type":"number","multipleOf":0.5,"exclusiveMaximum":10},{"const":18446744073709551615},{"not":{"type":"string"}}]}', '9.5'),
+    ('{"if":{"properties":{"kind":{"const":"a"}}},"then":{"required":["x"]},"else":{"minProperties":2},"patternProperties":{"^x":{"type":"boolean"}},'
+     '"propertyNames":{"maxLength":4},"dependentRequired":{"x":["kind"]}}', '{"kind":"a","x":true}'),
+    ('{"prefixItems":[{"format":"date-time"},{"format":"uuid"},{"format":"email"}],"items":{"format":"ipv6"},"contains":{"type":"string"},"maxContains":3}',
+     '["2026-11-24T10:00:00Z","123e4567-e89b-12d3-a456-426614174000","a@b.c","::1"]'),
+    ('{"anyOf":[{"contentEncoding":"base64","type":"string"},true,false]}', '"aGk="')]
+for number, (schema, value) in enumerate(SCHEMAS):
+    write("schema", str(number), (schema + "\n" + value).encode())
