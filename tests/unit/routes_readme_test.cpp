@@ -1,4 +1,4 @@
-// The examples in gateway/README.md and gateway/ROUTES.md.
+// The examples in README.md, gateway/README.md and gateway/ROUTES.md.
 #include "support/catch.hpp"
 #include "support/routes_fixture.hpp"
 
@@ -15,7 +15,7 @@ namespace {
 
 /// The blocks of code of a document, by language.
 std::map<std::string, std::vector<std::string>> blocks_of(const char* name) {
-  std::ifstream in{std::filesystem::path{WAGGLE_SOURCE_DIR} / "gateway" / name};
+  std::ifstream in{std::filesystem::path{WAGGLE_SOURCE_DIR} / name};
   REQUIRE(in);
   std::map<std::string, std::vector<std::string>> out;
   std::string line, block, language;
@@ -46,8 +46,14 @@ std::string errors_of(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("config: the route in README.md is accepted", "[routes]") {
+  const auto blocks = blocks_of("README.md");
+  REQUIRE(blocks.at("yaml").size() == 1);
+  CHECK(errors_of(blocks.at("yaml")[0]) == "accepted");
+}
+
 TEST_CASE("config: the examples in gateway/README.md are accepted, and its error is the one that comes", "[routes]") {
-  auto blocks = blocks_of("README.md");
+  auto blocks = blocks_of("gateway/README.md");
   const auto& yaml = blocks["yaml"];
   REQUIRE(yaml.size() == 2);
   for (const auto& each : yaml) CHECK(errors_of(each) == "accepted");
@@ -65,7 +71,7 @@ TEST_CASE("config: the examples in gateway/README.md are accepted, and its error
 }
 
 TEST_CASE("config: the examples in gateway/ROUTES.md are accepted, and it has every limit of the front", "[routes]") {
-  auto blocks = blocks_of("ROUTES.md");
+  auto blocks = blocks_of("gateway/ROUTES.md");
   REQUIRE(blocks["yaml"].size() == 8);
   for (const auto& each : blocks["yaml"]) {
     CAPTURE(each);
