@@ -153,7 +153,9 @@ const command_info* route::command() const {
 std::string route::aims() const {
   std::string out;
   for (const auto& step : plan->steps()) {
-    const auto add = [&](const std::string& name) { out += (out.empty() ? "" : ", ") + name; };
+    const auto add = [&](const std::string& name) {
+      if ((", " + out + ',').find(", " + name + ',') == std::string::npos) out += (out.empty() ? "" : ", ") + name;
+    };
     for (const auto& each : step.targets) add(each.command);
     if (step.targets.empty()) add(step.what.emit);
   }

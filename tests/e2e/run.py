@@ -20,6 +20,7 @@ import hybrid
 import majordomo_tests
 import msgpack
 import operations
+import routes
 import shop
 from network import ANY, REPOSITORY, Network, Program, eventually
 
@@ -451,6 +452,7 @@ operations.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
 hybrid.define(test, BIN, in_background)
 shop.define(test, BIN, in_background)
+routes.define(test, BIN)
 
 
 def main():
