@@ -30,6 +30,7 @@ constexpr milliseconds adopt_time{3'000};
 /// So long after a broker is lost requests wait for it to come back; then they are answered at once.
 constexpr milliseconds unready_max{2'000};
 constexpr std::size_t warned_max = 1'000;
+constexpr std::uint64_t notes_per_second_max = 20;
 constexpr std::string_view watched = "waggle.services";
 
 /// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
@@ -99,6 +100,18 @@ void application::on_notified(front::instant) {
     if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
   }
   warn(router_.update(*config));
+}
+
+/// What goes wrong with single requests may go wrong with all of them, and clients choose how often.
+void application::note(const std::string& text) {
+  if (!options_.note) return;
+  const auto now = front::clock::now();
+  if (now - notes_since_ >= std::chrono::seconds{1}) {
+    if (notes_ > notes_per_second_max) options_.note("and " + std::to_string(notes_ - notes_per_second_max) + " lines more like these");
+    notes_since_ = now;
+    notes_ = 0;
+  }
+  if (++notes_ <= notes_per_second_max) options_.note(text);
 }
 
 void application::warn(const std::vector<std::string>& warnings) {

@@ -92,9 +92,7 @@ class application final : public front::application {
   void log(const std::string& text) const {
     if (options_.log) options_.log(text);
   }
-  void note(const std::string& text) const {
-    if (options_.note) options_.note(text);
-  }
+  void note(const std::string& text);
 
   application_options options_;
   front::responder& answers_;
@@ -117,6 +115,8 @@ class application final : public front::application {
   bool was_ready_ = false;
   bool behind_ = false;  ///< there is more to receive
   bool draining_ = false;
+  front::instant notes_since_{};  ///< of the second whose notes are counted
+  std::uint64_t notes_ = 0;
   std::mt19937_64 random_;  ///< for trace and request ids, and for what is left to chance
 };
 

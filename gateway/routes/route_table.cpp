@@ -125,7 +125,10 @@ const route* route_table::add(route_config what, bool configured, const command_
   made.plan = std::make_shared<const route_plan>(what, commands);
   made.vary = "Accept";
   const auto vary_by = [&](const source& from) {
-    const auto name = from.from == source::part::header ? from.name : from.from == source::part::cookie ? "Cookie" : "";
+    const std::string name = from.from == source::part::header   ? from.name
+                             : from.from == source::part::cookie ? "Cookie"
+                             : from.from == source::part::claim  ? "Authorization"
+                                                                 : "";
     if (!name.empty() && made.vary.find(name) == std::string::npos) made.vary += ", " + name;
   };
   for (const auto& each : what.when) {
