@@ -54,6 +54,11 @@ std::optional<std::string> key_of(const request_reader& in) {
   return std::nullopt;
 }
 
+/// A call with a longer one would be refused, or even be no frame, for which the gateway would lose its seat at the broker and every
+/// call that it has open.
+bool too_long(const std::optional<std::string>& key) { return key && key->size() > wire::key_bytes_max; }
+front::response long_key() { return problem_of({status::invalid_argument, "a key has at most 512 bytes"}); }
+
 front::response unknown_version(const step_plan& step) {
   std::string known;
   for (const auto& [text, command] : std::get<target_config::versions>(step.what.call->is).is) {
@@ -179,6 +184,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   out.streams = target.info && target.info->streams;
   out.idempotent = target.info && target.info->retry != retry_class::once;
   out.key = step.key ? step.key->text(in) : key_of(in);
+  if (too_long(out.key)) return long_key();
   out.table = table_;
   out.of = &of;
   return out;
@@ -193,6 +199,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   out.reply = how.reply;
   out.budget = of.what.budget.value_or(options_.budget);
   out.key = key_of(in);
+  if (too_long(out.key)) return long_key();
   std::vector<problem> wrong;
   std::uint64_t dice = with.dice;
   const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
@@ -218,6 +225,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
       step.undo->target.payload.take(in, made.undo_taken, wrong);
       if (step.undo->key) made.undo_key = step.undo->key->text(in);
     }
+    if (too_long(made.key) || too_long(made.undo_key)) return long_key();
     if (of.what.composed || step.then) {
       for (auto i = before; i < wrong.size(); ++i) wrong[i].message = "step " + step.what.name + ": " + wrong[i].message;
     }
