@@ -362,3 +362,25 @@ TEST_CASE("network view: what the broker lists is read, what it is not is refuse
   CHECK(read_network_view("\x80\x80").error().code == waggle::status::internal);
   CHECK_FALSE(read_network_view(""));
 }
+
+TEST_CASE("routes: Vary names each header that decides which route is taken, or what it answers", "[routes]") {
+  const config_file file{"routes.yaml", R"(
+routes:
+  - { route: GET /x, when: { header.X-Version-Two: present }, call: { by: header.x-version, is: { "1": a.one }, default: a.two } }
+  - { route: GET /x, when: { claim.role: admin, cookie.beta: present }, call: a.admin }
+  - { route: GET /x, call: a.do }
+  - { route: GET /y, call: a.do, fields: { tenant: header.X-Tenant, who: { list: [claim.sub, cookie.user] } }, headers: { X-Seen: "{header.accept}" } }
+  - { route: POST /x, call: a.do }
+tokens: { algorithm: HS256, key: env.KEY }
+)"};
+  const router table{parse_config({&file, 1}, [](const std::string&) { return std::string(32, 'k'); }).value()};
+  std::map<std::string, std::string> vary;
+  for (const auto& each : table.table().routes()) vary[each.what.at.shown() + " " + each.text] = each.vary;
+  CHECK(vary == std::map<std::string, std::string>{
+                    {"routes.yaml:3 GET /x", "Accept, X-Version-Two, x-version"},
+                    // Those that are asked later are taken because the ones before are not.
+                    {"routes.yaml:4 GET /x", "Accept, X-Version-Two, Authorization, Cookie"},
+                    {"routes.yaml:5 GET /x", "Accept, X-Version-Two, Authorization, Cookie"},
+                    {"routes.yaml:6 GET /y", "Accept, X-Tenant, Authorization, Cookie"},
+                    {"routes.yaml:7 POST /x", "Accept"}});
+}
