@@ -73,6 +73,12 @@ std::uint64_t seed() {
   return (std::uint64_t{entropy()} << 32) | entropy();
 }
 
+/// What workers, tokens and jq programs say goes into a log, too: it is one line, whatever is in it.
+std::string one_line(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
+}
+
 }  // namespace
 
 application::application(application_options from, front::responder& answers)
@@ -99,6 +105,14 @@ void application::on_notified(front::instant) {
     if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
   }
   warn(router_.update(*config));
+}
+
+void application::log(std::string text) const {
+  if (options_.log) options_.log(one_line(std::move(text)));
+}
+
+void application::note(std::string text) const {
+  if (options_.note) options_.note(one_line(std::move(text)));
 }
 
 void application::warn(const std::vector<std::string>& warnings) {

@@ -89,12 +89,8 @@ class application final : public front::application {
   [[nodiscard]] std::string trace_of(const front::request& in);
   [[nodiscard]] std::string request_id_of(const front::request& in);
   [[nodiscard]] std::string headers_of(const open_request& of, const std::optional<std::string>& key) const;
-  void log(const std::string& text) const {
-    if (options_.log) options_.log(text);
-  }
-  void note(const std::string& text) const {
-    if (options_.note) options_.note(text);
-  }
+  void log(std::string text) const;
+  void note(std::string text) const;
 
   application_options options_;
   front::responder& answers_;

@@ -3,6 +3,8 @@
 #include <map>
 #include <set>
 
+#include <waggle/wire/utf8.hpp>
+
 #include "gateway/application.hpp"
 #include "network_fixture.hpp"
 
@@ -147,7 +149,7 @@ TEST_CASE("gateway: a streamed answer goes on part by part, and the worker waits
 
   net.waiting_bytes = 1 << 20;  // nobody reads
   const auto id = net.ask("GET", "/count", {}, {{"Accept", "text/event-stream"}});
-  REQUIRE(eventually([&] { return net.turn(), sent >= 8; }));
+  REQUIRE(eventually([&] { return net.turn(), sent >= 8 && net.streams.contains(id); }));
   for (int i = 0; i < 1000; ++i) net.turn();
   CHECK(sent < 100);
   CHECK(header_of(net.streams[id], "Cache-Control") == "no-store");
@@ -255,6 +257,28 @@ TEST_CASE("gateway: who calls what is deprecated is counted", "[gateway]") {
   net.get("/v1", 10s, {{"User-Agent", "curl/7.88"}});
   CHECK(net.get("/metrics").body.find("{route=\"GET /v1\",caller=\"curl\"} 2\n") != std::string::npos);
   CHECK(net.notes == std::vector<std::string>{"GET /v1 is deprecated, and curl calls it"});
+}
+
+TEST_CASE("gateway: what a token or a worker says is one line of the log", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service hello{"hello", "1"};
+  hello.on("hello.say", [](context&) { return 1; });
+  hello.on("hello.fail", [](context&) -> result<int> { return failure(status::not_found, "no\nwaggle-gateway: all is well"); });
+  running_service serving{hello, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, "- { route: GET /x, call: hello.say, then: { a: { call: hello.fail, fields: {} } } }"};
+  REQUIRE(net.ready());
+  CHECK(net.get("/x").status == 200);
+  REQUIRE(eventually([&] { return net.turn(), !net.notes.empty(); }));
+  CHECK(net.notes == std::vector<std::string>{"GET /x, step a, after the answer: NOT_FOUND: no waggle-gateway: all is well"});
+
+  // 64 bytes of a name may end inside a character.
+  std::string claims = "\x81\xa3sub\xd9\x43";
+  for (int i = 0; i < 22; ++i) claims += "\xe2\x82\xac";
+  claims += 'x';
+  const auto caller = gateway::caller_of({}, claims);
+  CHECK(caller.size() == 63);
+  CHECK(wire::is_utf8(caller));
 }
 
 TEST_CASE("gateway: of a service's own gateway only its own routes are served", "[gateway]") {
