@@ -211,10 +211,9 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
     made.target = *chosen;
     const auto& payload = step.what.call ? step.targets[*chosen].payload : *step.event;
     if (payload.at_once()) {
-      // A body that is the whole payload is needed by the other steps, too.
-      auto kept = in.body();
       auto bytes = payload.make(in, wrong);
-      in.body() = std::move(kept);
+      // A body that is the whole payload has been taken out, and the other steps need it, too.
+      if (bytes && in.body() && in.body()->empty()) in.body() = *bytes;
       if (!bytes) return failed(bytes.error(), of, with);
       made.payload = std::move(*bytes);
     } else {

@@ -347,6 +347,20 @@ TEST_CASE("plan: what no frame can hold is never ordered: keys past 512 bytes, p
   CHECK(mirrored.run->finished());
 }
 
+TEST_CASE("plan: a body that is one step's whole payload is there for the others, too", "[plan]") {
+  const auto table = routes(R"(
+- route: POST /x
+  steps:
+    a: { call: a.do }
+    b: { call: b.do }
+    c: { call: c.do, fields: { x: body.x } }
+  reply: step.a
+)");
+  const plan_fixture request{table, {"POST", "/x", R"({"x":1,"y":2})", {}}};
+  CHECK(request.open() == R"(a.do{"x":1,"y":2} b.do{"x":1,"y":2} c.do{"x":1})");
+  CHECK(plan_fixture{table, {"POST", "/x", "", {}}}.open() == "a.do{} b.do{} c.do{}");
+}
+
 TEST_CASE("plan: a step whose reply is not one msgpack value has failed, and may have run", "[plan]") {
   const auto table = routes(R"(
 - route: GET /x
