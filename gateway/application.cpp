@@ -29,6 +29,8 @@ constexpr milliseconds watch_pause{500};
 constexpr milliseconds adopt_time{3'000};
 /// So long after a broker is lost requests wait for it to come back; then they are answered at once.
 constexpr milliseconds unready_max{2'000};
+/// Who is refused because others have much under way may try again then.
+constexpr milliseconds retry_time{1'000};
 constexpr std::size_t warned_max = 1'000;
 constexpr std::string_view watched = "waggle.services";
 
@@ -193,6 +195,11 @@ void application::begin_call(front::instant now, const open_request_ptr& to, pla
 }
 
 void application::begin_run(front::instant now, const open_request_ptr& to, plan_run&& run) {
+  if (plan_bytes_ >= options_.plan_bytes_max) {
+    auto refused = problem_of({status::resource_exhausted, "the gateway has as much under way as it may", false, retry_time});
+    add_route_headers(run.of(), refused);
+    return answer(*to, std::move(refused));
+  }
   to->run = std::make_unique<plan_run>(std::move(run));
   runs_.emplace(to.get(), to);
   plan_effects effects;
@@ -226,6 +233,9 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
+  const auto bytes = to->run->finished() ? 0 : to->run->bytes();
+  plan_bytes_ = plan_bytes_ - to->plan_bytes + bytes;
+  to->plan_bytes = bytes;
   if (to->run->finished()) {
     runs_.erase(to.get());
   } else if (const auto at = to->run->next_deadline(); at < to->scheduled) {

@@ -31,6 +31,9 @@ struct application_options {
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
+  /// What plans may keep, of one thread; past it a request that is a plan is refused. Plans outlive their answers, so that the bounds
+  /// on connections are none on them.
+  std::size_t plan_bytes_max = 256u << 20;
   /// Only the routes of this service's manifest; empty: of all.
   std::string only_service;
   /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
@@ -102,6 +105,7 @@ class application final : public front::application {
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
+  std::size_t plan_bytes_ = 0;                                      ///< what these keep
   std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;
   std::string revision_;
   std::string broker_instance_;  ///< whose network the routes are of

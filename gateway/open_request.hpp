@@ -36,6 +36,7 @@ struct open_request {
   std::unique_ptr<plan_run> run;
   std::map<std::size_t, std::uint64_t> call_ids;  ///< of its open slots
   front::instant scheduled = front::instant::max();
+  std::size_t plan_bytes = 0;  ///< what it has been counted with
 };
 using open_request_ptr = std::shared_ptr<open_request>;
 

@@ -116,6 +116,17 @@ front::instant plan_run::next_deadline() const {
 
 bool plan_run::finished() const { return phase_ == phase::over && open_ == 0; }
 
+std::size_t plan_run::bytes() const {
+  std::size_t out = sizeof *this + from_.reply_taken.bytes();
+  for (const auto& each : from_.header_taken) out += each.bytes();
+  for (const auto& each : from_.steps) {
+    out += sizeof each + (each.payload ? each.payload->size() : 0) + each.taken.bytes() + each.undo_taken.bytes();
+  }
+  for (const auto& each : outcomes_) out += sizeof each + (each.value ? each.value->size() : 0);
+  for (const auto& each : undos_) out += each.payload ? each.payload->size() : 0;
+  return out;
+}
+
 bool plan_run::synchronous_open() const {
   return std::find(states_.begin(), states_.begin() + static_cast<std::ptrdiff_t>(plan().first_then()), state::open) !=
          states_.begin() + static_cast<std::ptrdiff_t>(plan().first_then());
@@ -339,6 +350,10 @@ void plan_run::answer_success(plan_effects& out) {
   answered_ = true;
   out.answer = decorated(std::move(answer));
   phase_ = plan().first_then() == plan().steps().size() ? phase::over : phase::then;
+  // The steps of `then` may take long, and need none of this.
+  from_.reply_taken = {};
+  from_.header_taken.clear();
+  for (auto& each : from_.steps) each.undo_taken = {};
 }
 
 front::response plan_run::decorated(front::response of) const {
