@@ -101,12 +101,13 @@ void application::on_notified(front::instant) {
   if (!options_.routes) return;
   const auto [config, revision] = options_.routes->now();
   if (revision == config_revision_) return;
+  const auto warnings = router_.update(*config);
   config_revision_ = revision;
   tokens_.reset();
   if (config->tokens) {
     if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
   }
-  warn(router_.update(*config));
+  warn(warnings);
 }
 
 void application::log(std::string text) const {

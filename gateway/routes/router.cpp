@@ -118,16 +118,19 @@ router& router::operator=(router&&) noexcept = default;
 router::~router() = default;
 
 std::vector<std::string> router::update(const network_view& network) {
-  if (&network != &network_) network_ = network;
   std::vector<std::string> warnings;
-  table_ = std::make_shared<const route_table>(config_, network_, warnings);
+  table_ = std::make_shared<const route_table>(config_, network, warnings);
+  network_ = network;
   openapi_.clear();
   return warnings;
 }
 
 std::vector<std::string> router::update(config routes) {
+  std::vector<std::string> warnings;
+  table_ = std::make_shared<const route_table>(routes, network_, warnings);  // if this throws, all is as it was
   config_ = std::move(routes);
-  return update(network_);
+  openapi_.clear();
+  return warnings;
 }
 
 std::variant<router::routed, front::response> router::find(const front::request& in, const decoded_path& path,

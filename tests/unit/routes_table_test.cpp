@@ -384,3 +384,15 @@ tokens: { algorithm: HS256, key: env.KEY }
                     {"routes.yaml:6 GET /y", "Accept, X-Tenant, Authorization, Cookie"},
                     {"routes.yaml:7 POST /x", "Accept"}});
 }
+
+TEST_CASE("routes: a configuration that cannot be bound leaves the one before in force, for later networks too", "[routes]") {
+  router table{configured("routes: [{ route: GET /old, call: a.do }]")};
+  auto bad = configured("routes: [{ route: GET /new, call: a.do, fields: { jq: .body } }]");
+  auto& fields = std::get<value_config>(bad.routes.front().steps.front().payload);
+  std::get<value_config::program>(fields.is).jq = "][";
+  CHECK_THROWS_AS(table.update(bad), std::invalid_argument);
+  const auto takes_old = [&] { return std::holds_alternative<planned_call>(table.plan({"GET", "/old", {}, {}, {}})); };
+  CHECK(takes_old());
+  table.update(one_command("[]"));
+  CHECK(takes_old());
+}
