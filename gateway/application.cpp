@@ -29,6 +29,8 @@ constexpr milliseconds watch_pause{500};
 constexpr milliseconds adopt_time{3'000};
 /// So long after a broker is lost requests wait for it to come back; then they are answered at once.
 constexpr milliseconds unready_max{2'000};
+/// Who is refused because others have much under way may try again then.
+constexpr milliseconds retry_time{1'000};
 constexpr std::size_t warned_max = 1'000;
 constexpr std::uint64_t notes_per_second_max = 20;
 constexpr std::string_view watched = "waggle.services";
@@ -74,6 +76,12 @@ std::uint64_t seed() {
   return (std::uint64_t{entropy()} << 32) | entropy();
 }
 
+/// What workers, tokens and jq programs say goes into a log, too: it is one line, whatever is in it.
+std::string one_line(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
+}
+
 }  // namespace
 
 application::application(application_options from, front::responder& answers)
@@ -89,21 +97,31 @@ application::application(application_options from, front::responder& answers)
   log("waiting for the broker at " + options_.broker);
 }
 
+/// Plans that are cut off, because the server's patience is over or it is stopped: nobody else would know.
+application::~application() {
+  for (const auto& [key, of] : runs_) note(of->run->of().text + ": ended amid its steps (request " + of->request_id + ')');
+}
+
 /// The configuration may have been replaced.
 void application::on_notified(front::instant) {
   if (!options_.routes) return;
   const auto [config, revision] = options_.routes->now();
   if (revision == config_revision_) return;
+  const auto warnings = router_.update(*config);
   config_revision_ = revision;
   tokens_.reset();
   if (config->tokens) {
     if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
   }
-  warn(router_.update(*config));
+  warn(warnings);
+}
+
+void application::log(std::string text) const {
+  if (options_.log) options_.log(one_line(std::move(text)));
 }
 
 /// What goes wrong with single requests may go wrong with all of them, and clients choose how often.
-void application::note(const std::string& text) {
+void application::note(std::string text) {
   if (!options_.note) return;
   const auto now = front::clock::now();
   if (now - notes_since_ >= std::chrono::seconds{1}) {
@@ -111,7 +129,7 @@ void application::note(const std::string& text) {
     notes_since_ = now;
     notes_ = 0;
   }
-  if (++notes_ <= notes_per_second_max) options_.note(text);
+  if (++notes_ <= notes_per_second_max) options_.note(one_line(std::move(text)));
 }
 
 void application::warn(const std::vector<std::string>& warnings) {
@@ -127,6 +145,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
   auto to = std::make_shared<open_request>();
   to->exchange = id;
+  to->head = in.method == "HEAD";
   to->request_id = request_id_of(in);
   std::string claims;
   if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
@@ -192,6 +211,11 @@ void application::begin_call(front::instant now, const open_request_ptr& to, pla
 }
 
 void application::begin_run(front::instant now, const open_request_ptr& to, plan_run&& run) {
+  if (plan_bytes_ >= options_.plan_bytes_max) {
+    auto refused = problem_of({status::resource_exhausted, "the gateway has as much under way as it may", false, retry_time});
+    add_route_headers(run.of(), refused);
+    return answer(*to, std::move(refused));
+  }
   to->run = std::make_unique<plan_run>(std::move(run));
   runs_.emplace(to.get(), to);
   plan_effects effects;
@@ -225,6 +249,9 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
+  const auto bytes = to->run->finished() ? 0 : to->run->bytes();
+  plan_bytes_ = plan_bytes_ - to->plan_bytes + bytes;
+  to->plan_bytes = bytes;
   if (to->run->finished()) {
     runs_.erase(to.get());
   } else if (const auto at = to->run->next_deadline(); at < to->scheduled) {
@@ -253,7 +280,7 @@ bool application::own_answer(const front::request& in, front::response& out) con
     out = readiness();
   } else if (in.path == "/openapi.json") {
     out = {200, "application/json", router_.openapi(), {}};
-  } else if (in.path == "/metrics" && options_.deprecated) {
+  } else if (in.path == "/metrics" && options_.metrics && options_.deprecated) {
     out = {200, "text/plain; version=0.0.4", options_.deprecated->metrics(), {}};
   } else {
     return false;
@@ -363,6 +390,7 @@ bool application::stream(open_request& to, stream_item what, std::string_view pa
     head.headers.emplace_back("X-Request-Id", to.request_id);
     add_route_headers(*to.call.of, head);
     answers_.begin(to.exchange, std::move(head));
+    read = !to.head;  // which is over with its headers
   } else {
     read = answers_.append(to.exchange, bytes);
   }

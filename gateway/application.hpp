@@ -31,6 +31,10 @@ struct application_options {
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
+  /// What plans may keep, of one thread; past it a request that is a plan is refused. Plans outlive their answers, so that the bounds
+  /// on connections are none on them.
+  std::size_t plan_bytes_max = 256u << 20;
+  bool metrics = false;                       ///< /metrics shows them, to whoever asks
   /// Only the routes of this service's manifest; empty: of all.
   std::string only_service;
   /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
@@ -42,6 +46,7 @@ struct application_options {
 class application final : public front::application {
  public:
   application(application_options from, front::responder& answers);
+  ~application() override;
 
   void on_request(front::instant now, front::exchange_id id, const front::request& in) override;
   void on_abandoned(front::instant now, front::exchange_id id) override;
@@ -89,10 +94,8 @@ class application final : public front::application {
   [[nodiscard]] std::string trace_of(const front::request& in);
   [[nodiscard]] std::string request_id_of(const front::request& in);
   [[nodiscard]] std::string headers_of(const open_request& of, const std::optional<std::string>& key) const;
-  void log(const std::string& text) const {
-    if (options_.log) options_.log(text);
-  }
-  void note(const std::string& text);
+  void log(std::string text) const;
+  void note(std::string text);
 
   application_options options_;
   front::responder& answers_;
@@ -104,6 +107,7 @@ class application final : public front::application {
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
+  std::size_t plan_bytes_ = 0;                                      ///< what these keep
   std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;
   std::string revision_;
   std::string broker_instance_;  ///< whose network the routes are of

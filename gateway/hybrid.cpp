@@ -124,6 +124,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.sockets = &*sockets_;
       of.note = log;
       of.deprecated = deprecated_;
+      of.metrics = true;  // a developer's own process
       if (!logs_.exchange(true)) of.log = log;  // one thread speaks for all: they see the same network
       if (!options_.broker.empty()) of.only_service = options_.service;
       of.on_network = [this, knows = false](const network_view& network) mutable {

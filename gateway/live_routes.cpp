@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <chrono>
+#include <exception>
 #include <utility>
 
 namespace waggle::gateway {
@@ -24,6 +27,16 @@ void live_routes::watch(std::function<void()> changed) {
 
 void live_routes::reload() {
   const std::lock_guard hold{one_at_a_time_};
+  try {
+    take();
+  } catch (const std::exception& e) {
+    say_(std::string{"the routes cannot be read again: "} + e.what());
+  } catch (...) {
+    say_("the routes cannot be read again");
+  }
+}
+
+void live_routes::take() {
   auto routes = load_config(paths_);
   if (!routes) {
     for (const auto& each : routes.error()) say_(each);
@@ -38,13 +51,21 @@ void live_routes::reload() {
 }
 
 void live_routes::run() {
-  for (bool due = false;;) {
+  using clock = std::chrono::steady_clock;
+  for (auto due = clock::time_point::max();;) {
+    int timeout = -1;
+    if (due != clock::time_point::max()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - clock::now());
+      timeout = static_cast<int>(std::max(left, std::chrono::milliseconds{0}).count());
+    }
     pollfd both[2] = {{stop_.descriptor(), POLLIN, 0}, {watched_.descriptor(), POLLIN, 0}};
-    const int ready = ::poll(both, 2, due ? static_cast<int>(config_settle_time.count()) : -1);
+    ::poll(both, 2, timeout);
     if (both[0].revents != 0) return;
-    if (both[1].revents != 0) {
-      due = watched_.take() || due;
-    } else if (ready == 0 && std::exchange(due, false)) {
+    // Other files of the same directory may change all the time.
+    if (both[1].revents != 0 && watched_.take()) {
+      due = clock::now() + config_settle_time;
+    } else if (due <= clock::now()) {
+      due = clock::time_point::max();
       reload();
     }
   }

@@ -33,6 +33,7 @@ class live_routes {
 
  private:
   void run();
+  void take();
 
   const std::shared_ptr<live_config> live_;
   const std::vector<std::string> paths_;

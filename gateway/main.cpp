@@ -33,7 +33,7 @@ struct gateway_flags {
   std::vector<std::string> routes;
   unsigned threads = 2;
   std::string budget = "10s", drain = "10s", notice = "0s";
-  bool check = false, schema = false;
+  bool check = false, schema = false, metrics = false;
 };
 
 void say(std::string_view line) {  // fmt::print would throw when nobody reads
@@ -77,6 +77,7 @@ int serve(const gateway_flags& flags) {
     with.routing.version = waggle::version;
     with.sockets = &sockets;
     with.deprecated = deprecated;
+    with.metrics = flags.metrics;
     with.note = say;
     if (logs.exchange(false)) with.log = say;  // one thread speaks for all: they see the same network
     return std::make_unique<waggle::gateway::application>(std::move(with), answers);
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_ROUTES")->type_name("PATH");
   app.add_flag("--check", flags.check, "Says what is wrong with the routes, and ends");
   app.add_flag("--schema", flags.schema, "Prints the JSON Schema of route files, for editors, and ends");
+  app.add_flag("--metrics", flags.metrics, "Serves /metrics (Prometheus), which names callers: not for the public")->envname("WAGGLE_METRICS");
   app.add_option("--threads", flags.threads, "Reactor threads")
       ->envname("WAGGLE_HTTP_THREADS")->capture_default_str()->check(CLI::Range(1u, 255u));
   app.add_option("--budget", flags.budget, "Of calls whose route names none")

@@ -18,6 +18,7 @@ namespace waggle::gateway {
 /// A request that is under way: one call, or a plan.
 struct open_request {
   front::exchange_id exchange{};
+  bool head = false;      ///< HEAD
   bool answered = false;  ///< or there is nobody to answer
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;
@@ -36,6 +37,7 @@ struct open_request {
   std::unique_ptr<plan_run> run;
   std::map<std::size_t, std::uint64_t> call_ids;  ///< of its open slots
   front::instant scheduled = front::instant::max();
+  std::size_t plan_bytes = 0;  ///< what it has been counted with
 };
 using open_request_ptr = std::shared_ptr<open_request>;
 

@@ -50,7 +50,11 @@ std::string usage::metrics() const {
 std::string caller_of(const front::request& in, std::string_view claims) {
   if (!claims.empty()) {
     if (const auto value = find_in(claims, {"sub"})) {
-      if (auto text = plain_text(*value)) return text->substr(0, caller_bytes_max);
+      if (auto text = plain_text(*value)) {
+        text->resize(std::min(text->size(), caller_bytes_max));
+        while (!wire::is_utf8(*text)) text->pop_back();  // it was whole before it was cut
+        return *text;
+      }
     }
   }
   const auto agent = in.find("user-agent");

@@ -185,7 +185,7 @@ class document {
     }
     const auto status = from.what.status.value_or(from.what.composed || from.what.steps.front().emit.empty() ? 200 : 202);
     json_value content_of = content(reply);
-    if (streams) {
+    if (streams && from.what.stream != stream_mode::whole) {
       for (const char* const type : {"text/event-stream", "application/x-ndjson"}) content_of[type] = json_value::object();
     }
     out["responses"] = {{std::to_string(status), {{"description", "The reply."}, {"content", content_of}}},

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include <waggle/wire/json.hpp>
+#include <waggle/wire/limits.hpp>
+#include <waggle/wire/reader.hpp>
 
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
@@ -15,6 +17,10 @@ using std::chrono::milliseconds;
 /// Of a step of `then` that names none: nobody waits for it.
 constexpr milliseconds then_budget{30'000};
 constexpr milliseconds undo_pause_max{2'000};
+
+// What is past these bounds is no frame, for which the gateway would lose its seat at the broker and every call that it has open.
+constexpr const char* long_key = "its key is longer than 512 bytes";
+constexpr const char* large_payload = "its payload is larger than 4 MiB";
 
 std::string json_list(const std::vector<std::string>& names) {
   std::string out = "[";
@@ -42,7 +48,7 @@ std::string plan_run::name_of(std::size_t i) const { return from_.of->text + ", 
 
 void plan_run::begin(front::instant now, plan_effects& out) {
   deadline_ = now + from_.budget;
-  if (from_.mirror_payload) {
+  if (from_.mirror_payload && from_.mirror_payload->size() <= wire::payload_bytes_max) {
     ++open_;
     out.orders.push_back({mirror_slot(), false, plan().mirror()->command, std::move(*from_.mirror_payload), from_.budget,
                           from_.steps.front().key ? from_.steps.front().key : from_.key, false, false});
@@ -57,10 +63,15 @@ void plan_run::on_result(front::instant now, std::size_t slot, std::string_view 
     end_undo(true, {}, out);
     return advance(now, out);
   }
-  states_[slot] = state::succeeded;
-  outcomes_[slot].value = payload.empty() ? std::string{"\xc0"} : std::string{payload};
+  if (payload.empty()) payload = "\xc0";
   may_have_run_[slot] = true;
-  done_.push_back(slot);
+  if (wire::reader in{payload}; in.skip() && in.at_end()) {
+    states_[slot] = state::succeeded;
+    outcomes_[slot].value = payload;
+    done_.push_back(slot);
+  } else {  // it would say something else once it stands between other values
+    fail(slot, {status::internal, "the reply of " + name_of(slot) + " cannot be used: it is not one msgpack value", true}, out);
+  }
   advance(now, out);
 }
 
@@ -104,6 +115,17 @@ front::instant plan_run::next_deadline() const {
 }
 
 bool plan_run::finished() const { return phase_ == phase::over && open_ == 0; }
+
+std::size_t plan_run::bytes() const {
+  std::size_t out = sizeof *this + from_.reply_taken.bytes();
+  for (const auto& each : from_.header_taken) out += each.bytes();
+  for (const auto& each : from_.steps) {
+    out += sizeof each + (each.payload ? each.payload->size() : 0) + each.taken.bytes() + each.undo_taken.bytes();
+  }
+  for (const auto& each : outcomes_) out += sizeof each + (each.value ? each.value->size() : 0);
+  for (const auto& each : undos_) out += each.payload ? each.payload->size() : 0;
+  return out;
+}
 
 bool plan_run::synchronous_open() const {
   return std::find(states_.begin(), states_.begin() + static_cast<std::ptrdiff_t>(plan().first_then()), state::open) !=
@@ -162,10 +184,11 @@ void plan_run::start(front::instant now, std::size_t i, plan_effects& out) {
     }
     bound.payload = std::move(*made);
   }
-  if (bound.payload->size() > wire::payload_bytes_max) return refuse(status::out_of_range, "its payload is larger than 4 MiB");
+  if (bound.payload->size() > wire::payload_bytes_max) return refuse(status::out_of_range, large_payload);
   auto key = bound.key;
   if (!key && what.key) key = what.key->text(outcomes_);
   if (!key && !what.what.key) key = from_.key;
+  if (key && key->size() > wire::key_bytes_max) return refuse(status::internal, long_key);
   plan_effects::order order;
   order.slot = i;
   order.payload = std::move(*bound.payload);
@@ -232,8 +255,9 @@ void plan_run::undo_more(front::instant now, plan_effects& out) {
     if (!next.payload) {
       std::vector<problem> wrong;
       auto made = undo.target.payload.make(from_.steps[i].undo_taken, outcomes_, wrong);
-      if (!made || !wrong.empty()) {
-        end_undo(false, made ? wrong.front().path + ": " + wrong.front().message : made.error().reason, out);
+      if (!made || !wrong.empty() || made->size() > wire::payload_bytes_max) {
+        end_undo(false, !made ? made.error().reason : wrong.empty() ? large_payload : wrong.front().path + ": " + wrong.front().message,
+                 out);
         continue;
       }
       next.payload = std::move(*made);
@@ -243,6 +267,10 @@ void plan_run::undo_more(front::instant now, plan_effects& out) {
     if (next.again_at > now) break;
     auto key = from_.steps[i].undo_key;
     if (!key && undo.key) key = undo.key->text(outcomes_);
+    if (key && key->size() > wire::key_bytes_max) {
+      end_undo(false, long_key, out);
+      continue;
+    }
     const auto left = std::max(std::chrono::ceil<milliseconds>(next.deadline - now), milliseconds{1});
     out.orders.push_back({undo_slot(i), false, undo.target.command, *next.payload, left, std::move(key), true, true});
     next.open = true;
@@ -322,6 +350,10 @@ void plan_run::answer_success(plan_effects& out) {
   answered_ = true;
   out.answer = decorated(std::move(answer));
   phase_ = plan().first_then() == plan().steps().size() ? phase::over : phase::then;
+  // The steps of `then` may take long, and need none of this.
+  from_.reply_taken = {};
+  from_.header_taken.clear();
+  for (auto& each : from_.steps) each.undo_taken = {};
 }
 
 front::response plan_run::decorated(front::response of) const {

@@ -80,6 +80,8 @@ class plan_run {
   [[nodiscard]] front::instant next_deadline() const;
   /// Nothing is open and nothing will be.
   [[nodiscard]] bool finished() const;
+  /// What it keeps of the request and of the results of its steps, roughly.
+  [[nodiscard]] std::size_t bytes() const;
 
  private:
   enum class state : std::uint8_t { waiting, open, succeeded, failed };

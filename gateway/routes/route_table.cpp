@@ -6,6 +6,7 @@
 
 #include <waggle/wire/json.hpp>
 
+#include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/pattern.hpp"
 
 namespace waggle::gateway {
@@ -35,6 +36,34 @@ unsigned bit_of(std::string_view method) {
     if (method == method_names[i]) return 1u << i | (method == "GET" ? head_bit : 0u);
   }
   return 0;
+}
+
+/// Adds a name to a list of names that are compared without case.
+void add_name(std::string& list, std::string_view name) {
+  for (std::string_view left = list; !left.empty();) {
+    const auto end = std::min(left.find(','), left.size());
+    if (front::syntax::equal_without_case(front::syntax::trim(left.substr(0, end)), name)) return;
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  list += ", ";
+  list += name;
+}
+
+void vary_by(std::string& vary, const source& from) {
+  if (from.from == source::part::header) add_name(vary, from.name);
+  if (from.from == source::part::cookie) add_name(vary, "Cookie");
+  if (from.from == source::part::claim) add_name(vary, "Authorization");
+}
+
+/// What a jq program reads is not known.
+void vary_by(std::string& vary, const value_config& value) {
+  if (const auto* taken = std::get_if<value_config::taken>(&value.is)) {
+    vary_by(vary, taken->from);
+  } else if (const auto* object = std::get_if<value_config::object>(&value.is)) {
+    for (const auto& [key, each] : object->entries) vary_by(vary, each);
+  } else if (const auto* list = std::get_if<value_config::list>(&value.is)) {
+    for (const auto& each : list->items) vary_by(vary, each);
+  }
 }
 
 }  // namespace
@@ -115,28 +144,32 @@ const route* route_table::add(route_config what, bool configured, const command_
     at = child == none ? child = next : child;
     if (at == next) nodes_.emplace_back();
   }
+  route made;
+  made.vary = "Accept";
   for (const auto i : nodes_[at].routes) {
-    if (routes_[i].what.method == what.method && routes_[i].what.when.empty()) return &routes_[i];
+    const auto& before = routes_[i].what;
+    if (before.method != what.method) continue;
+    if (before.when.empty()) return &routes_[i];
+    for (const auto& each : before.when) vary_by(made.vary, each.of);  // this one is asked because that one does not hold
   }
   nodes_[at].routes.push_back(static_cast<std::uint32_t>(routes_.size()));
-  route made;
   made.text = what.method + ' ' + what.path.text();
   made.configured = configured;
   made.plan = std::make_shared<const route_plan>(what, commands);
-  made.vary = "Accept";
-  const auto vary_by = [&](const source& from) {
-    const std::string name = from.from == source::part::header   ? from.name
-                             : from.from == source::part::cookie ? "Cookie"
-                             : from.from == source::part::claim  ? "Authorization"
-                                                                 : "";
-    if (!name.empty() && made.vary.find(name) == std::string::npos) made.vary += ", " + name;
-  };
   for (const auto& each : what.when) {
     made.conditions.emplace_back(each.of, what.path, step_numbers{});
-    vary_by(each.of);
+    vary_by(made.vary, each.of);
   }
-  for (const auto& each : made.plan->steps()) {
-    if (each.by) vary_by(each.by->from());
+  for (std::size_t i = 0; i < made.plan->first_then(); ++i) {
+    const auto& step = made.plan->steps()[i];
+    if (step.by) vary_by(made.vary, step.by->from());
+    if (const auto* value = std::get_if<value_config>(&step.what.payload)) vary_by(made.vary, *value);
+  }
+  if (what.reply) vary_by(made.vary, *what.reply);
+  for (const auto& [name, text] : what.headers) {
+    for (const auto& piece : text.pieces) {
+      if (const auto* from = std::get_if<source>(&piece)) vary_by(made.vary, *from);
+    }
   }
   made.what = std::move(what);
   routes_.push_back(std::move(made));

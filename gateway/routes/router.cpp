@@ -1,5 +1,6 @@
 #include "gateway/routes/router.hpp"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -36,6 +37,21 @@ front::response allowing(front::response out, std::string methods) {
   return out;
 }
 
+/// Whether all that routes want is said by tokens; `unmet` is a list, as in "claim.sub, header.X-Beta".
+bool only_claims(std::string_view unmet) {
+  for (auto left = unmet; !left.empty();) {
+    if (!left.starts_with("claim.")) return false;
+    left.remove_prefix(std::min(left.find(", "), left.size() - 2) + 2);
+  }
+  return !unmet.empty();
+}
+
+front::response unauthenticated(const std::string& unmet) {
+  auto out = refusal(401, "this wants a token that says " + unmet + ", in Authorization: Bearer");
+  out.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return out;
+}
+
 front::response no_content(std::string methods) {
   return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(methods));
 }
@@ -53,6 +69,11 @@ std::optional<std::string> key_of(const request_reader& in) {
   }
   return std::nullopt;
 }
+
+/// A call with a longer one would be refused, or even be no frame, for which the gateway would lose its seat at the broker and every
+/// call that it has open.
+bool too_long(const std::optional<std::string>& key) { return key && key->size() > wire::key_bytes_max; }
+front::response long_key() { return problem_of({status::invalid_argument, "a key has at most 512 bytes"}); }
 
 front::response unknown_version(const step_plan& step) {
   std::string known;
@@ -113,16 +134,19 @@ router& router::operator=(router&&) noexcept = default;
 router::~router() = default;
 
 std::vector<std::string> router::update(const network_view& network) {
-  if (&network != &network_) network_ = network;
   std::vector<std::string> warnings;
-  table_ = std::make_shared<const route_table>(config_, network_, warnings);
+  table_ = std::make_shared<const route_table>(config_, network, warnings);
+  network_ = network;
   openapi_.clear();
   return warnings;
 }
 
 std::vector<std::string> router::update(config routes) {
+  std::vector<std::string> warnings;
+  table_ = std::make_shared<const route_table>(routes, network_, warnings);  // if this throws, all is as it was
   config_ = std::move(routes);
-  return update(network_);
+  openapi_.clear();
+  return warnings;
 }
 
 std::variant<router::routed, front::response> router::find(const front::request& in, const decoded_path& path,
@@ -132,6 +156,7 @@ std::variant<router::routed, front::response> router::find(const front::request&
   if (route == nullptr) {
     if (allow.empty()) return refusal(404, "no route takes this path");
     if (in.method == "OPTIONS") return no_content(std::move(allow));
+    if (only_claims(unmet)) return claims.empty() ? unauthenticated(unmet) : refusal(403, "the token's " + unmet + " is not what this takes");
     if (!unmet.empty()) return refusal(404, "the routes of this path want something else of " + unmet);
     return allowing(refusal(405, "no route of this path takes this method"), std::move(allow));
   }
@@ -179,6 +204,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   out.streams = target.info && target.info->streams;
   out.idempotent = target.info && target.info->retry != retry_class::once;
   out.key = step.key ? step.key->text(in) : key_of(in);
+  if (too_long(out.key)) return long_key();
   out.table = table_;
   out.of = &of;
   return out;
@@ -193,6 +219,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   out.reply = how.reply;
   out.budget = of.what.budget.value_or(options_.budget);
   out.key = key_of(in);
+  if (too_long(out.key)) return long_key();
   std::vector<problem> wrong;
   std::uint64_t dice = with.dice;
   const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
@@ -204,10 +231,9 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
     made.target = *chosen;
     const auto& payload = step.what.call ? step.targets[*chosen].payload : *step.event;
     if (payload.at_once()) {
-      // A body that is the whole payload is needed by the other steps, too.
-      auto kept = in.body();
       auto bytes = payload.make(in, wrong);
-      in.body() = std::move(kept);
+      // A body that is the whole payload has been taken out, and the other steps need it, too.
+      if (bytes && in.body() && in.body()->empty()) in.body() = *bytes;
       if (!bytes) return failed(bytes.error(), of, with);
       made.payload = std::move(*bytes);
     } else {
@@ -218,6 +244,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
       step.undo->target.payload.take(in, made.undo_taken, wrong);
       if (step.undo->key) made.undo_key = step.undo->key->text(in);
     }
+    if (too_long(made.key) || too_long(made.undo_key)) return long_key();
     if (of.what.composed || step.then) {
       for (auto i = before; i < wrong.size(); ++i) wrong[i].message = "step " + step.what.name + ": " + wrong[i].message;
     }

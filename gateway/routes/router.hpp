@@ -50,7 +50,7 @@ struct request_context {
   std::string* note = nullptr;  ///< if not null: gets what the log is to be told, if anything
 };
 
-/// What of a request one source gives, for `explain`.
+/// One step of a request's plan, for people.
 struct explained_step {
   std::string name;
   std::string aim;       ///< command or topic

@@ -32,6 +32,7 @@ class taken_values {
     spans_.emplace_back(static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(value.size()));
     bytes_ += value;
   }
+  [[nodiscard]] std::size_t bytes() const { return bytes_.size() + spans_.size() * sizeof spans_[0]; }
   void add_absent() { spans_.emplace_back(0, absent); }
   [[nodiscard]] std::optional<std::string_view> operator[](std::size_t i) const {
     if (spans_[i].second == absent) return std::nullopt;

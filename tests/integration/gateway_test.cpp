@@ -3,6 +3,8 @@
 #include <map>
 #include <set>
 
+#include <waggle/wire/utf8.hpp>
+
 #include "gateway/application.hpp"
 #include "network_fixture.hpp"
 
@@ -12,19 +14,22 @@ using namespace waggle;
 using namespace waggle::test;
 
 struct gateway_fixture final : front::responder {
-  gateway_fixture(const running_broker& broker, net::context& sockets, std::string routes = {})
-      : live{std::make_shared<gateway::live_config>(read(std::move(routes)))}, under_test{options(broker, sockets), *this} {}
+  gateway_fixture(const running_broker& broker, net::context& sockets, std::string routes = {}, std::size_t plan_bytes_max = 1 << 20)
+      : live{std::make_shared<gateway::live_config>(read(std::move(routes)))},
+        under_test{options(broker, sockets, plan_bytes_max), *this} {}
 
   static gateway::config read(std::string routes) {
     const gateway::config_file file{"routes.yaml", routes.empty() ? "routes: []" : "routes:\n" + routes};
     return gateway::parse_config({&file, 1}).value();
   }
-  gateway::application_options options(const running_broker& broker, net::context& sockets) {
+  gateway::application_options options(const running_broker& broker, net::context& sockets, std::size_t plan_bytes_max = 1 << 20) {
     gateway::application_options out;
+    out.plan_bytes_max = plan_bytes_max;
     out.broker = broker.commands();
     out.routes = live;
     out.sockets = &sockets;
     out.deprecated = deprecated;
+    out.metrics = true;
     out.note = [this](std::string_view line) { notes.emplace_back(line); };
     return out;
   }
@@ -147,7 +152,7 @@ TEST_CASE("gateway: a streamed answer goes on part by part, and the worker waits
 
   net.waiting_bytes = 1 << 20;  // nobody reads
   const auto id = net.ask("GET", "/count", {}, {{"Accept", "text/event-stream"}});
-  REQUIRE(eventually([&] { return net.turn(), sent >= 8; }));
+  REQUIRE(eventually([&] { return net.turn(), sent >= 8 && net.streams.contains(id); }));
   for (int i = 0; i < 1000; ++i) net.turn();
   CHECK(sent < 100);
   CHECK(header_of(net.streams[id], "Cache-Control") == "no-store");
@@ -255,6 +260,59 @@ TEST_CASE("gateway: who calls what is deprecated is counted", "[gateway]") {
   net.get("/v1", 10s, {{"User-Agent", "curl/7.88"}});
   CHECK(net.get("/metrics").body.find("{route=\"GET /v1\",caller=\"curl\"} 2\n") != std::string::npos);
   CHECK(net.notes == std::vector<std::string>{"GET /v1 is deprecated, and curl calls it"});
+}
+
+TEST_CASE("gateway: plans that go on after their answers keep no more than they may", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service slow{"slow", "1"};
+  std::atomic<bool> go{false};
+  slow.on("slow.say", [](context&) { return 1; });
+  slow.on("slow.mail", [&](context&) { return eventually([&] { return go.load(); }); });
+  running_service serving{slow, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, R"(
+- route: POST /x
+  call: slow.say
+  fields: {}
+  then: { a: { call: slow.mail, fields: {} }, b: { call: slow.say, after: a, fields: { text: body.text } } }
+- { route: POST /y, call: slow.say, fields: { text: body.text } })", 10'000};
+  REQUIRE(net.ready());
+  const auto status_of = [&](std::string_view path) {
+    const auto id = net.ask("POST", path, R"({"text":")" + std::string(4'000, 'x') + "\"}");
+    REQUIRE(eventually([&] { return net.turn(), net.answers.contains(id); }));
+    return net.answers[id].status;
+  };
+  CHECK(status_of("/x") == 200);
+  CHECK(status_of("/x") == 200);
+  int status = 200;
+  for (int i = 0; i < 3 && status == 200; ++i) status = status_of("/x");
+  CHECK(status == 429);
+  CHECK(status_of("/y") == 200);  // keeps nothing after its answer
+  go = true;
+  REQUIRE(eventually([&] { return net.turn(), !net.under_test.busy(); }));
+  CHECK(status_of("/x") == 200);
+}
+
+TEST_CASE("gateway: what a token or a worker says is one line of the log", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service hello{"hello", "1"};
+  hello.on("hello.say", [](context&) { return 1; });
+  hello.on("hello.fail", [](context&) -> result<int> { return failure(status::not_found, "no\nwaggle-gateway: all is well"); });
+  running_service serving{hello, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, "- { route: GET /x, call: hello.say, then: { a: { call: hello.fail, fields: {} } } }"};
+  REQUIRE(net.ready());
+  CHECK(net.get("/x").status == 200);
+  REQUIRE(eventually([&] { return net.turn(), !net.notes.empty(); }));
+  CHECK(net.notes == std::vector<std::string>{"GET /x, step a, after the answer: NOT_FOUND: no waggle-gateway: all is well"});
+
+  // 64 bytes of a name may end inside a character.
+  std::string claims = "\x81\xa3sub\xd9\x43";
+  for (int i = 0; i < 22; ++i) claims += "\xe2\x82\xac";
+  claims += 'x';
+  const auto caller = gateway::caller_of({}, claims);
+  CHECK(caller.size() == 63);
+  CHECK(wire::is_utf8(caller));
 }
 
 TEST_CASE("gateway: of a service's own gateway only its own routes are served", "[gateway]") {

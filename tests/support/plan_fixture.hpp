@@ -40,10 +40,11 @@ class plan_fixture {
   }
   [[nodiscard]] const plan_effects::order& order(std::string_view name) const { return at(name)->second; }
 
-  void reply(std::string_view name, std::string_view value) {
+  void reply(std::string_view name, std::string_view value) { reply_bytes(name, wire::json_to_msgpack(value).value()); }
+  void reply_bytes(std::string_view name, std::string_view payload) {
     const auto slot = close(name);
     plan_effects out;
-    run->on_result(now, slot, wire::json_to_msgpack(value).value(), out);
+    run->on_result(now, slot, payload, out);
     take(out);
   }
   void fail(std::string_view name, error why) {

@@ -306,6 +306,84 @@ TEST_CASE("plan: a mirrored call goes to another command too, and what comes of 
   CHECK(request.run->finished());
 }
 
+TEST_CASE("plan: what no frame can hold is never ordered: keys past 512 bytes, payloads past 4 MiB", "[plan]") {
+  // A frame that is none costs the gateway its seat at the broker, and with it every call that it has open.
+  const std::string long_key(wire::key_bytes_max + 1, 'k'), key(wire::key_bytes_max, 'k');
+  const auto table = routes(R"(
+- route: POST /x
+  steps:
+    a: { call: a.do, fields: {}, key: body.key, undo: { call: a.undo, fields: { x: step.a.x, y: step.a.x }, key: body.undo_key } }
+    b: { call: b.do, fields: {}, key: step.a.key }
+  reply: step.b
+- route: POST /y
+  call: y.do
+- route: POST /z
+  call: z.do
+  mirror: z.next
+)");
+  const auto refused = [&](const sent& in) {
+    const plan_fixture request{table, in};
+    return !request.run && request.answer && request.answer->status == 400 &&
+           request.body()["detail"] == "a key has at most 512 bytes";
+  };
+  CHECK(refused({"POST", "/x", "{}", {{"Waggle-Key", long_key}}}));
+  CHECK(refused({"POST", "/x", R"({"key":")" + long_key + "\"}", {}}));
+  CHECK(refused({"POST", "/x", R"({"undo_key":")" + long_key + "\"}", {}}));
+  const sent y{"POST", "/y", "{}", {{"Waggle-Key", long_key}}}, good{"POST", "/y", "{}", {{"Waggle-Key", key}}};
+  CHECK(std::get<front::response>(table.plan(y.request())).status == 400);
+  CHECK(std::get<planned_call>(table.plan(good.request())).key == key);
+
+  plan_fixture request{table, {"POST", "/x", "{}", {{"Waggle-Key", key}}}};
+  request.reply("a.do", R"({"key":")" + long_key + R"(","x":")" + std::string(wire::payload_bytes_max / 2, 'x') + "\"}");
+  CHECK(request.open().empty());
+  CHECK(request.answer->status == 500);
+  CHECK(request.body()["step"] == "b");
+  CHECK(request.body()["not_undone"] == json::array({"a"}));
+  CHECK(request.run->finished());
+
+  plan_fixture mirrored{table, {"POST", "/z", '"' + std::string(wire::payload_bytes_max, 'x') + '"', {}}};
+  CHECK(mirrored.open().empty());
+  CHECK(mirrored.answer->status == 400);
+  CHECK(mirrored.run->finished());
+}
+
+TEST_CASE("plan: a body that is one step's whole payload is there for the others, too", "[plan]") {
+  const auto table = routes(R"(
+- route: POST /x
+  steps:
+    a: { call: a.do }
+    b: { call: b.do }
+    c: { call: c.do, fields: { x: body.x } }
+  reply: step.a
+)");
+  const plan_fixture request{table, {"POST", "/x", R"({"x":1,"y":2})", {}}};
+  CHECK(request.open() == R"(a.do{"x":1,"y":2} b.do{"x":1,"y":2} c.do{"x":1})");
+  CHECK(plan_fixture{table, {"POST", "/x", "", {}}}.open() == "a.do{} b.do{} c.do{}");
+}
+
+TEST_CASE("plan: a step whose reply is not one msgpack value has failed, and may have run", "[plan]") {
+  const auto table = routes(R"(
+- route: GET /x
+  steps:
+    a: { call: a.get, fields: {}, undo: { call: a.undo, fields: {} } }
+    b: { call: b.get, fields: { a: step.a, role: { value: user } } }
+  reply: step.b
+)");
+  // As the value of `a` it would end the map of b's fields early, or give it another entry.
+  for (const auto& bytes : {std::string{"\x01\xa4role\xa5" "admin"}, std::string{"\x82\x01"}, std::string{"\xc1"}}) {
+    plan_fixture request{table, {"GET", "/x", "", {}}};
+    request.reply_bytes("a.get", bytes);
+    CHECK(request.open() == "a.undo{}");
+    request.reply("a.undo", "null");
+    CHECK(request.answer->status == 500);
+    CHECK(request.body()["may_have_run"] == true);
+    CHECK(request.body()["step"] == "a");
+  }
+  plan_fixture request{table, {"GET", "/x", "", {}}};
+  request.reply_bytes("a.get", "");
+  CHECK(request.open() == R"(b.get{"a":null,"role":"user"})");
+}
+
 /// Whatever happens in whatever order: one answer, every slot once, an end, and each step that has run and can be undone is undone
 /// when the client is told of a failure, or named.
 TEST_CASE("plan: random outcomes in random order end in one answer and no loose end", "[plan][random]") {

@@ -362,3 +362,61 @@ TEST_CASE("network view: what the broker lists is read, what it is not is refuse
   CHECK(read_network_view("\x80\x80").error().code == waggle::status::internal);
   CHECK_FALSE(read_network_view(""));
 }
+
+TEST_CASE("routes: Vary names each header that decides which route is taken, or what it answers", "[routes]") {
+  const config_file file{"routes.yaml", R"(
+routes:
+  - { route: GET /x, when: { header.X-Version-Two: present }, call: { by: header.x-version, is: { "1": a.one }, default: a.two } }
+  - { route: GET /x, when: { claim.role: admin, cookie.beta: present }, call: a.admin }
+  - { route: GET /x, call: a.do }
+  - { route: GET /y, call: a.do, fields: { tenant: header.X-Tenant, who: { list: [claim.sub, cookie.user] } }, headers: { X-Seen: "{header.accept}" } }
+  - { route: POST /x, call: a.do }
+tokens: { algorithm: HS256, key: env.KEY }
+)"};
+  const router table{parse_config({&file, 1}, [](const std::string&) { return std::string(32, 'k'); }).value()};
+  std::map<std::string, std::string> vary;
+  for (const auto& each : table.table().routes()) vary[each.what.at.shown() + " " + each.text] = each.vary;
+  CHECK(vary == std::map<std::string, std::string>{
+                    {"routes.yaml:3 GET /x", "Accept, X-Version-Two, x-version"},
+                    // Those that are asked later are taken because the ones before are not.
+                    {"routes.yaml:4 GET /x", "Accept, X-Version-Two, Authorization, Cookie"},
+                    {"routes.yaml:5 GET /x", "Accept, X-Version-Two, Authorization, Cookie"},
+                    {"routes.yaml:6 GET /y", "Accept, X-Tenant, Authorization, Cookie"},
+                    {"routes.yaml:7 POST /x", "Accept"}});
+}
+
+TEST_CASE("routes: a configuration that cannot be bound leaves the one before in force, for later networks too", "[routes]") {
+  router table{configured("routes: [{ route: GET /old, call: a.do }]")};
+  auto bad = configured("routes: [{ route: GET /new, call: a.do, fields: { jq: .body } }]");
+  auto& fields = std::get<value_config>(bad.routes.front().steps.front().payload);
+  std::get<value_config::program>(fields.is).jq = "][";
+  CHECK_THROWS_AS(table.update(bad), std::invalid_argument);
+  const auto takes_old = [&] { return std::holds_alternative<planned_call>(table.plan({"GET", "/old", {}, {}, {}})); };
+  CHECK(takes_old());
+  table.update(one_command("[]"));
+  CHECK(takes_old());
+}
+
+TEST_CASE("routes: where only claims are missing a request without a token is 401, one with another token 403", "[routes]") {
+  const auto table = [] {
+    const config_file file{"r.yaml", R"(
+tokens: { algorithm: HS256, key: env.KEY }
+routes:
+  - { route: GET /admin, call: a.b, when: { claim.role: admin } }
+  - { route: GET /both, call: a.b, when: { claim.role: admin, header.X-Beta: present } }
+)"};
+    return router{parse_config({&file, 1}, [](const std::string&) { return std::string(32, 'k'); }).value()};
+  }();
+  const auto status_of = [&](const char* path, std::string_view claims) {
+    const sent in{"GET", path, {}, {}};
+    auto planned = table.plan(in.request(), {claims, 0, nullptr});
+    const auto* refused = std::get_if<waggle::front::response>(&planned);
+    return refused == nullptr ? 200 : refused->status;
+  };
+  const std::string user = waggle::wire::json_to_msgpack(R"({"role":"user"})").value();
+  const std::string admin = waggle::wire::json_to_msgpack(R"({"role":"admin"})").value();
+  CHECK(status_of("/admin", "") == 401);
+  CHECK(status_of("/admin", user) == 403);
+  CHECK(status_of("/admin", admin) == 200);
+  CHECK(status_of("/both", admin) == 404);
+}
