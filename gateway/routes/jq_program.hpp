@@ -29,6 +29,9 @@ class jq_program {
  public:
   /// The error is jq's own message, or why the program is refused, in one line.
   [[nodiscard]] static tl::expected<jq_program, std::string> compile(const std::string& text);
+  /// The same, but a program that this thread still holds from an earlier call is not compiled again: that takes libjq some 25 ms,
+  /// in which a reactor answers nobody, and routes are bound anew whenever a worker joins or leaves. Not for other threads.
+  [[nodiscard]] static tl::expected<std::shared_ptr<jq_program>, std::string> shared(const std::string& text);
 
   jq_program(jq_program&&) noexcept;
   jq_program& operator=(jq_program&&) noexcept;

@@ -120,9 +120,9 @@ value_plan::node value_plan::bind(const value_config& from, const path_pattern& 
       if (step == steps.end() || std::any_of(steps_.begin(), steps_.end(), known)) continue;
       steps_.push_back({step->second, of_error});
     }
-    auto compiled = jq_program::compile(program.jq);
+    auto compiled = jq_program::shared(program.jq);
     if (!compiled) throw std::invalid_argument(program.at.shown() + ": " + compiled.error());
-    out.program = std::make_shared<jq_program>(std::move(*compiled));
+    out.program = std::move(*compiled);
     out.label = program.at.shown();
     for (const auto& each : path.segments) out.children.emplace_back().key = each.parameter ? each.text : "";
   }
