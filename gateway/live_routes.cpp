@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace waggle::gateway {
@@ -38,13 +42,20 @@ void live_routes::reload() {
 }
 
 void live_routes::run() {
-  for (bool due = false;;) {
+  using clock = std::chrono::steady_clock;
+  // Other files of the same directories are heard of, too: they must not put off what is due.
+  for (std::optional<clock::time_point> due;;) {
+    int wait = -1;
+    if (due) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - clock::now()).count();
+      wait = static_cast<int>(std::max<std::int64_t>(left, 0));
+    }
     pollfd both[2] = {{stop_.descriptor(), POLLIN, 0}, {watched_.descriptor(), POLLIN, 0}};
-    const int ready = ::poll(both, 2, due ? static_cast<int>(config_settle_time.count()) : -1);
+    ::poll(both, 2, wait);
     if (both[0].revents != 0) return;
-    if (both[1].revents != 0) {
-      due = watched_.take() || due;
-    } else if (ready == 0 && std::exchange(due, false)) {
+    if (both[1].revents != 0 && watched_.take()) due = clock::now() + config_settle_time;
+    if (due && clock::now() >= *due) {
+      due.reset();
       reload();
     }
   }
