@@ -339,6 +339,13 @@ tl::expected<std::shared_ptr<jq_program>, std::string> jq_program::shared(const 
   return made;
 }
 
+bool jq_program::exact(std::string_view msgpack) {
+  wire::reader in{msgpack};
+  unfit why = unfit::no;
+  const held value{from_msgpack(in, why, wire::depth_max)};
+  return why != unfit::too_large;
+}
+
 tl::expected<std::optional<std::string>, jq_failure> jq_program::run(std::string_view msgpack) {
   wire::reader in{msgpack};
   unfit why = unfit::no;

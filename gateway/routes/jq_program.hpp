@@ -37,6 +37,9 @@ class jq_program {
   jq_program& operator=(jq_program&&) noexcept;
   ~jq_program();
 
+  /// Whether doubles hold every integer of one msgpack value.
+  [[nodiscard]] static bool exact(std::string_view msgpack);
+
   /// The first output for one msgpack value as one msgpack value; nothing if there is no output (`empty`).
   ///
   /// INVALID_ARGUMENT: the input has an integer that jq's doubles would round (past ±2^53).

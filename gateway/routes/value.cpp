@@ -253,7 +253,16 @@ made<bool> value_plan::run(const node& at, std::string& out, const taken_values&
   map.finish();
   auto output = at.program->run(input);
   if (!output) {
-    return tl::unexpected{value_failure{std::move(output.error().shown), "jq at " + at.label + ": " + output.error().reason}};
+    auto& shown = output.error().shown;
+    // The client did nothing wrong if it is a step that has replied what jq cannot take.
+    const bool step_is_exact = std::all_of(steps_.begin(), steps_.end(), [&](const step_reference& each) {
+      const auto& value = each.of_error ? steps[each.step].error : steps[each.step].value;
+      return !value || jq_program::exact(*value);
+    });
+    if (shown.code == status::invalid_argument && !step_is_exact) {
+      shown = {status::internal, "a step's reply has an integer past 9007199254740992 (2^53), which this route cannot carry exactly"};
+    }
+    return tl::unexpected{value_failure{std::move(shown), "jq at " + at.label + ": " + output.error().reason}};
   }
   if (!*output) return false;
   out += **output;
