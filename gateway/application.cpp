@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <variant>
 
@@ -97,9 +98,12 @@ application::application(application_options from, front::responder& answers)
   log("waiting for the broker at " + options_.broker);
 }
 
-/// Plans that are cut off, because the server's patience is over or it is stopped: nobody else would know.
 application::~application() {
-  for (const auto& [key, of] : runs_) note(of->run->of().text + ": ended amid its steps (request " + of->request_id + ')');
+  std::map<std::string, std::size_t> dropped;
+  for (const auto& [to, held] : runs_) ++dropped[to->run->of().text];
+  for (const auto& [text, count] : dropped) {
+    note(fmt::format("{}: {} of its plans {} dropped unfinished, as the time to drain is over", text, count, count == 1 ? "is" : "are"));
+  }
 }
 
 /// The configuration may have been replaced.
@@ -149,7 +153,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
   to->request_id = request_id_of(in);
   std::string claims;
   if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
-    if (auto refused = identify(*credentials, claims)) return answer(*to, std::move(*refused));
+    if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
     to->claims = wire::msgpack_to_json(claims);
   }
   std::string noted;
@@ -170,12 +174,18 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 }
 
 /// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
-std::optional<front::response> application::identify(std::string_view credentials, std::string& claims) const {
+std::optional<front::response> application::identify(const front::request& in, std::string_view credentials,
+                                                     std::string& claims) const {
   const auto refuse = [](const std::string& why) {
     auto out = refusal(401, why);
     out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
     return out;
   };
+  // Whoever stands before or behind the gateway might look at the other one.
+  const auto many = std::count_if(in.headers.begin(), in.headers.end(), [](const auto& each) {
+    return front::syntax::equal_without_case(each.name, "authorization");
+  });
+  if (many > 1) return refuse("Authorization came more than once");
   const auto space = credentials.find(' ');
   if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
     return refuse("Authorization is to be Bearer and a token");

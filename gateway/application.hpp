@@ -59,6 +59,7 @@ class application final : public front::application {
   void on_deadline(front::instant now) override { pump(now); }
   void on_drain(front::instant) override { draining_ = true; }
   /// Steps of `then` and undos are still under way, though every request has its answer.
+  /// Plans that have not ended are dropped, and the log says which.
   [[nodiscard]] bool busy() const override { return !runs_.empty(); }
 
  private:
@@ -74,7 +75,8 @@ class application final : public front::application {
 
   bool own_answer(const front::request& in, front::response& out) const;
   front::response readiness() const;
-  std::optional<front::response> identify(std::string_view credentials, std::string& claims) const;
+  std::optional<front::response> identify(const front::request& in, std::string_view credentials,
+                                                       std::string& claims) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
   void begin_call(front::instant now, const open_request_ptr& to, planned_call&& plan);
   void begin_run(front::instant now, const open_request_ptr& to, plan_run&& run);

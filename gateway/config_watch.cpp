@@ -7,29 +7,38 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <utility>
 
 namespace waggle::gateway {
 
 namespace fs = std::filesystem;
 
-config_watch::config_watch(std::span<const std::string> paths) : descriptor_{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)} {
-  if (descriptor_ < 0) return;
-  for (const auto& each : paths) {
-    std::error_code ignored;
-    const bool all = fs::is_directory(each, ignored);
-    const fs::path path{each};
-    const auto parent = path.has_parent_path() ? path.parent_path() : fs::path{"."};
-    const auto directory = all ? path : parent;
-    const int watched = ::inotify_add_watch(descriptor_, directory.c_str(),
+config_watch::config_watch(std::span<const std::string> paths)
+    : descriptor_{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)}, paths_{paths.begin(), paths.end()} {
+  if (descriptor_ >= 0) look();
+}
+
+/// Watches what now stands where the paths lead: after a change it may be another directory than before.
+void config_watch::look() {
+  std::map<int, directory> now;
+  const auto watch = [&](const fs::path& where) -> directory* {
+    const int watched = ::inotify_add_watch(descriptor_, where.c_str(),
                                             IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
-    if (watched < 0) continue;
-    const auto [at, first] = names_.try_emplace(watched);
-    if (all) {
-      at->second.clear();
-    } else if (first || !at->second.empty()) {
-      at->second.insert(path.filename().string());
+    return watched < 0 ? nullptr : &now[watched];
+  };
+  for (const auto& each : paths_) {
+    fs::path path{each};
+    if (!path.has_filename()) path = path.parent_path();  // a slash at the end
+    std::error_code ignored;
+    if (fs::is_directory(path, ignored)) {
+      if (auto* const of = watch(path)) of->all = true;
     }
+    if (auto* const of = watch(path.has_parent_path() ? path.parent_path() : fs::path{"."})) of->names.insert(path.filename().string());
   }
+  for (const auto& [watched, of] : watched_) {
+    if (!now.contains(watched)) ::inotify_rm_watch(descriptor_, watched);
+  }
+  watched_ = std::move(now);
 }
 
 config_watch::~config_watch() {
@@ -46,13 +55,14 @@ bool config_watch::take() {
       const std::string_view name{event.len == 0 ? "" : buffer.data() + at + sizeof event};
       at += static_cast<ssize_t>(sizeof event + event.len);
       if ((event.mask & IN_Q_OVERFLOW) != 0) changed = true;
-      const auto of = names_.find(event.wd);
-      if (of == names_.end()) continue;
+      const auto of = watched_.find(event.wd);
+      if (of == watched_.end()) continue;
       // "..data" is what Kubernetes turns when the files of a volume change.
-      const bool one_of_all = of->second.empty() && (name.ends_with(".yaml") || name.ends_with(".yml"));
-      changed = changed || one_of_all || name == "..data" || of->second.contains(std::string{name});
+      const bool one_of_all = of->second.all && (name.ends_with(".yaml") || name.ends_with(".yml"));
+      changed = changed || one_of_all || name == "..data" || of->second.names.contains(std::string{name});
     }
   }
+  if (changed) look();
   return changed;
 }
 

@@ -5,11 +5,13 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace waggle::gateway {
 
 /// Tells when one of some files, or a file of some directories, may have changed (inotify). It looks at the directories, so that an
-/// editor that writes a new file in the place of the old one, or a symbolic link that is turned, is noticed.
+/// editor that writes a new file in the place of the old one, or a symbolic link that is turned, is noticed; and at where a directory
+/// itself stands, so that another one in its place is.
 class config_watch {
  public:
   explicit config_watch(std::span<const std::string> paths);
@@ -23,8 +25,15 @@ class config_watch {
   [[nodiscard]] bool take();
 
  private:
+  struct directory {
+    bool all = false;  ///< that looks like configuration
+    std::set<std::string> names;
+  };
+  void look();
+
   int descriptor_ = -1;
-  std::map<int, std::set<std::string>> names_;  ///< of each directory that is watched; empty: all that look like configuration
+  std::vector<std::string> paths_;
+  std::map<int, directory> watched_;
 };
 
 /// So long after a change files are left alone: several that change together are read once, and whole.

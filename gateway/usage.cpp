@@ -1,6 +1,7 @@
 #include "gateway/usage.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <waggle/wire/utf8.hpp>
 
@@ -24,6 +25,17 @@ std::string label(std::string_view text) {
     }
   }
   return out;
+}
+
+/// At most so long, whole characters only, and in one line: it goes to the log and to /metrics, which is refused as a whole if one
+/// label is not UTF-8.
+std::string short_of(std::string text) {
+  if (text.size() > caller_bytes_max) {
+    text.resize(caller_bytes_max);
+    while (!text.empty() && !wire::is_utf8(text)) text.pop_back();
+  }
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
 }
 
 }  // namespace
@@ -50,17 +62,12 @@ std::string usage::metrics() const {
 std::string caller_of(const front::request& in, std::string_view claims) {
   if (!claims.empty()) {
     if (const auto value = find_in(claims, {"sub"})) {
-      if (auto text = plain_text(*value)) {
-        text->resize(std::min(text->size(), caller_bytes_max));
-        while (!wire::is_utf8(*text)) text->pop_back();  // it was whole before it was cut
-        return *text;
-      }
+      if (auto text = plain_text(*value)) return short_of(std::move(*text));
     }
   }
   const auto agent = in.find("user-agent");
   if (!agent || agent->empty() || !wire::is_utf8(*agent)) return "unknown";
-  const auto word = agent->substr(0, std::min(agent->find_first_of(" /("), caller_bytes_max));
-  return wire::is_utf8(word) ? std::string{word} : "unknown";
+  return short_of(std::string{agent->substr(0, agent->find_first_of(" /("))});
 }
 
 }  // namespace waggle::gateway

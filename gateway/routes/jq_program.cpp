@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <unordered_map>
 #include <utility>
 
 extern "C" {
@@ -322,6 +323,27 @@ tl::expected<jq_program, std::string> jq_program::compile(const std::string& tex
   jq_set_error_cb(made->jq, [](void*, jv message) { jv_free(message); }, nullptr);
   if (!compiled) return tl::unexpected{one_line(first.empty() ? "it does not compile" : std::move(first))};
   return jq_program{std::move(made)};
+}
+
+tl::expected<std::shared_ptr<jq_program>, std::string> jq_program::shared(const std::string& text) {
+  // A state of libjq belongs to one thread, so each has its own.
+  thread_local std::unordered_map<std::string, std::weak_ptr<jq_program>> known;
+  if (const auto at = known.find(text); at != known.end()) {
+    if (auto held = at->second.lock()) return held;
+  }
+  auto compiled = compile(text);
+  if (!compiled) return tl::unexpected{std::move(compiled.error())};
+  auto made = std::make_shared<jq_program>(std::move(*compiled));
+  std::erase_if(known, [](const auto& each) { return each.second.expired(); });
+  known.insert_or_assign(text, made);
+  return made;
+}
+
+bool jq_program::exact(std::string_view msgpack) {
+  wire::reader in{msgpack};
+  unfit why = unfit::no;
+  const held value{from_msgpack(in, why, wire::depth_max)};
+  return why != unfit::too_large;
 }
 
 tl::expected<std::optional<std::string>, jq_failure> jq_program::run(std::string_view msgpack) {

@@ -29,10 +29,16 @@ class jq_program {
  public:
   /// The error is jq's own message, or why the program is refused, in one line.
   [[nodiscard]] static tl::expected<jq_program, std::string> compile(const std::string& text);
+  /// The same, but a program that this thread still holds from an earlier call is not compiled again: that takes libjq some 25 ms,
+  /// in which a reactor answers nobody, and routes are bound anew whenever a worker joins or leaves. Not for other threads.
+  [[nodiscard]] static tl::expected<std::shared_ptr<jq_program>, std::string> shared(const std::string& text);
 
   jq_program(jq_program&&) noexcept;
   jq_program& operator=(jq_program&&) noexcept;
   ~jq_program();
+
+  /// Whether doubles hold every integer of one msgpack value.
+  [[nodiscard]] static bool exact(std::string_view msgpack);
 
   /// The first output for one msgpack value as one msgpack value; nothing if there is no output (`empty`).
   ///

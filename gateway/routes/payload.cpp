@@ -146,7 +146,11 @@ made<std::string> payload_plan::make(const taken_values& request, std::span<cons
 void payload_plan::check(std::string_view payload, std::vector<problem>& wrong) const {
   if (!command_ || !command_->check) return;
   for (auto& each : command_->check->check(payload)) {
-    if (wrong.size() < wire::error_problems_max) wrong.push_back(std::move(each));
+    if (wrong.size() >= wire::error_problems_max) return;
+    // The client does not know the command's fields, but its own.
+    const auto origin = value_ ? value_->origin(each.path) : std::string{};
+    if (!origin.empty() && origin.substr(origin.find('.') + 1) != each.path) each.message = origin + ": " + each.message;
+    wrong.push_back(std::move(each));
   }
 }
 

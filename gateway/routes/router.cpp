@@ -251,7 +251,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   }
   if (plan.reply()) plan.reply()->take(in, out.reply_taken, wrong);
   for (const auto& [name, text] : plan.headers()) text.take(in, out.header_taken.emplace_back(), wrong);
-  if (!wrong.empty()) return problem_of(misfit(std::move(wrong), of.aims()));
+  if (!wrong.empty()) return problem_of(misfit(std::move(wrong), of.what.composed ? of.text : of.aims()));
   if (plan.mirror() && next_dice() % 100 < plan.mirror()->weight) out.mirror_payload = out.steps.front().payload;
   return plan_run{std::move(out)};
 }

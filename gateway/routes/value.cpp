@@ -120,13 +120,21 @@ value_plan::node value_plan::bind(const value_config& from, const path_pattern& 
       if (step == steps.end() || std::any_of(steps_.begin(), steps_.end(), known)) continue;
       steps_.push_back({step->second, of_error});
     }
-    auto compiled = jq_program::compile(program.jq);
+    auto compiled = jq_program::shared(program.jq);
     if (!compiled) throw std::invalid_argument(program.at.shown() + ": " + compiled.error());
-    out.program = std::make_shared<jq_program>(std::move(*compiled));
+    out.program = std::move(*compiled);
     out.label = program.at.shown();
     for (const auto& each : path.segments) out.children.emplace_back().key = each.parameter ? each.text : "";
   }
   return out;
+}
+
+std::string value_plan::origin(std::string_view path) const {
+  const auto field = path.substr(0, path.find_first_of(".["));
+  for (const auto& each : root_.children) {
+    if (root_.is == node::kind::object && each.key == field && each.is == node::kind::request) return each.from.written();
+  }
+  return {};
 }
 
 void value_plan::take(const request_reader& in, taken_values& out, std::vector<problem>& wrong) const {
@@ -253,7 +261,16 @@ made<bool> value_plan::run(const node& at, std::string& out, const taken_values&
   map.finish();
   auto output = at.program->run(input);
   if (!output) {
-    return tl::unexpected{value_failure{std::move(output.error().shown), "jq at " + at.label + ": " + output.error().reason}};
+    auto& shown = output.error().shown;
+    // The client did nothing wrong if it is a step that has replied what jq cannot take.
+    const bool step_is_exact = std::all_of(steps_.begin(), steps_.end(), [&](const step_reference& each) {
+      const auto& value = each.of_error ? steps[each.step].error : steps[each.step].value;
+      return !value || jq_program::exact(*value);
+    });
+    if (shown.code == status::invalid_argument && !step_is_exact) {
+      shown = {status::internal, "a step's reply has an integer past 9007199254740992 (2^53), which this route cannot carry exactly"};
+    }
+    return tl::unexpected{value_failure{std::move(shown), "jq at " + at.label + ": " + output.error().reason}};
   }
   if (!*output) return false;
   out += **output;

@@ -73,6 +73,9 @@ class value_plan {
   /// A program may read any step that is mentioned in its text.
   [[nodiscard]] const std::vector<step_reference>& steps() const { return steps_; }
 
+  /// What the request calls the field at `path`, as the source is written; empty if it does not come from one.
+  [[nodiscard]] std::string origin(std::string_view path) const;
+
   /// Takes what the value needs of the request. What does not fit goes to `wrong`, with the field's path.
   void take(const request_reader& in, taken_values& out, std::vector<problem>& wrong) const;
 

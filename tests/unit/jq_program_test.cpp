@@ -1,4 +1,6 @@
+#include <memory>
 #include <string>
+#include <thread>
 
 #include <waggle/wire/json.hpp>
 
@@ -62,4 +64,14 @@ TEST_CASE("jq: a program that does not parse says why in one line", "[jq]") {
 TEST_CASE("jq: no end of a comment that versions of jq see differently hides a name", "[jq]") {
   CHECK_FALSE(jq_program::compile("1 # x\r| env"));
   CHECK_FALSE(jq_program::compile("1 # x\\\n\"\n| env"));
+}
+
+TEST_CASE("jq: a program that is still held is not compiled again, and each thread has its own", "[jq]") {
+  const auto first = jq_program::shared(".a").value();
+  CHECK(jq_program::shared(".a").value() == first);
+  CHECK(jq_program::shared(".b").value() != first);
+  CHECK_FALSE(jq_program::shared("{a: ").has_value());
+  std::shared_ptr<jq_program> elsewhere;
+  std::thread{[&] { elsewhere = jq_program::shared(".a").value(); }}.join();
+  CHECK(elsewhere != first);
 }
