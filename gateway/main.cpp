@@ -49,6 +49,10 @@ std::optional<waggle::gateway::config> read_routes(const std::vector<std::string
 }
 
 int serve(const gateway_flags& flags) {
+  if (flags.check && flags.routes.empty()) {
+    say("--check has nothing to check: name a file or a directory with --routes or WAGGLE_ROUTES");
+    return 2;
+  }
   auto routes = read_routes(flags.routes);
   if (!routes) return 1;
   if (flags.check) {
