@@ -7,8 +7,8 @@
 #include <utility>
 #include <variant>
 
-#include <waggle/wire/headers.hpp>
 #include <waggle/wire/json.hpp>
+#include <waggle/wire/writer.hpp>
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/network_view.hpp"
@@ -51,9 +51,6 @@ bool is_traceparent(std::string_view text) {
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
-/// So many parts of a stream may be under way to a client before the worker waits, and so many bytes.
-constexpr std::uint64_t parts_ahead = 16;
-constexpr std::size_t stream_backlog_max = 64 * 1024;
 /// Larger ones do not go along: a call's headers have 8 KiB in all.
 constexpr std::size_t claims_bytes_max = 4096;
 
@@ -67,10 +64,6 @@ bool is_request_id(std::string_view text) {
 
 error away() { return {status::unavailable, "the gateway has no connection to the network", false, unready_max}; }
 error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
-
-tl::unexpected<error> too_large() {
-  return failure(status::out_of_range, "the parts together are larger than 4 MiB", true);
-}
 
 std::uint64_t seed() {
   std::random_device entropy;
@@ -355,134 +348,6 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
   perform(now, to, effects);
 }
 
-void application::on_part(call_tag& of, std::string_view payload) {
-  if (!of.of || of.of->run || of.of->overfull || of.of->answered) return;
-  auto& to = *of.of;
-  if (payload.empty()) payload = "\xc0";
-  if (is_stream(to.call.reply)) {
-    ++to.credit_owed;
-    if (stream(to, stream_item::part, payload)) return give_credit(to);
-    // Nobody gets what would still come.
-    to.answered = true;
-    unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-    return core_.cancel(to.call_id, sink{*this, front::clock::now()});
-  }
-  if (to.parts.size() + payload.size() <= wire::payload_bytes_max) {
-    to.parts += payload;
-    ++to.part_count;
-    return;
-  }
-  to.overfull = true;
-  to.parts = {};
-  core_.cancel(to.call_id, sink{*this, front::clock::now()});
-}
-
-/// One item more of a streamed answer, which begins with the first. False: there is nobody who reads it.
-bool application::stream(open_request& to, stream_item what, std::string_view payload) {
-  std::string text;
-  if (what == stream_item::error) {
-    text = payload;
-  } else if (auto json = wire::try_msgpack_to_json(payload)) {
-    text = std::move(*json);
-  } else {
-    core_.cancel(to.call_id, sink{*this, front::clock::now()});
-    what = stream_item::error;
-    text = problem_of({status::internal, "a part of " + to.call.command + " cannot be passed on: " + json.error().message, true}).body;
-  }
-  auto bytes = stream_text(to.call.reply, what, text);
-  bool read = true;
-  if (!to.streaming) {
-    to.streaming = true;
-    front::response head;
-    head.content_type = media_type(to.call.reply);
-    head.body = std::move(bytes);
-    head.headers.emplace_back("Cache-Control", "no-store");
-    head.headers.emplace_back("X-Request-Id", to.request_id);
-    add_route_headers(*to.call.of, head);
-    answers_.begin(to.exchange, std::move(head));
-    read = !to.head;  // which is over with its headers
-  } else {
-    read = answers_.append(to.exchange, bytes);
-  }
-  if (what == stream_item::part) return read;
-  answers_.finish(to.exchange);
-  to.answered = true;
-  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  return false;
-}
-
-/// A worker sends more once its parts are on their way to the client.
-void application::give_credit(open_request& to) {
-  if (to.credit_owed < parts_ahead / 2 || answers_.backlog(to.exchange) > stream_backlog_max) return;
-  core_.give_credit(to.call_id, std::exchange(to.credit_owed, 0));
-}
-
-void application::on_room(front::instant, front::exchange_id id) {
-  const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
-  if (found == unanswered_.end() || found->second->credit_owed == 0) return;
-  core_.give_credit(found->second->call_id, std::exchange(found->second->credit_owed, 0));
-}
-
-void application::on_result(front::instant now, call_tag& of, std::string_view payload) {
-  if (!of.of) return learn(payload);
-  auto& to = *of.of;
-  if (to.run) {
-    to.call_ids.erase(of.slot);
-    plan_effects effects;
-    to.run->on_result(now, of.slot, payload, effects);
-    return perform(now, of.of, effects);
-  }
-  if (to.answered) return;
-  if (payload.empty()) payload = "\xc0";
-  if (is_stream(to.call.reply)) {
-    stream(to, stream_item::reply, payload);
-    return;
-  }
-  if (!to.call.streams) return answer(to, std::string{payload});
-  if (to.overfull) return answer(to, too_large());
-  std::string all;
-  wire::writer writer{all};
-  writer.map(2);
-  writer.string("parts");
-  writer.array(to.part_count);
-  writer.raw(to.parts);
-  writer.string("reply");
-  writer.raw(payload);
-  answer(to, std::move(all));
-}
-
-void application::on_error(front::instant now, call_tag& of, error why) {
-  if (!of.of) {
-    watching_ = false;
-    watch_at_ = front::clock::now() + watch_pause;
-    return;
-  }
-  auto& to = *of.of;
-  if (to.run) {
-    to.call_ids.erase(of.slot);
-    plan_effects effects;
-    to.run->on_error(now, of.slot, std::move(why), effects);
-    return perform(now, of.of, effects);
-  }
-  if (to.answered) return;
-  if (to.streaming) {
-    stream(to, stream_item::error, problem_of(why).body);
-    return;
-  }
-  answer(to, to.overfull ? too_large() : tl::unexpected{std::move(why)});
-}
-
-void application::answer(open_request& to, const result<std::string>& payload) {
-  answer(to, router::answer(to.call, payload));
-}
-
-void application::answer(open_request& to, front::response out) {
-  if (std::exchange(to.answered, true)) return;
-  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  out.headers.emplace_back("X-Request-Id", to.request_id);
-  answers_.respond(to.exchange, std::move(out));
-}
-
 /// Asks for the network, or for its next change.
 void application::watch(front::instant now) {
   std::string asked;
@@ -497,12 +362,17 @@ void application::watch(front::instant now) {
   if (!watching_) watch_at_ = now + watch_pause;
 }
 
+void application::watch_later(front::instant now) {
+  watching_ = false;
+  watch_at_ = now + watch_pause;
+}
+
 void application::learn(std::string_view payload) {
   watching_ = false;
   watch_at_ = {};
   auto network = read_network_view(payload);
   if (!network) {
-    watch_at_ = front::clock::now() + watch_pause;
+    watch_later(front::clock::now());
     return log("the broker's list of services cannot be read: " + network.error().message);
   }
   if (network->revision == revision_) return;

@@ -63,6 +63,9 @@ class application final : public front::application {
   [[nodiscard]] bool busy() const override { return !runs_.empty(); }
 
  private:
+  /// So many parts of a stream may be under way to a client before the worker waits.
+  static constexpr std::uint64_t parts_ahead = 16;
+
   /// Takes what the caller core has to say.
   struct sink {
     application& to;
@@ -90,6 +93,7 @@ class application final : public front::application {
   void answer(open_request& to, const result<std::string>& payload);
   void answer(open_request& to, front::response out);
   void watch(front::instant now);
+  void watch_later(front::instant now);
   void learn(std::string_view payload);
   void pump(front::instant now);
   void warn(const std::vector<std::string>& warnings);

@@ -58,8 +58,8 @@ class payload_plan::usual {
   }
 
   std::string body() {
-    auto& body = in_.body();
-    if (plan_.parameters_.empty()) return body ? std::move(*body) : std::string{"\x80"};
+    const auto& body = std::as_const(in_).body();
+    if (plan_.parameters_.empty()) return body ? in_.whole_body() : std::string{"\x80"};
     map_builder map{out_};
     write_parameters(map);
     if (body) {

@@ -31,7 +31,7 @@ class payload_plan {
   [[nodiscard]] bool at_once() const { return steps().empty(); }
 
   /// The payload, one msgpack value, checked against the schema; what does not fit goes to `wrong`, and then there is none. An
-  /// error if a jq program failed. Only for plans that are made at once. May take the body out of the request.
+  /// error if a jq program failed. Only for plans that are made at once.
   [[nodiscard]] made<std::string> make(request_reader& in, std::vector<problem>& wrong) const;
 
   /// The two halves of the same for a payload that waits for steps: first what the request has to say, then all.

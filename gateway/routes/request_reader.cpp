@@ -30,9 +30,7 @@ request_reader::request_reader(const front::request& in, const decoded_path& pat
     : in_{in}, path_{path}, claims_{claims}, query_{needs.query ? in.query : std::string_view{}} {
   if (query_.why() != nullptr) {
     refused_ = refusal(400, std::string{"the query cannot be read: "} + query_.why());
-  } else if (!in.body.empty() && !needs.body) {
-    refused_ = refusal(400, "this route takes no body");
-  } else if (!in.body.empty()) {
+  } else if (!in.body.empty() && needs.body) {
     refused_ = read_body();
   }
   if (needs.cookies) read_cookies();

@@ -29,8 +29,8 @@ class request_reader {
   request_reader(const request_reader&) = delete;
   request_reader& operator=(const request_reader&) = delete;
 
-  /// The answer to a request of which something needed cannot be read: 400 or 415. A body that nobody reads is 400, too.
-  [[nodiscard]] std::optional<front::response>& refused() { return refused_; }
+  /// The answer to a request of which something needed cannot be read: 400 or 415.
+  [[nodiscard]] const std::optional<front::response>& refused() const { return refused_; }
 
   /// Appends what came under the name of a path parameter (in the segment of that number), query parameter, header or cookie, in
   /// the order in which it came.
@@ -42,8 +42,9 @@ class request_reader {
   [[nodiscard]] const decoded_query& query() const { return query_; }
   /// As msgpack; nothing when no body came.
   [[nodiscard]] const std::optional<std::string>& body() const { return body_; }
-  /// Taken out: it is not needed any more.
-  [[nodiscard]] std::optional<std::string>& body() { return body_; }
+  /// The body as the whole of a payload: a copy, or the body itself where it is used once (`body_is_used_once`).
+  [[nodiscard]] std::string whole_body() { return used_once_ ? std::move(*body_) : *body_; }
+  void body_is_used_once() { used_once_ = true; }
   [[nodiscard]] std::string_view claims() const { return claims_; }
   [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& cookies() const { return cookies_; }
   [[nodiscard]] const std::vector<front::header>& headers() const { return in_.headers; }
@@ -59,6 +60,7 @@ class request_reader {
   std::optional<std::string> body_;
   std::vector<std::pair<std::string_view, std::string_view>> cookies_;
   std::optional<front::response> refused_;
+  bool used_once_ = false;
 };
 
 }  // namespace waggle::gateway

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_map>
 
 #include <waggle/wire/json.hpp>
@@ -198,21 +199,6 @@ std::string route::aims() const {
   return out;
 }
 
-bool route_table::holds(const route& of, const front::request& in, const decoded_path& path, std::string_view claims) const {
-  request_needs needs;
-  needs.body = true;  // it is not looked at, and not complained of
-  for (const auto& each : of.what.when) needs.add(each.of);
-  auto head = in;
-  head.body = {};
-  const request_reader reader{head, path, claims, needs};
-  for (std::size_t i = 0; i < of.conditions.size(); ++i) {
-    const auto text = of.conditions[i].text(reader);
-    const auto& wanted = of.what.when[i].is;
-    if (!text || (!wanted.empty() && std::find(wanted.begin(), wanted.end(), *text) == wanted.end())) return false;
-  }
-  return true;
-}
-
 route_table::found route_table::find(const front::request& in, const decoded_path& path, std::string_view claims) const {
   found out;
   if (path.too_long()) return out;
@@ -226,6 +212,20 @@ route_table::found route_table::find(const front::request& in, const decoded_pat
   std::size_t left = 0;
   open[left++] = {0, 0};
   unsigned methods = 0;
+  std::optional<request_reader> reader;  // only where there are conditions
+  const auto holds = [&](const route& of) {
+    if (!reader) reader.emplace(in, path, claims, request_needs{.query = true, .body = false, .cookies = true});
+    for (std::size_t i = 0; i < of.conditions.size(); ++i) {
+      const auto text = of.conditions[i].text(*reader);
+      const auto& wanted = of.what.when[i].is;
+      if (!text || (!wanted.empty() && std::find(wanted.begin(), wanted.end(), *text) == wanted.end())) return false;
+    }
+    return true;
+  };
+  const auto note_unmet = [&](const source& of) {
+    const auto same = [&](const source* each) { return *each == of; };
+    if (std::none_of(out.unmet.begin(), out.unmet.end(), same)) out.unmet.push_back(&of);
+  };
   while (left != 0) {
     const auto [index, depth] = open[--left];
     const node& here = nodes_[index];
@@ -233,11 +233,8 @@ route_table::found route_table::find(const front::request& in, const decoded_pat
       for (const auto i : here.routes) {
         const auto& each = routes_[i];
         if (each.what.method == method) {
-          if (each.conditions.empty() || holds(each, in, path, claims)) return {&each, {}, {}};
-          for (const auto& condition : each.what.when) {
-            const auto written = condition.of.written();
-            if (out.unmet.find(written) == std::string::npos) out.unmet += (out.unmet.empty() ? "" : ", ") + written;
-          }
+          if (each.conditions.empty() || holds(each)) return {&each, {}, {}};
+          for (const auto& condition : each.what.when) note_unmet(condition.of);
         }
         methods |= bit_of(each.what.method);
       }

@@ -48,8 +48,8 @@ class route_table {
     const route* taken = nullptr;
     /// Of the paths' routes, as in "GET, HEAD, OPTIONS"; empty when the path has none. Filled when `taken` is null.
     std::string allow;
-    /// The path has routes for this method, but all have conditions that do not hold: what these are.
-    std::string unmet;
+    /// The path has routes for this method, but all have conditions that do not hold: what these look at, each once.
+    std::vector<const source*> unmet;
   };
   /// GET's routes also take HEAD. Of routes with the same path the first whose conditions hold is taken.
   [[nodiscard]] found find(const front::request& in, const decoded_path& path, std::string_view claims) const;
@@ -66,7 +66,6 @@ class route_table {
     std::vector<std::uint32_t> routes;  // that end here; those with conditions before the one without
   };
 
-  [[nodiscard]] bool holds(const route& of, const front::request& in, const decoded_path& path, std::string_view claims) const;
   /// The route that stands in the way, or null.
   const route* add(route_config what, bool configured, const command_lookup& commands);
 

@@ -37,20 +37,30 @@ front::response allowing(front::response out, std::string methods) {
   return out;
 }
 
-/// Whether all that routes want is said by tokens; `unmet` is a list, as in "claim.sub, header.X-Beta".
-bool only_claims(std::string_view unmet) {
-  for (auto left = unmet; !left.empty();) {
-    if (!left.starts_with("claim.")) return false;
-    left.remove_prefix(std::min(left.find(", "), left.size() - 2) + 2);
-  }
-  return !unmet.empty();
-}
-
-front::response unauthenticated(const std::string& unmet) {
-  auto out = refusal(401, "this wants a token that says " + unmet + ", in Authorization: Bearer");
+/// The answer where all routes of a path want something else of the request. Where a token could say it, that is what is asked for.
+front::response unmet_conditions(const std::vector<const source*>& of, bool has_claims) {
+  std::string listed;
+  for (const auto* each : of) listed += (listed.empty() ? "" : ", ") + each->written();
+  const bool only_claims = std::all_of(of.begin(), of.end(), [](const auto* each) { return each->from == source::part::claim; });
+  if (!only_claims) return refusal(404, "the routes of this path want something else of " + listed);
+  if (has_claims) return refusal(403, "the token's " + listed + " is not what this takes");
+  auto out = refusal(401, "this wants a token that says " + listed + ", in Authorization: Bearer");
   out.headers.emplace_back("WWW-Authenticate", "Bearer");
   return out;
 }
+
+/// What chance decides, in the order in which it is asked; equal seeds decide equally.
+class dice {
+ public:
+  explicit dice(std::uint64_t seed) : state_{seed} {}
+  std::uint64_t roll() {
+    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+    return state_ >> 16;
+  }
+
+ private:
+  std::uint64_t state_;
+};
 
 front::response no_content(std::string methods) {
   return allowing({.status = 204, .content_type = {}, .body = {}, .headers = {}}, std::move(methods));
@@ -156,8 +166,7 @@ std::variant<router::routed, front::response> router::find(const front::request&
   if (route == nullptr) {
     if (allow.empty()) return refusal(404, "no route takes this path");
     if (in.method == "OPTIONS") return no_content(std::move(allow));
-    if (only_claims(unmet)) return claims.empty() ? unauthenticated(unmet) : refusal(403, "the token's " + unmet + " is not what this takes");
-    if (!unmet.empty()) return refusal(404, "the routes of this path want something else of " + unmet);
+    if (!unmet.empty()) return unmet_conditions(unmet, !claims.empty());
     return allowing(refusal(405, "no route of this path takes this method"), std::move(allow));
   }
   const auto offered = offered_by(*route);
@@ -178,9 +187,13 @@ std::variant<planned_call, plan_run, front::response> router::plan(const front::
   const auto& how = std::get<routed>(found);
   const route& of = *how.taken;
   request_reader reader{in, path, with.claims, of.plan->needs()};
-  auto out = reader.refused() ? std::variant<planned_call, plan_run, front::response>{std::move(*reader.refused())}
-             : of.simple()    ? plan_call(of, how, reader, with)
-                              : plan_steps(of, how, reader, with);
+  if (of.simple()) reader.body_is_used_once();
+  std::variant<planned_call, plan_run, front::response> out = refusal(400, "this route takes no body");
+  if (reader.refused()) {
+    out = *reader.refused();
+  } else if (in.body.empty() || of.plan->needs().body) {
+    out = of.simple() ? plan_call(of, how, reader, with) : plan_steps(of, how, reader, with);
+  }
   if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
   return out;
 }
@@ -188,7 +201,7 @@ std::variant<planned_call, plan_run, front::response> router::plan(const front::
 std::variant<planned_call, plan_run, front::response> router::plan_call(const route& of, const routed& how, request_reader& in,
                                                                         const request_context& with) const {
   const auto& step = of.plan->steps().front();
-  const auto chosen = route_plan::choose(step, in, with.dice);
+  const auto chosen = route_plan::choose(step, in, dice{with.dice}.roll());
   if (!chosen) return unknown_version(step);
   const auto& target = step.targets[*chosen];
   std::vector<problem> wrong;
@@ -221,19 +234,16 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   out.key = key_of(in);
   if (too_long(out.key)) return long_key();
   std::vector<problem> wrong;
-  std::uint64_t dice = with.dice;
-  const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
+  dice chance{with.dice};
   for (const auto& step : plan.steps()) {
     auto& made = out.steps.emplace_back();
     const auto before = wrong.size();
-    const auto chosen = route_plan::choose(step, in, next_dice());
+    const auto chosen = route_plan::choose(step, in, chance.roll());
     if (!chosen) return unknown_version(step);
     made.target = *chosen;
     const auto& payload = step.what.call ? step.targets[*chosen].payload : *step.event;
     if (payload.at_once()) {
       auto bytes = payload.make(in, wrong);
-      // A body that is the whole payload has been taken out, and the other steps need it, too.
-      if (bytes && in.body() && in.body()->empty()) in.body() = *bytes;
       if (!bytes) return failed(bytes.error(), of, with);
       made.payload = std::move(*bytes);
     } else {
@@ -252,7 +262,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   if (plan.reply()) plan.reply()->take(in, out.reply_taken, wrong);
   for (const auto& [name, text] : plan.headers()) text.take(in, out.header_taken.emplace_back(), wrong);
   if (!wrong.empty()) return problem_of(misfit(std::move(wrong), of.what.composed ? of.text : of.aims()));
-  if (plan.mirror() && next_dice() % 100 < plan.mirror()->weight) out.mirror_payload = out.steps.front().payload;
+  if (plan.mirror() && chance.roll() % 100 < plan.mirror()->weight) out.mirror_payload = out.steps.front().payload;
   return plan_run{std::move(out)};
 }
 
@@ -283,8 +293,7 @@ explanation router::explain(const front::request& in, const request_context& wit
   out.from = of.configured ? of.what.at.shown() : of.command() != nullptr ? "service " + of.command()->service : "a service";
   out.budget = of.what.budget.value_or(options_.budget);
   request_reader reader{in, path, with.claims, of.plan->needs()};
-  std::uint64_t dice = with.dice;
-  const auto next_dice = [&] { return dice = dice * 6364136223846793005u + 1442695040888963407u, dice >> 16; };
+  dice chance{with.dice};
   for (const auto& step : of.plan->steps()) {
     auto& shown = out.steps.emplace_back();
     shown.name = step.what.name;
@@ -296,7 +305,7 @@ explanation router::explain(const front::request& in, const request_context& wit
     shown.fields = fields_of(step.what.payload, of);
     for (const auto other : step.waits_for) shown.after.push_back(of.plan->steps()[other].what.name);
     if (step.undo) shown.undo = step.undo->target.command;
-    const auto chosen = route_plan::choose(step, reader, of.simple() ? with.dice : next_dice());
+    const auto chosen = route_plan::choose(step, reader, chance.roll());
     if (step.what.call && !chosen) continue;
     const auto* target = step.what.call ? &step.targets[*chosen] : nullptr;
     shown.aim = target != nullptr ? target->command : step.what.emit;
@@ -304,9 +313,7 @@ explanation router::explain(const front::request& in, const request_context& wit
     const auto& payload = target != nullptr ? target->payload : *step.event;
     if (reader.refused() || !payload.at_once()) continue;
     std::vector<problem> wrong;
-    auto kept = reader.body();
     const auto bytes = payload.make(reader, wrong);
-    reader.body() = std::move(kept);
     if (bytes && wrong.empty()) shown.payload = wire::msgpack_to_json(*bytes);
   }
   return out;

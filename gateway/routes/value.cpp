@@ -67,6 +67,7 @@ value_plan::value_plan(const value_config& from, const path_pattern& path, const
                        const json_value* root) {
   step_names_.resize(steps.size());
   for (const auto& [name, number] : steps) step_names_[number] = name;
+  path_ = path;
   root_ = bind(from, path, steps, schema, root, {});
 }
 
@@ -124,7 +125,6 @@ value_plan::node value_plan::bind(const value_config& from, const path_pattern& 
     if (!compiled) throw std::invalid_argument(program.at.shown() + ": " + compiled.error());
     out.program = std::move(*compiled);
     out.label = program.at.shown();
-    for (const auto& each : path.segments) out.children.emplace_back().key = each.parameter ? each.text : "";
   }
   return out;
 }
@@ -152,11 +152,7 @@ void value_plan::take(const node& at, const request_reader& in, taken_values& ou
     case node::kind::list:
       for (const auto& each : at.children) take(each, in, out, wrong, texts);
       return;
-    case node::kind::program: {
-      path_pattern path;
-      for (const auto& each : at.children) path.segments.push_back({each.key, !each.key.empty()});
-      return out.add(snapshot_of(in, path));
-    }
+    case node::kind::program: return out.add(snapshot_of(in, path_));
     case node::kind::request: break;
   }
   if (!at.from.is_text()) {

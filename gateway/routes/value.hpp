@@ -111,6 +111,7 @@ class value_plan {
   request_needs needs_;
   std::vector<step_reference> steps_;
   std::vector<std::string> step_names_;  ///< by number, for the input of programs
+  path_pattern path_;                    ///< the same
   std::size_t slots_ = 0;
   node root_;
 };

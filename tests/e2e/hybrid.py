@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 
-from network import ANY, REPOSITORY, Network, Program, eventually
+from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 
 def clean_environment(**more):
@@ -132,20 +132,7 @@ def define(test, bin_folder, in_background):
 
     @test("tools/run --hybrid: one process, says what to try, and ends within two seconds of SIGTERM")
     def _():
-        env = clean_environment(WAGGLE_HTTP_SELF="127.0.0.1:0", WAGGLE_LISTEN=ANY)
-        script = subprocess.Popen([os.path.join(REPOSITORY, "tools", "run"), "--hybrid"], stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, env=env, start_new_session=True)
-        said = ""
-        try:
-            while "Ctrl-C" not in said:
-                line = script.stdout.readline()
-                assert line, said
-                said += line
-            url = next(each for each in said.split("'") if each.startswith("http://"))
-            assert curl(url) == '{"message":"hello Ada"}', said
-            script.send_signal(signal.SIGTERM)
-            script.wait(2)
-        finally:
-            if script.poll() is None:
-                os.killpg(script.pid, signal.SIGKILL)
-            script.communicate()
+        with ToolsRun("--hybrid", env={"WAGGLE_HTTP_SELF": "127.0.0.1:0", "WAGGLE_LISTEN": ANY}) as script:
+            url = next(each for each in script.said.split("'") if each.startswith("http://"))
+            assert curl(url) == '{"message":"hello Ada"}', script.said
+            script.stop(within=2)

@@ -81,6 +81,37 @@ class Program:
         self.errors.close()
 
 
+class ToolsRun:
+    """tools/run, up to where it says how to stop it; what it has started goes with it."""
+
+    def __init__(self, *flags, env=None):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WAGGLE_")}
+        ports = {"WAGGLE_COMMANDS": ANY, "WAGGLE_EVENTS_IN": ANY, "WAGGLE_EVENTS_OUT": ANY, "WAGGLE_HTTP": "127.0.0.1:0"}
+        self.process = subprocess.Popen([os.path.join(REPOSITORY, "tools", "run"), *flags], stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, env={**clean, **(env or ports)}, start_new_session=True)
+        self.said = ""
+        try:
+            while "Ctrl-C" not in self.said:
+                line = self.process.stdout.readline()
+                assert line, self.said
+                self.said += line
+        except BaseException:
+            self.__exit__()  # nobody else would
+            raise
+
+    def stop(self, how=signal.SIGTERM, within=10.0):
+        self.process.send_signal(how)
+        self.process.wait(within)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
 class Network:
     """A broker and a gateway, and whatever else is started on them."""
 

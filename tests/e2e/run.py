@@ -22,7 +22,7 @@ import msgpack
 import operations
 import routes
 import shop
-from network import ANY, REPOSITORY, Network, Program, eventually
+from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
 TESTS = []
@@ -115,31 +115,17 @@ def _():
 @test("tools/run: brings a network up, says what to try, and stops all of it within two seconds of SIGTERM")
 def _():
     for how in (signal.SIGTERM, signal.SIGINT):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("WAGGLE_")}
-        env |= {"WAGGLE_COMMANDS": ANY, "WAGGLE_EVENTS_IN": ANY, "WAGGLE_EVENTS_OUT": ANY, "WAGGLE_HTTP": "127.0.0.1:0"}
-        script = subprocess.Popen([os.path.join(REPOSITORY, "tools", "run")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, env=env, start_new_session=True)
-        said = ""
-        try:
-            while "Ctrl-C" not in said:
-                line = script.stdout.readline()
-                assert line, said
-                said += line
-            url = re.search(r"curl '([^']+)'", said).group(1)
+        with ToolsRun() as script:
+            url = re.search(r"curl '([^']+)'", script.said).group(1)
             got = subprocess.run(["curl", "-s", url], capture_output=True, text=True, timeout=10).stdout
             assert got == '{"message":"hello Ada"}', got
-            broker = re.search(r"broker tcp://127.0.0.1:(\d+)", said).group(1)
+            broker = re.search(r"broker tcp://127.0.0.1:(\d+)", script.said).group(1)
             before = time.monotonic()
-            script.send_signal(how)
-            script.wait(10)
+            script.stop(how)
             took = time.monotonic() - before
             assert took < 2, f"{took} s after {how!r}"
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", int(broker))) != 0, "the broker still listens"
-        finally:
-            if script.poll() is None:
-                os.killpg(script.pid, signal.SIGKILL)
-            script.communicate()
 
 
 @test("tools/run: a port that is taken is named, with how to choose another")

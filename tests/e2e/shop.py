@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-from network import ANY, REPOSITORY, Network, eventually
+from network import REPOSITORY, Network, ToolsRun, eventually
 
 SERVICES = ("customers", "stock", "payments", "orders")
 
@@ -164,24 +164,10 @@ def define(test, bin_folder, in_background):
 
     @test("tools/run --shop: brings the shop up, and every curl that it shows is answered")
     def _():
-        env = {k: v for k, v in os.environ.items() if not k.startswith("WAGGLE_")}
-        env |= {"WAGGLE_COMMANDS": ANY, "WAGGLE_EVENTS_IN": ANY, "WAGGLE_EVENTS_OUT": ANY, "WAGGLE_HTTP": "127.0.0.1:0"}
-        script = subprocess.Popen([os.path.join(REPOSITORY, "tools", "run"), "--shop"], stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, env=env, start_new_session=True)
-        said = ""
-        try:
-            while "Ctrl-C" not in said:
-                line = script.stdout.readline()
-                assert line, said
-                said += line
-            commands = re.findall(r"^ +(curl .*)$", said, re.M)
-            assert len(commands) >= 4, said
+        with ToolsRun("--shop") as script:
+            commands = re.findall(r"^ +(curl .*)$", script.said, re.M)
+            assert len(commands) >= 4, script.said
             for command in commands:
                 got = subprocess.run(["bash", "-c", command + " -sS -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=20)
                 assert got.stdout.splitlines()[-1] in ("200", "201"), (command, got)
-            script.send_signal(signal.SIGTERM)
-            script.wait(4)
-        finally:
-            if script.poll() is None:
-                os.killpg(script.pid, signal.SIGKILL)
-            script.communicate()
+            script.stop(within=4)

@@ -379,3 +379,20 @@ TEST_CASE("caller: what a new broker refuses as never run may have run at the ol
   CHECK(net.errors.at("one").code == status::resource_exhausted);
   CHECK(net.errors.at("one").may_have_run);
 }
+
+TEST_CASE("caller: a call that was given up is not sent again when the broker is lost, though it may run twice", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed();
+  std::string tag = "given up", other = "wanted";
+  const auto id = net.under_test.call(net.now, tag, "a.b", "\x01", 1h, {}, {.idempotent = true});
+  net.under_test.call(net.now, other, "a.b", "\x01", 1h, {}, {.idempotent = true});
+  net.sends();
+  net.under_test.cancel(id, net);
+  net.welcomed("b2");
+  CHECK(net.errors.at("given up").code == status::cancelled);
+  CHECK(net.errors.at("given up").may_have_run);
+  int calls = 0;
+  for (const auto& each : net.sends()) calls += each.type == wire::frame_type::call ? 1 : 0;
+  CHECK(calls == 1);
+}

@@ -114,6 +114,7 @@ class caller_core {
     const auto index = find(id);
     if (index == none) return;
     if (calls_[index].at == stage::unsent) return end(index, cancelled(calls_[index].sent_before), sink);
+    calls_[index].cancelled = true;
     cancels_.push_back(id);
   }
 
@@ -238,6 +239,7 @@ class caller_core {
     bool idempotent = false;
     bool sent_before = false;  ///< to a broker that was lost
     bool parted = false;       ///< a PART has come, so it cannot begin again
+    bool cancelled = false;    ///< nobody wants it: it is not sent again
     std::string name;
     std::string payload;
     std::string headers;
@@ -260,7 +262,7 @@ class caller_core {
     made.order = ++opened_;
     made.parts = terms.parts;
     made.idempotent = terms.idempotent;
-    made.sent_before = made.parted = false;
+    made.sent_before = made.parted = made.cancelled = false;
     made.name = name;
     made.payload = payload;
     made.headers = headers;
@@ -368,7 +370,9 @@ class caller_core {
     std::vector<std::uint32_t> again;
     for (std::uint32_t index = 0; calls_.has(index); ++index) {
       if (calls_[index].at != stage::sent) continue;
-      if (calls_[index].idempotent && !calls_[index].parted && calls_[index].deadline > now) {
+      if (calls_[index].cancelled) {
+        end(index, cancelled(true), sink);
+      } else if (calls_[index].idempotent && !calls_[index].parted && calls_[index].deadline > now) {
         again.push_back(index);
       } else {
         end(index, {status::unavailable, why, true}, sink);
@@ -378,7 +382,10 @@ class caller_core {
     std::sort(again.begin(), again.end(), [this](auto a, auto b) { return calls_[a].order > calls_[b].order; });
     for (const auto index : again) {
       auto& call = calls_[index];
-      if (call.at != stage::sent) continue;  // a sink has cancelled it meanwhile
+      if (call.cancelled) {  // by a sink, meanwhile
+        end(index, cancelled(true), sink);
+        continue;
+      }
       call.at = stage::unsent;
       call.sent_before = true;
       deadlines_.erase(calls_, index);
