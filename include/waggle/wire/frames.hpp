@@ -39,6 +39,7 @@ struct frame {
   std::string_view headers;     ///< call, reply, emit, event: one msgpack map; empty when it was nil
   std::string_view key;         ///< the header `key`; empty if it is none, or no string
   std::string_view manifest;    ///< join: the manifest; hello: about. One msgpack map, or empty
+  std::string_view about;       ///< event: where it is from. One msgpack map; empty when it did not come or was nil
   std::uint64_t budget_ms = 0;  ///< call: time left, at most `budget_ms_max`
   std::uint64_t parts = no_credit_limit;  ///< call: PARTs that may be sent before CREDIT comes; credit: so many more
   waggle::status status{};      ///< reply
@@ -100,7 +101,9 @@ class bundle_reader {
         return field(read, payload(out.payload)) && field(read, headers(out.headers, out.key));
       case frame_type::emit:
       case frame_type::event:
-        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers, out.key));
+        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers, out.key)) &&
+               (out.type == frame_type::emit || count < 6 ||
+                field(read, map(out.about, about_bytes_max, "what is said about the event is too large")));
       case frame_type::cancel:
       case frame_type::leave: return true;
       case frame_type::credit: return field(read, reader_.unsigned_integer(out.parts));
@@ -230,14 +233,16 @@ inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view 
   detail::map_or_nil(out, headers);
 }
 
-/// Also the second part of a PUB/SUB message, whose first part is the topic alone.
-inline void append_event(std::string& bundle, std::uint64_t sequence, std::string_view topic, std::string_view payload,
-                         std::string_view headers) {
+/// To a member of a consumer group `id` is a lease; in the second part of a PUB/SUB message, whose first part is the topic alone, the
+/// sequence number in the event's stream. `about` is one msgpack map, or nothing.
+inline void append_event(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
+                         std::string_view headers, std::string_view about = {}) {
   writer out{bundle};
-  detail::open(out, 5, frame_type::event, sequence);
+  detail::open(out, about.empty() ? 5 : 6, frame_type::event, id);
   out.string(topic);
   detail::payload_or_nil(out, payload);
   detail::map_or_nil(out, headers);
+  if (!about.empty()) out.raw(about);
 }
 
 inline void append_join(std::string& bundle, std::uint64_t id, std::string_view manifest) {

@@ -26,7 +26,13 @@ inline constexpr std::size_t key_bytes_max = 512;  // the header `key`
 inline constexpr std::size_t manifest_bytes_max = 1u << 20;
 inline constexpr std::uint32_t manifest_commands_max = 4096;
 inline constexpr std::uint32_t manifest_routes_max = 16;  // HTTP routes of one command
+inline constexpr std::uint32_t manifest_events_max = 256;
 inline constexpr std::uint32_t slots_max = 4096;
+
+/// What an EVENT says of where it is from.
+inline constexpr std::size_t about_bytes_max = 4u << 10;
+/// Deliveries of one event to one consumer group before it is a dead letter.
+inline constexpr std::uint32_t event_attempts_max = 100;
 
 /// Longer budgets are cut to this: one day.
 inline constexpr std::uint64_t budget_ms_max = 86'400'000;

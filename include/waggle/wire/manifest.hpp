@@ -9,6 +9,7 @@
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/limits.hpp>
 #include <waggle/wire/reader.hpp>
+#include <waggle/wire/topic.hpp>
 #include <waggle/wire/writer.hpp>
 
 namespace waggle {
@@ -37,6 +38,21 @@ struct command_manifest {
   std::string group{};            ///< calls of one key run one at a time in all commands of a group; empty: in this command
 };
 
+/// What a worker says of events that it handles, as one of a consumer group.
+struct event_manifest {
+  std::string topic;               ///< a pattern: wire/topic.hpp
+  std::string group{};             ///< each event goes to one member of each group; empty: named like the service
+  bool from_beginning = false;     ///< where a group that is new begins: with the oldest event there is, or (false) from now on
+  std::uint64_t budget_ms = 60'000;       ///< for one delivery
+  std::uint32_t attempts = 8;             ///< deliveries before an event becomes a dead letter
+  std::uint64_t backoff_ms = 1'000;       ///< before the second delivery; doubled for each one after
+  std::uint64_t backoff_max_ms = 300'000; ///< and never more than this
+  std::string doc{};
+  std::string payload{};           ///< JSON Schema as one msgpack map; empty: anything
+
+  friend bool operator==(const event_manifest&, const event_manifest&) = default;
+};
+
 /// What a worker says of itself when it joins.
 struct manifest {
   std::string service;
@@ -46,13 +62,14 @@ struct manifest {
   std::uint32_t bundle = 1;  ///< frames it takes in one message
   std::vector<command_manifest> commands;
   bool credit = false;       ///< it sends no more PARTs than it has credit for
+  std::vector<event_manifest> events{};
 };
 
 namespace wire {
 
 inline void append_manifest(std::string& bytes, const manifest& from) {
   writer out{bytes};
-  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0));
+  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0) + (from.events.empty() ? 0 : 1));
   out.string("service");
   out.string(from.service);
   out.string("version");
@@ -109,6 +126,36 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
       out.raw(each.reply);
     }
   }
+  if (from.events.empty()) return;
+  out.string("events");
+  out.array(from.events.size());
+  for (const auto& each : from.events) {
+    out.map(6 + (each.group.empty() ? 0 : 1) + (each.doc.empty() ? 0 : 1) + (each.payload.empty() ? 0 : 1));
+    out.string("topic");
+    out.string(each.topic);
+    out.string("from");
+    out.string(each.from_beginning ? "beginning" : "now");
+    out.string("budget_ms");
+    out.unsigned_integer(each.budget_ms);
+    out.string("attempts");
+    out.unsigned_integer(each.attempts);
+    out.string("backoff_ms");
+    out.unsigned_integer(each.backoff_ms);
+    out.string("backoff_max_ms");
+    out.unsigned_integer(each.backoff_max_ms);
+    if (!each.group.empty()) {
+      out.string("group");
+      out.string(each.group);
+    }
+    if (!each.doc.empty()) {
+      out.string("doc");
+      out.string(each.doc);
+    }
+    if (!each.payload.empty()) {
+      out.string("payload");
+      out.raw(each.payload);
+    }
+  }
 }
 
 namespace detail {
@@ -129,13 +176,15 @@ class manifest_reader {
       if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
       if (key == "credit") return flag(key, out.credit);
       if (key == "commands") return commands(out.commands);
+      if (key == "events") return events(out.events);
       return in_.skip();
     });
     if (whole && !is_name(out.service)) wrong("service", "a service needs a name of 1 to 128 bytes without spaces");
     if (whole && !out.instance.empty() && !is_name(out.instance)) wrong("instance", "a name has no spaces or control characters");
     if (whole && problem_.message.empty()) {
-      if (out.commands.empty()) wrong("commands", "a worker that joins serves at least one command");
+      if (out.commands.empty() && out.events.empty()) wrong("commands", "a worker that joins serves at least one command or event");
       for (std::size_t i = 0; i < out.commands.size(); ++i) check(out.commands[i], i);
+      for (std::size_t i = 0; i < out.events.size(); ++i) check(out.events, i);
     }
     if (!in_.ok() || !problem_.message.empty()) return refused("the manifest is refused");
     out.slots = static_cast<std::uint32_t>(slots);
@@ -217,6 +266,54 @@ class manifest_reader {
       wrong(at, "a command needs a name of 1 to 128 bytes without spaces");
     } else if (each.name.starts_with("waggle.")) {
       wrong(at, "names that begin with \"waggle.\" are the broker's own");
+    }
+  }
+
+  bool events(std::vector<event_manifest>& out) {
+    std::uint32_t count = 0;
+    if (in_.peek() != kind::array) return wrong("events", "expected an array");
+    if (!in_.array(count)) return false;
+    if (count > manifest_events_max) return wrong("events", "a worker handles at most 256 patterns of topics");
+    out.clear();  // a key may come twice
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto at = "events[" + std::to_string(i) + "]";
+      event_manifest each;
+      std::uint64_t attempts = each.attempts;
+      std::string from = "now";
+      const bool whole = entries(at, [&](std::string_view key) {
+        const auto path = at + "." + std::string{is_utf8(key) ? key : "?"};
+        if (key == "topic") return text(path, each.topic, name_bytes_max);
+        if (key == "group") return text(path, each.group, name_bytes_max);
+        if (key == "from") return text(path, from, 16);
+        if (key == "budget_ms") return number(path, each.budget_ms, 1, budget_ms_max);
+        if (key == "attempts") return number(path, attempts, 1, event_attempts_max);
+        if (key == "backoff_ms") return number(path, each.backoff_ms, 1, budget_ms_max);
+        if (key == "backoff_max_ms") return number(path, each.backoff_max_ms, 1, budget_ms_max);
+        if (key == "doc") return text(path, each.doc, 4096);
+        if (key == "payload") return schema(path, each.payload);
+        return in_.skip();
+      });
+      if (!whole) return false;
+      if (from != "now" && from != "beginning") return wrong(at + ".from", "expected \"now\" or \"beginning\"");
+      each.from_beginning = from == "beginning";
+      each.attempts = static_cast<std::uint32_t>(attempts);
+      out.push_back(std::move(each));
+    }
+    return true;
+  }
+
+  void check(const std::vector<event_manifest>& all, std::size_t i) {
+    const auto at = "events[" + std::to_string(i) + "]";
+    const auto& each = all[i];
+    if (!is_topic_pattern(each.topic)) {
+      wrong(at + ".topic", "expected a topic, or what topics begin with and a * behind it, as in \"order.*\"");
+    } else if (!each.group.empty() && (!is_name(each.group) || each.group.starts_with("waggle."))) {
+      wrong(at + ".group", "a group is a name of 1 to 128 bytes without spaces, which does not begin with \"waggle.\"");
+    }
+    for (std::size_t earlier = 0; earlier < i; ++earlier) {
+      if (all[earlier].topic == each.topic && all[earlier].group == each.group) {
+        wrong(at + ".topic", "this group handles \"" + each.topic + "\" already");
+      }
     }
   }
 
