@@ -132,7 +132,7 @@ void operator_::told(instant now, const question& asked, const wire::frame& in) 
     const bool passing = in.status == status::resource_exhausted || in.status == status::unavailable;
     const bool of_course = (asked.of == kind::letter || asked.of == kind::retry || asked.of == kind::drop) && (in.status == status::not_found || in.status == status::failed_precondition || in.status == status::data_loss);
     const bool not_now = asked.of == kind::forget && (in.status == status::failed_precondition || in.status == status::not_found);
-    const bool gone = asked.of == kind::events && in.status == status::out_of_range && asked.from < around_.books.streams().at(asked.stream).first;
+    const bool gone = asked.of == kind::events && in.status == status::out_of_range && asked.from != 0 && asked.from < around_.books.streams().at(asked.stream).first;
     if ((!passing || asked.of == kind::ping) && !of_course && !not_now && !gone) throw violation{"what an operator asks is refused: " + why.message};
     return;
   }
@@ -147,7 +147,8 @@ void operator_::told(instant now, const question& asked, const wire::frame& in) 
 }
 
 void operator_::told_streams(const wire::frame& in) {
-  for (const auto each : told_map{in.payload}.list("streams")) {
+  const told_map all{in.payload};
+  for (const auto each : all.list("streams")) {
     const told_map stream{each};
     const auto known = around_.books.streams().find(stream.text("stream"));
     const auto head = known == around_.books.streams().end() ? 0 : known->second.head;
@@ -159,7 +160,8 @@ void operator_::told_streams(const wire::frame& in) {
 }
 
 void operator_::told_groups(const wire::frame& in) {
-  for (const auto each : told_map{in.payload}.list("groups")) {
+  const told_map all{in.payload};
+  for (const auto each : all.list("groups")) {
     const told_map group{each};
     const auto which = group.text("group") + " in " + group.text("stream");
     const auto settled = group.number("settled"), head = group.number("head");
@@ -197,7 +199,9 @@ void operator_::told_dead(const question& asked, const wire::frame& in) {
 void operator_::told_events(instant now, const question& asked, const wire::frame& in) {
   const auto& books = around_.books;
   const told_map answer{in.payload};
-  const auto& stream = books.streams().at(asked.stream);
+  static const event_books::kept_stream nothing;
+  const auto known_stream = books.streams().find(asked.stream);
+  const auto& stream = known_stream == books.streams().end() ? nothing : known_stream->second;
   const auto next = answer.number("next");
   std::uint64_t at = std::max<std::uint64_t>(asked.from, 1);
   std::vector<std::uint64_t> damaged;
