@@ -42,7 +42,7 @@ std::string counted(std::string_view what, std::uint64_t count) {
 }
 
 void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
-  to.map(8 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
+  to.map(9 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
   entry(to, "id", of.id);
   entry(to, "group", of.group);
   entry(to, "stream", of.stream);
