@@ -34,6 +34,7 @@ class event_books {
     std::int64_t time_ms = 0;
     std::string topic, key, event_id, payload, headers;
     bool trimmed = false, damaged = false;
+    std::uint64_t crashes = 0;  ///< of brokers before it was kept
   };
   struct kept_stream {
     std::map<std::uint64_t, kept_event> events;
@@ -45,7 +46,8 @@ class event_books {
     std::uint64_t sequence = 0;
     std::uint32_t attempts = 0;
     std::string why;
-    bool may_revive = false, may_drop = false;
+    bool may_revive = false;  ///< somebody has asked for its group
+    bool may_drop = false;
   };
   struct sums {
     std::uint64_t emitted = 0, receipts = 0, repeated = 0, refused = 0, kept = 0, handed = 0, again = 0, acked = 0, late = 0, failed = 0, dead = 0,
@@ -72,6 +74,8 @@ class event_books {
 
   // The broker, in books_groups.cpp. `clock` is what it takes for the time.
   void broker_gone();
+  /// The core has this frame ready for a peer. It may stand in a full pipe, and never leave.
+  void offers(const wire::frame& frame);
   /// `late`: the broker had it ready earlier, but the pipe was full.
   void sends(instant clock, peer to, const wire::frame& frame, bool late);
   void reads(instant clock, peer from, const wire::frame& frame);
@@ -116,9 +120,9 @@ class event_books {
     answer acked = answer::none;  ///< a member has said that it is done
     bool settled = false;     ///< and so the disk says, or that it is dead
     bool dead = false;
-    bool crashed = false;     ///< a broker has gone since it was first handed over
     bool revived = false;     ///< handed over though it is dead, because somebody asked for it
     std::uint32_t handed = 0; ///< times, since it was last dead
+    std::uint32_t offered = 0;  ///< the same, with those that have not left
     std::uint32_t attempt = 0;
     std::uint32_t attempts_max = 0;
     std::optional<error> said;  ///< what its last member said that went wrong
@@ -207,7 +211,7 @@ class event_books {
   std::map<std::uint64_t, asked_command> asked_;
   std::map<std::string, operation_books> operations_;
   std::map<std::pair<std::string, std::string>, std::string> by_idempotency_key_;  ///< command and key: operation
-  bool first_broadcast_ = true;
+  std::set<std::uint64_t> asked_to_retry_, asked_to_drop_;  ///< dead letters
   sums sums_;
 };
 

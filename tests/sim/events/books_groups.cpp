@@ -64,19 +64,13 @@ void event_books::broker_gone() {
     group.unsure.clear();
     group.busy.clear();
     group.may_retry = group.may_drop = 0;
-    for (auto& [where, of] : group.events) {
-      if (of.handed > 0 && !of.settled) of.crashed = true;
-      of.revived = false;
-    }
-  }
-  // What was in memory only is not to be judged as if it had begun: of an event within what was reserved nobody knows.
-  for (auto& [name, group] : groups_) {
-    for (auto& [where, of] : group.events) of.crashed |= !of.settled;
+    for (auto& [where, of] : group.events) of.revived = false;
   }
   for (auto& [id, each] : letters_) each.may_revive = each.may_drop = false;
   leases_.clear();
   peers_.clear();
-  first_broadcast_ = true;
+  asked_to_retry_.clear();
+  asked_to_drop_.clear();
 }
 
 void event_books::end_lease(std::uint64_t which) {
@@ -111,6 +105,15 @@ void event_books::sends(instant clock, peer to, const wire::frame& frame, bool l
   end_lease(frame.id);  // called back: whatever is said under it is too late
 }
 
+void event_books::offers(const wire::frame& frame) {
+  if (frame.type != wire::frame_type::event) return;
+  const auto says = read_about(frame.about);
+  auto& of = groups_[says.group].events[{says.stream, says.sequence}];
+  if (says.attempts_max != of.attempts_max) of.handed = of.offered = 0;  // its first, or a dead letter's new life
+  of.attempts_max = static_cast<std::uint32_t>(says.attempts_max);
+  ++of.offered;
+}
+
 void event_books::hands_over(instant clock, peer to, const wire::frame& frame, bool late) {
   const auto says = read_about(frame.about);
   const auto which = words(says.group, says.stream, says.sequence);
@@ -127,7 +130,7 @@ void event_books::hands_over(instant clock, peer to, const wire::frame& frame, b
   ++sums_.handed;
   if (of.dead) {
     const auto& dead = letters_[of.letter];
-    if (!dead.may_revive && group.may_retry == 0 && !of.revived) fail(which + " is handed over, though it is a dead letter");
+    if (!dead.may_revive && !asked_to_retry_.contains(of.letter) && group.may_retry == 0 && !of.revived) fail(which + " is handed over, though it is a dead letter");
     if (!of.revived) ++sums_.revived;
     of.revived = true;
     of.acked = answer::none;
@@ -140,8 +143,6 @@ void event_books::hands_over(instant clock, peer to, const wire::frame& frame, b
     ++of.handed;
     return;
   }
-  if (says.attempts_max != of.attempts_max) of.handed = 0;  // a dead letter's new life
-  of.attempts_max = static_cast<std::uint32_t>(says.attempts_max);
   if (!of.dead && says.attempts_max != plan->attempts) fail(which + " is said to have " + std::to_string(says.attempts_max) + " attempts");
   if (says.budget_ms != static_cast<std::uint64_t>(plan->budget.count())) fail(which + " has another budget than its group says");
   if (says.attempt <= of.attempt) fail(which + " is handed over with attempt " + std::to_string(says.attempt) + " after " + std::to_string(of.attempt));
@@ -265,7 +266,7 @@ void event_books::broadcast(std::string_view topic, std::string_view bytes) {
 
 void event_books::may_retry(const std::string& group, std::uint64_t id, int more) {
   if (id != 0) {
-    if (const auto found = letters_.find(id); found != letters_.end() && more > 0) found->second.may_revive = true;
+    if (more > 0) asked_to_retry_.insert(id);
     return;
   }
   const auto found = groups_.find(group);
@@ -276,7 +277,7 @@ void event_books::may_retry(const std::string& group, std::uint64_t id, int more
 
 void event_books::may_drop(const std::string& group, std::uint64_t id, int more) {
   if (id != 0) {
-    if (const auto found = letters_.find(id); found != letters_.end() && more > 0) found->second.may_drop = true;
+    if (more > 0) asked_to_drop_.insert(id);
     return;
   }
   const auto found = groups_.find(group);

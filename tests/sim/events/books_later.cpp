@@ -39,7 +39,7 @@ void event_books::on(std::int64_t wall_ms, const write::accept& what, const writ
   auto& in = streams_[what.stream];
   if (how.sequence != in.head + 1) fail("the stream of commands has a hole, at " + std::to_string(how.sequence));
   in.head = how.sequence;
-  in.events[how.sequence] = {n, how.time_ms, what.command, asked.key, how.operation, what.payload, what.headers};
+  in.events[how.sequence] = {n, how.time_ms, what.command, asked.key, how.operation, what.payload, what.headers, false, false, sums_.crashes};
   in.bytes += what.command.size() + what.payload.size() + what.headers.size() + how.operation.size();
   asked.operation = how.operation;
   auto& made = operations_[how.operation];
@@ -83,7 +83,7 @@ void event_books::hands_command_over(instant clock, peer to, const wire::frame& 
   if (headers.contains("later")) fail("a durable command is handed over as one for later");
   if (of.ended) {
     const bool revived = std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) {
-      return each.second.group == "waggle.later" && each.second.sequence == of.sequence && each.second.may_revive;
+      return each.second.group == "waggle.later" && each.second.sequence == of.sequence && (each.second.may_revive || asked_to_retry_.contains(each.first));
     });
     if (!revived) fail("operation " + found->first + " is handed over, though it has ended");
     of.begun = of.handed = 0;
@@ -149,7 +149,7 @@ void event_books::outcome(const std::string& operation, std::string_view state, 
     if (!revived) fail("the outcome of operation " + operation + " is " + std::string{status_name} + ", and it ended as " + std::string{name(of.code)});
     return;
   }
-  if (had_ended && std::none_of(letters_.begin(), letters_.end(), [&](const auto& each) { return each.second.sequence == of.sequence && each.second.may_revive; })) {
+  if (had_ended && std::none_of(letters_.begin(), letters_.end(), [&](const auto& each) { return each.second.sequence == of.sequence && (each.second.may_revive || asked_to_retry_.contains(each.first)); })) {
     fail("operation " + operation + " is said to be " + std::string{state} + ", and has ended");
   }
 }

@@ -82,7 +82,7 @@ void event_books::on(std::int64_t, const write::append& what, const written& how
   if (repeats != by_id_.end() && how.time_ms - repeats->second.second < in_.events.once_within.count()) fail("an event that came twice is kept twice, " + what.event_id);
   in.head = how.sequence;
   auto& kept = in.events[how.sequence];
-  kept = {n, how.time_ms, what.topic, sent.key, what.event_id, what.payload, what.headers};
+  kept = {n, how.time_ms, what.topic, sent.key, what.event_id, what.payload, what.headers, false, false, sums_.crashes};
   in.bytes += bytes_of(kept);
   if (!what.event_id.empty()) by_id_[{what.stream, what.event_id}] = {how.sequence, how.time_ms};
   if (log_.verbose()) log_.say({}, "  disk: sending " + std::to_string(n) + " (" + kept.topic + ", key " + kept.key + ") is event " + std::to_string(how.sequence) + " of " + what.stream);
@@ -158,14 +158,16 @@ void event_books::on(std::int64_t wall_ms, const write::bury& what, const writte
   const auto* const plan = in_.plan_of(what.group);
   if (plan != nullptr && kept != nullptr && !kept->damaged && !kept->trimmed) {
     if (of.handed > plan->attempts) fail(which + " was handed over " + std::to_string(of.handed) + " times");
+    // After a crash nobody knows whether what was about to be handed over was, so that it counts.
+    const bool crashed = kept->crashes != sums_.crashes;
     const bool untaken = what.attempts < plan->attempts;
     if (untaken && wall_ms - kept->time_ms < in_.events.untaken_max.count()) {
       fail(which + " becomes a dead letter after " + std::to_string(what.attempts) + " attempts, long before its time: " + why.message);
     }
-    if (!untaken && !of.crashed && of.handed != plan->attempts) {
-      fail(which + " becomes a dead letter after " + std::to_string(of.handed) + " deliveries of " + std::to_string(plan->attempts) + ": " + why.message);
+    if (!untaken && !crashed && of.offered < plan->attempts) {
+      fail(which + " becomes a dead letter after " + std::to_string(of.offered) + " deliveries of " + std::to_string(plan->attempts) + ": " + why.message);
     }
-    if (!untaken && !of.crashed && of.said && (why.message != of.said->message)) {
+    if (!untaken && !crashed && of.said && (why.message != of.said->message)) {
       fail(which + " is a dead letter because \"" + why.message + "\", and not because \"" + of.said->message + "\"");
     }
   }
@@ -174,7 +176,7 @@ void event_books::on(std::int64_t wall_ms, const write::bury& what, const writte
   of.dead = of.settled = true;
   of.revived = false;
   of.letter = how.id;
-  of.handed = 0;
+  of.handed = of.offered = 0;
   group.unsure.erase({what.stream, what.sequence});
   over(group, what.stream, what.sequence);
 }
@@ -188,8 +190,9 @@ void event_books::on(std::int64_t, const write::drop_dead& what, const written& 
   const auto& old = found->second;
   auto& group = groups_[old.group];
   auto& of = group.events[{old.stream, old.sequence}];
-  const bool handled = of.revived && of.acked != answer::none;
-  if (!handled && !old.may_drop && group.may_drop == 0) {
+  const bool is_command = old.group == "waggle.later";
+  const bool handled = is_command ? old.may_revive || asked_to_retry_.contains(what.id) : of.revived && of.acked != answer::none;
+  if (!handled && !old.may_drop && !asked_to_drop_.contains(what.id) && group.may_drop == 0) {
     fail("dead letter " + std::to_string(what.id) + " is forgotten, and nobody has handled it or asked for that");
   }
   of.dead = false;

@@ -169,6 +169,9 @@ void event_host::send(instant now, peer_id peer, const std::string& bytes) {
   auto& to = links_[number];
   around_.log.number(number);
   around_.log.bytes(bytes);
+  wire::bundle_reader frames{bytes};
+  wire::frame each;
+  while (frames.next(each) == wire::decoded::frame) around_.books.offers(each);
   const auto fail = [&] {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
