@@ -243,7 +243,7 @@ void consumer::members_changed(instant now) {
 
 void consumer::pump(instant now) {
   // Revived dead letters stand behind all others in the order, which may never end.
-  if (++turn_ % 8 == 0 && !ready_.empty() && (*ready_.rbegin() & revived_bit) != 0) hand_over(now, *ready_.rbegin());
+  if (++turn_ % 8 == 0 && in_flight_ < desk_.settings.in_flight_max && !ready_.empty() && (*ready_.rbegin() & revived_bit) != 0) hand_over(now, *ready_.rbegin());
   for (auto next = ready_.begin(); next != ready_.end() && in_flight_ < desk_.settings.in_flight_max;) {
     const auto id = *next++;
     if (!hand_over(now, id)) next = ready_.lower_bound(std::max(id + 1, revived_bit));
