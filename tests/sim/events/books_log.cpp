@@ -154,7 +154,7 @@ void event_books::on(std::int64_t wall_ms, const write::bury& what, const writte
   const auto* const kept = find(what.stream, what.sequence);
   const auto why = wire::read_error(status::unknown, what.why);
   if (of.acked == answer::certain) fail(which + " becomes a dead letter, though it was acknowledged: " + why.message);
-  if (of.settled) fail(which + " becomes a dead letter, though it is settled");
+  if (of.settled) fail(which + " becomes a dead letter, though it is settled: attempts " + std::to_string(what.attempts) + ", " + why.message);
   const auto* const plan = in_.plan_of(what.group);
   if (plan != nullptr && kept != nullptr && !kept->damaged && !kept->trimmed) {
     if (of.handed > plan->attempts) fail(which + " was handed over " + std::to_string(of.handed) + " times");
@@ -195,6 +195,7 @@ void event_books::on(std::int64_t, const write::drop_dead& what, const written& 
   if (!handled && !old.may_drop && !asked_to_drop_.contains(what.id) && group.may_drop == 0) {
     fail("dead letter " + std::to_string(what.id) + " is forgotten, and nobody has handled it or asked for that");
   }
+  if (log_.verbose()) log_.say({}, "  disk: dead letter " + std::to_string(what.id) + " is forgotten");
   of.dead = false;
   of.letter = 0;
   group.unsure.erase({old.stream, old.sequence});
