@@ -550,12 +550,12 @@ void consumer::moved(instant now) {
 
 /// Writes down how far it is: one such note at a time is under way, so that what is settled meanwhile goes into the next.
 void consumer::flush() {
+  flush_at_ = instant::max();
   if (flushing_) {
     flush_again_ = true;
     return;
   }
   flushing_ = true;
-  flush_at_ = instant::max();
   const auto to = settled();
   for (const auto id : std::exchange(unmarked_, {})) {
     if (const auto found = items_.find(id); found != items_.end()) {
