@@ -254,7 +254,12 @@ void consumer::pump(instant now) {
 /// those behind it.
 bool consumer::hand_over(instant now, item_id id) {
   auto& next = items_.at(id);
-  if (next.outcome) {  // it could not be written
+  if (next.is_handled) {  // that could not be written
+    ready_.erase(id);
+    forget_letter(id);
+    return true;
+  }
+  if (next.outcome) {  // likewise
     ready_.erase(id);
     write_outcome(id);
     return true;
@@ -513,10 +518,7 @@ void consumer::settle(instant now, item_id id) {
   unload(over);
   leave_line(now, id);
   if ((id & revived_bit) != 0) {
-    if (over.dead_id != 0) {
-      desk_.write(write::drop_dead{over.dead_id});
-      if (group_.dead > 0) --group_.dead;
-    }
+    if (over.dead_id != 0) return forget_letter(id);
     items_.erase(id);
     return pump(now);
   }
@@ -526,6 +528,20 @@ void consumer::settle(instant now, item_id id) {
   flush();
   pump(now);
   want(now);
+}
+
+/// A dead letter that was delivered anew has been handled.
+void consumer::forget_letter(item_id id) {
+  auto& handled = items_.at(id);
+  handled.at = stage::burying;
+  handled.is_handled = true;
+  handled.key.clear();  // those behind it go on
+  desk_.drop_letter(handled.dead_id, guarded([this, id](instant later, const result<written>& how) {
+    if (!how) return wait_until(id, stage::waiting, later + read_pause);
+    if (group_.dead > 0) --group_.dead;
+    items_.erase(id);
+    pump(later);
+  }));
 }
 
 void consumer::unload(item& of) {

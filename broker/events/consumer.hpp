@@ -101,6 +101,7 @@ class consumer : public std::enable_shared_from_this<consumer> {
     std::string key;
     std::string why;             ///< the last error object
     bool is_dead = false;        ///< it is to be buried, and nothing else
+    bool is_handled = false;     ///< a revived one: its letter is to be forgotten, and nothing else
     std::optional<std::pair<status, std::string>> outcome;  ///< of a durable command, until it is written
     std::string operation;       ///< of a durable command
     std::int64_t time_ms = 0;
@@ -140,6 +141,7 @@ class consumer : public std::enable_shared_from_this<consumer> {
   void bury(item_id id);
   void finish(item_id id, status code, std::string_view payload);
   void write_outcome(item_id id);
+  void forget_letter(item_id id);
   void settle(instant now, item_id id);
   void unload(item& of);
   void reserve(std::uint64_t sequence);
