@@ -105,7 +105,7 @@ event_climate event_climate_of(std::uint64_t seed) {
   out.subscribers = static_cast<std::uint32_t>(chance.between(1, 3));
 
   out.commit_max = microseconds{chance.chance(1, 4) ? chance.between(20'000, 300'000) : chance.between(100, 10'000)};
-  out.read_max = microseconds{chance.between(10, 5'000)};
+  out.batch_max = chance.chance(1, 4) ? chance.between(1, 20) : 4096;
   out.answer_max = microseconds{chance.between(1, 2'000)};
   out.errors = static_cast<std::uint32_t>(chance.chance(1, 2) ? 0 : chance.between(1, 60));
 

@@ -45,7 +45,7 @@ struct event_climate {
 
   // The disk
   microseconds commit_max{};           ///< how long a commit takes
-  microseconds read_max{};
+  std::size_t batch_max = 4096;        ///< entries in one commit
   microseconds answer_max{};           ///< until what came of it is back at the core
   std::uint32_t errors = 0;            ///< of a thousand commits, those that fail for no reason
   std::uint32_t damage = 0;            ///< weight among the faults: a record is damaged

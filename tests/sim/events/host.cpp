@@ -89,10 +89,10 @@ void event_host::read(instant now) {
 void event_host::read_log(instant now) {
   log_station::answer each;
   while (station_.receive(now, each)) {
-    if (const auto* const written = std::get_if<0>(&each.what)) {
-      core_->wrote(now, each.ticket, *written, out_);
+    if (const auto* const wrote = std::get_if<0>(&each.what)) {
+      core_->wrote(now, wrote->ticket, wrote->what, out_);
     } else {
-      core_->looked_up(now, each.ticket, std::get<1>(each.what), out_);
+      core_->looked_up(now, std::get<1>(each.what).ticket, std::get<1>(each.what).what, out_);
     }
   }
 }
@@ -134,8 +134,8 @@ instant event_host::next_wake(instant now) const {
 
 void event_host::perform(instant now) {
   while (!out_.empty() || !failed_.empty() || !core_->writes.empty() || !core_->reads.empty()) {
-    for (auto& each : std::exchange(core_->writes, {})) station_.ask(std::move(each));
-    for (auto& each : std::exchange(core_->reads, {})) station_.ask(std::move(each));
+    for (auto& each : std::exchange(core_->writes, {})) station_.write(each.ticket, std::move(each.what));
+    for (auto& each : std::exchange(core_->reads, {})) station_.read(each.ticket, std::move(each.what));
     for (std::size_t i = 0; i < out_.messages(); ++i) {
       if (!out_.message_at(i).bytes.empty()) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     }

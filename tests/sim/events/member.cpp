@@ -168,6 +168,7 @@ void member::read(instant now, const wire::frame& in) {
       return;
     case wire::frame_type::pulse:
       if (in.seats == 0 && at_ == stage::joined) lost();
+      if (in.seats == 0 && at_ == stage::leaving) over_ = true;
       return;
     case wire::frame_type::reply:
       if (in.id == join_id_ && at_ == stage::joining) {

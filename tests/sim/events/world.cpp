@@ -80,7 +80,8 @@ void event_world::damage_something() {
   const auto sequence = chance_.between(known->second.first, known->second.head);
   if (known->second.events.at(sequence).damaged) return;
   log_.say(now_, "event " + std::to_string(sequence) + " of " + stream + " is damaged");
-  broker_.station().damage(stream, sequence);
+  broker_.station().under().damage(stream, sequence);
+  books_.damage(stream, sequence);
 }
 
 void event_world::fault() {
@@ -128,10 +129,10 @@ void event_world::fault() {
     case 7: return crash(true);
     case 8:
       log_.say(now_, "the disk is full");
-      return broker_.station().fail(now_ + time(2000, 20'000), status::resource_exhausted);
+      return broker_.station().under().fail(now_ + time(2000, 20'000), status::resource_exhausted);
     case 9:
       log_.say(now_, "the disk fails");
-      return broker_.station().fail(now_ + time(2000, 20'000), status::unavailable);
+      return broker_.station().under().fail(now_ + time(2000, 20'000), status::unavailable);
     case 10: {
       auto& quiet = *chance_.pick(members_);
       if (log_.verbose()) log_.say(now_, "member " + std::to_string(quiet.number()) + " falls silent");
@@ -153,7 +154,7 @@ void event_world::calm_down() {
   climate_.commit_max = std::min<microseconds>(climate_.commit_max, 5ms);
   climate_.slots_max = std::max<std::uint32_t>(climate_.slots_max, 5);
   broker_.thaw(now_);
-  broker_.station().fail(now_, status::ok);
+  broker_.station().under().fail(now_, status::ok);
   if (!broker_.running()) broker_starts_at_ = now_;
   for (auto& each : members_) each->fall_silent(now_);
   for (auto* const each : actors_) each->thaw(now_);
