@@ -27,8 +27,9 @@ void event_books::on(std::int64_t wall_ms, const write::accept& what, const writ
     if (same == by_idempotency_key_.end()) fail("an idempotency key counts as used that was not");
     const auto& first = operations_.at(same->second);
     if (how.conflict != (first.payload != what.payload)) fail("an idempotency key counts as used with the same payload, or with another, and it was not");
-    if (how.repeated && how.operation != same->second) fail("the same command is another operation");
-    if (how.repeated) asked.operation = how.operation;
+    if (how.conflict) return;
+    if (how.operation != same->second) fail("the same command is another operation");
+    asked.operation = how.operation;
     return;
   }
   if (same != by_idempotency_key_.end()) {
