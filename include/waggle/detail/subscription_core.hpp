@@ -375,7 +375,7 @@ class subscription_core {
       if (find(each.stream) != nullptr || streams_.size() >= streams_max) continue;
       if (!options_.stream.empty() && each.stream != options_.stream) continue;
       auto& made = add_stream(each.stream);
-      place(made, each.first - std::min<std::uint64_t>(each.first, 1));
+      place(made, 0);
       miss(made, each.head);
     }
     for (const auto& [name, until] : unknown_) {
