@@ -142,6 +142,7 @@ class subscription_core {
     if (ended_ || asked_ || now < ask_at_) return std::nullopt;
     if (wants_streams_) {
       asked_ = question{++asked_ids_, question::streams};
+      asked_about_.swap(unknown_);
       return request{asked_->id, "waggle.streams", streams_question()};
     }
     auto* const of = next_to_read();
@@ -333,6 +334,10 @@ class subscription_core {
 
   template <class Sink>
   void on_failure(time_point now, const question& asked, error why, Sink&& sink) {
+    if (asked.what == question::streams) {
+      for (const auto& [name, until] : asked_about_) ask_about(name, until);
+      asked_about_.clear();
+    }
     if (info(why.code).retryable) return pause(now, why.retry_after.value_or(milliseconds{0}));
     if (asked.what == question::streams) {
       // A broker that knows nothing of streams: all that it has is what comes live.
@@ -378,14 +383,15 @@ class subscription_core {
       place(made, 0);
       miss(made, each.head);
     }
-    for (const auto& [name, until] : unknown_) {
+    for (const auto& [name, until] : asked_about_) {
       if (auto* const of = find(name)) {
         miss(*of, until);
       } else {
         strangers_.insert(name);
       }
     }
-    unknown_.clear();
+    asked_about_.clear();
+    wants_streams_ = !unknown_.empty();
   }
 
   template <class Sink>
@@ -421,8 +427,11 @@ class subscription_core {
       } else if (start.from == kind::sequence || start.from == kind::positions) {
         place(made, before_first);
       }
-      if (const auto missed = unknown_.find(each->stream); missed != unknown_.end()) miss(made, missed->second);
+      for (const auto* const heard : {&asked_about_, &unknown_}) {
+        if (const auto found = heard->find(each->stream); found != heard->end()) miss(made, found->second);
+      }
     }
+    asked_about_.clear();
     unknown_.clear();
     find_out_whether_begun();
   }
@@ -563,6 +572,7 @@ class subscription_core {
   bool begun_ = false;
   bool ended_ = false;
   std::map<std::string, std::uint64_t, std::less<>> unknown_;  ///< streams to ask about, with the newest event that was seen
+  std::map<std::string, std::uint64_t, std::less<>> asked_about_;  ///< the same, while the question is under way: its answer may be older than others
   std::set<std::string, std::less<>> strangers_;               ///< streams that have no such topics
   std::string read_last_;
   std::optional<question> asked_;
