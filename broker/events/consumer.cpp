@@ -129,6 +129,7 @@ void consumer::take(instant now, const std::shared_ptr<const stored_event>& what
     made.attempts = made.begun = mark.attempts;
     made.why = mark.why;
     made.due = due;
+    made.uncertain = mark.begun;
     if (mark.begun) ++desk_.counts.failed;
   } else if (id <= began_to_) {
     made.attempts = made.begun = 1;
@@ -265,6 +266,11 @@ bool consumer::hand_over(instant now, item_id id) {
     wait_until(id, stage::untaken, next.patience);
     return true;
   }
+  if (next.uncertain && group_.is_of_commands() && !desk_.members.may_repeat(next.topic)) {
+    ready_.erase(id);
+    bury(id);
+    return true;
+  }
   auto& there = lanes_[std::string{to->command}];
   if (there.in_flight >= 2 * std::size_t{to->slots}) {
     ready_.erase(id);
@@ -277,7 +283,8 @@ bool consumer::hand_over(instant now, item_id id) {
     load(id);
     return true;
   }
-  const bool is_first = next.attempts == 0 && next.dead_id == 0;
+  // Of a command that may not run twice one must know exactly whether it was begun.
+  const bool is_first = next.attempts == 0 && next.dead_id == 0 && !group_.is_of_commands();
   if (is_first && id > reserved_) {
     reserve(id);
     return false;
@@ -372,6 +379,8 @@ void consumer::deliver(item_id id, const group::taker& to) {
   }
   next.at = stage::in_flight;
   next.due = next.patience = {};
+  next.uncertain = false;
+  next.repeatable = group_.is_of_commands() && desk_.members.may_repeat(command);
   ++in_flight_;
   ++lanes_[command].in_flight;
   ++desk_.counts.delivered;
@@ -439,7 +448,7 @@ bool consumer::is_final(const item& of, const delivery_outcome& how) const {
     case status::unauthenticated: return how.answered;
     default: break;
   }
-  if (desk_.members.may_repeat(of.topic)) return false;
+  if (of.repeatable) return false;
   return !how.answered || wire::read_error(how.code, how.payload).may_have_run;
 }
 

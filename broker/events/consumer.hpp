@@ -92,6 +92,8 @@ class consumer : public std::enable_shared_from_this<consumer> {
     std::uint32_t attempts = 0;  ///< that are over
     std::uint32_t begun = 0;     ///< that the log may count as made
     std::uint32_t base = 0;      ///< attempts before it was revived
+    bool uncertain = false;      ///< how its last attempt ended nobody knows: the broker stopped
+    bool repeatable = false;     ///< a durable command: whoever has it says that it may run twice
     instant due{};               ///< waiting: of the next attempt; untaken: the end of patience
     instant patience{};          ///< so long somebody may come to take it; since nobody was there to
     std::string topic;
