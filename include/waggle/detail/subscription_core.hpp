@@ -47,7 +47,7 @@ struct subscription_start {
 ///   on_error(const error&)      the subscription cannot go on: OUT_OF_RANGE when what it should begin with is not kept any more
 ///   on_lost(std::string_view stream, from, to)   events of these sequences may be missing (damaged, trimmed meanwhile, or gone with a log
 ///                               that has begun again: then `to` is 0, for nobody knows how many); what follows goes on
-/// and must not call the core.
+/// and must not change the core.
 ///
 /// How a gap is noticed: each event says which event before it in its stream had the same prefix (PROTOCOL.md, "Gaps"). So each prefix of a
 /// stream is a chain of its own, and `complete` is up to where everything of that chain has been given out.
