@@ -95,10 +95,10 @@ class caller_core {
     return open(now, tag, wire::frame_type::call, command, payload, budget, headers, terms);
   }
 
-  /// The same for an event with a receipt.
+  /// The same for an event with a receipt. One that its emitter has named (the header `event_id`) may be sent twice.
   std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, std::string_view payload, milliseconds budget,
-                     std::string_view headers) {
-    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, {});
+                     std::string_view headers, const call_terms& terms = {}) {
+    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, terms);
   }
 
   /// So many PARTs more of this call may come; of one that has ended is no harm.
