@@ -42,7 +42,7 @@ std::string counted(std::string_view what, std::uint64_t count) {
 }
 
 void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
-  to.map(8 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
+  to.map(9 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
   entry(to, "id", of.id);
   entry(to, "group", of.group);
   entry(to, "stream", of.stream);
@@ -53,11 +53,8 @@ void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
   value_or_nil(to, of.why);
   entry(to, "dead_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(of.dead_ms, 0)));
   if (!of.event.event_id.empty()) entry(to, "event_id", of.event.event_id);
-  if (!whole) {
-    entry(to, "bytes", of.bytes);
-    return;
-  }
   entry(to, "bytes", of.bytes);
+  if (!whole) return;
   entry(to, "time_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(of.event.time_ms, 0)));
   to.string("headers");
   value_or_nil(to, of.event.headers);

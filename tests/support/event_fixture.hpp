@@ -196,7 +196,7 @@ class event_fixture : private event_members {
   }
 
   void start() {
-    core_ = std::make_unique<event_core>(settings_, *this);
+    core_ = std::make_unique<event_core>(settings_, static_cast<const event_members&>(*this));
     const auto there = log_->open();
     REQUIRE(there);
     core_->open(now, *there);
