@@ -412,22 +412,23 @@ void event_core::parts::drop_dead(std::uint64_t lease, const question& about) {
 
 void event_core::parts::tell_outcome(instant now, std::uint64_t lease, const question& about, milliseconds budget) {
   if (about.operation.empty()) return at.refuse(lease, {status::invalid_argument, "waggle.outcome needs the operation"});
-  static_cast<void>(now);
-  const auto wait = milliseconds{std::min<std::uint64_t>(about.wait_ms.value_or(0), static_cast<std::uint64_t>(std::max<std::int64_t>(budget.count(), 0)))};
-  answer_outcome(lease, about.operation, wait);
+  // The answer is to be there before the budget has passed.
+  const auto wait_max = budget - std::min(budget / 10, milliseconds{100});
+  const auto wait = milliseconds{std::min<std::uint64_t>(about.wait_ms.value_or(0), wire::budget_ms_max)};
+  answer_outcome(lease, about.operation, now + std::min(wait, wait_max));
 }
 
-void event_core::parts::answer_outcome(std::uint64_t lease, const std::string& operation, milliseconds wait) {
-  look(lease, read::operation{operation}, [this, lease, wait, operation](instant now, const found& got) {
+void event_core::parts::answer_outcome(std::uint64_t lease, const std::string& operation, instant until) {
+  look(lease, read::operation{operation}, [this, lease, until, operation](instant now, const found& got) {
     if (!got.operation) {
       return at.refuse(lease, {status::not_found, "there is no operation \"" + operation + "\"; it is not known, or has been forgotten"});
     }
     const auto& of = *got.operation;
-    if (!of.ended_ms && wait > milliseconds{0}) {
+    if (!of.ended_ms && until > now) {
       if (watchers_.size() >= at.settings.outcome_watchers_max) {
         return at.refuse(lease, {status::resource_exhausted, "as many callers as may wait for outcomes (outcome_watchers_max)", false, milliseconds{100}});
       }
-      watchers_.insert_or_assign(lease, watcher{operation, now + wait});
+      watchers_.insert_or_assign(lease, watcher{operation, until});
       return;
     }
     consumer::standing standing;
