@@ -12,6 +12,7 @@
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/network_view.hpp"
+#include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
 
@@ -149,17 +150,22 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
     if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
     to->claims = wire::msgpack_to_json(claims);
   }
-  std::string noted;
-  auto planned = router_.plan(in, {claims, random_(), &noted});
-  if (!noted.empty()) note(noted);
+  std::variant<planned_call, plan_run, front::response> planned;
+  if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
+    std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
+  } else {
+    std::string noted;
+    planned = router_.plan(in, {claims, random_(), &noted});
+    if (!noted.empty()) note(noted);
+  }
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
   auto* call = std::get_if<planned_call>(&planned);
   auto* run = std::get_if<plan_run>(&planned);
-  const route& of = call != nullptr ? *call->of : run->of();
-  if (of.what.deprecated && options_.deprecated) {
+  const route* const of = call != nullptr ? call->of : &run->of();
+  if (of != nullptr && of->what.deprecated && options_.deprecated) {
     const auto caller = caller_of(in, claims);
-    if (options_.deprecated->count(of.text, caller)) note(of.text + " is deprecated, and " + caller + " calls it");
+    if (options_.deprecated->count(of->text, caller)) note(of->text + " is deprecated, and " + caller + " calls it");
   }
   unanswered_.emplace(static_cast<std::uint64_t>(id), to);
   if (call != nullptr) return begin_call(now, to, std::move(*call));
@@ -209,7 +215,8 @@ void application::begin_call(front::instant now, const open_request_ptr& to, pla
   const auto payload = std::exchange(call.payload, {});
   call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
-  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, call.key), {call.idempotent, parts});
+  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
+                           {call.idempotent, parts});
   if (to->call_id == 0) answer(*to, tl::unexpected{full()});
 }
 
@@ -237,7 +244,7 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
       call_tag tag{to, each.slot};
       std::uint64_t call = 0;
       if (budget) {
-        const auto headers = headers_of(*to, each.key);
+        const auto headers = headers_of(*to, {each.key, each.event_id});
         call = each.emit ? core_.emit(now, tag, each.name, each.payload, *budget, headers)
                          : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
       }
@@ -319,20 +326,27 @@ std::string application::request_id_of(const front::request& in) {
   return fmt::format("{:016x}{:016x}", random_(), random_());
 }
 
-/// What goes along with a call.
-std::string application::headers_of(const open_request& of, const std::optional<std::string>& key) const {
+/// What goes along with a call or an event.
+std::string application::headers_of(const open_request& of, const extra_headers& with) const {
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  std::string later;
+  if (!of.claims.empty() && of.claims.size() <= claims_bytes_max) all.emplace_back("claims", of.claims);
+  if (with.event_id) all.emplace_back("event_id", *with.event_id);
+  if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
+    later = std::to_string(with.kept->run_budget.count());
+    all.emplace_back("later", later);
+    if (with.kept->idempotency_key) all.emplace_back("idempotency_key", *with.kept->idempotency_key);
+  }
+  if (with.key) all.emplace_back("key", *with.key);
+  all.emplace_back("request_id", of.request_id);
+  all.emplace_back("traceparent", of.trace);
   std::string out;
   wire::writer map{out};
-  const bool claims = !of.claims.empty() && of.claims.size() <= claims_bytes_max;
-  map.map(2u + (claims ? 1u : 0u) + (key ? 1u : 0u));
-  const auto entry = [&](std::string_view name, std::string_view value) {
+  map.map(all.size());
+  for (const auto& [name, value] : all) {
     map.string(name);
     map.string(value);
-  };
-  if (claims) entry("claims", of.claims);
-  if (key) entry("key", *key);
-  entry("request_id", of.request_id);
-  entry("traceparent", of.trace);
+  }
   return out;
 }
 

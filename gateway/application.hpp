@@ -99,7 +99,13 @@ class application final : public front::application {
   void warn(const std::vector<std::string>& warnings);
   [[nodiscard]] std::string trace_of(const front::request& in);
   [[nodiscard]] std::string request_id_of(const front::request& in);
-  [[nodiscard]] std::string headers_of(const open_request& of, const std::optional<std::string>& key) const;
+  /// What goes along with one call or event besides what all of a request's have.
+  struct extra_headers {
+    const std::optional<std::string>& key;
+    const std::optional<std::string>& event_id;
+    const planned_call* kept = nullptr;  ///< not null: a command that is to be kept and run later
+  };
+  [[nodiscard]] std::string headers_of(const open_request& of, const extra_headers& with) const;
   void log(std::string text) const;
   void note(std::string text);
 

@@ -134,6 +134,7 @@ struct route_config {
   std::vector<std::pair<std::string, text_template>> headers;
   std::optional<unsigned> incomplete;  ///< the status of a reply without what optional steps should have given
   stream_mode stream = stream_mode::automatic;
+  bool later = false;  ///< the command is kept and run later; the answer is where its outcome will be
   std::vector<step_config> then;
   std::optional<mirror_config> mirror;
   std::optional<std::chrono::sys_days> deprecated;  ///< since when

@@ -90,6 +90,7 @@ class config_reader {
   void read_headers(const entry& at);
   void read_reply(const entry_map& known);
   void read_mirror(const entry& at);
+  void read_later(const entry_map& known);
   void read_dates(const entry_map& known);
   std::optional<std::chrono::sys_days> date(const entry_map& in, std::string_view key);
 

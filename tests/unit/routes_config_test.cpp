@@ -338,3 +338,15 @@ TEST_CASE("config: files are read from disk, and one that cannot be is told besi
   CHECK(load_config({}).value().routes.empty());
   std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("config: a command that is kept goes with nothing that is made of its reply", "[routes]") {
+  CHECK(errors_with("    later: true\n    key: path.id\n    budget: 1h\n") == "accepted");
+  CHECK(errors_with("    later: false\n    status: 201\n") == "accepted");
+  CHECK(configured("routes: [{route: GET /a, call: x, later: true}]").routes[0].later);
+  CHECK(errors_with("    later: yes\n") == "r.yaml:4: later is neither true nor false; write later: true");
+  for (const std::string other : {"stream: whole", "reply: step.call", "status: 201", "headers: {X: y}", "then: {a: {call: y}}", "mirror: y"}) {
+    CAPTURE(other);
+    CHECK(errors_with("    later: true\n    " + other + "\n") ==
+          "r.yaml:4: later goes with a single call, whose answer is where its outcome will be; remove it, or " + other.substr(0, other.find(':')));
+  }
+}

@@ -112,6 +112,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: {by: header.V, is: {'1': a, '2': b}, default: b}, when: {header.X: [2, x], query.b: ~, cookie.c: "
            "present}}]",
            "routes: [{route: GET /a, call: {split: {a: 90, b: 10}, sticky: cookie.s}, mirror: {call: c, percent: 5}, stream: sse}]",
+           "routes: [{route: POST /a, call: a, later: true, key: body.id, budget: 1h}]",
            "routes: [{route: GET /a, call: a, mirror: b, deprecated: 2026-01-01, sunset: 2027-01-01, link: https://x/y, budget: 2s}]",
            "routes: [{route: POST /a, steps: {a: {call: x, optional: true}, b: {emit: y, after: a}, c: {call: z, fallback: {n: 1}, after: [a, b], "
            "undo: {call: u, fields: {id: step.c.id}, budget: 1s}}}, reply: {a: step.a}, incomplete: 206, headers: {Location: "
@@ -135,6 +136,7 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "routes: [{route: GET /a, call: x, budget: 2}]",
            "routes: [{route: GET /a, call: x, status: 300}]",
            "routes: [{route: GET /a, call: x, stream: xml}]",
+           "routes: [{route: GET /a, call: x, later: soon}]",
            "routes: [{route: GET /a, call: x, when: {path.a: 1}}]",
            "routes: [{route: GET /a, call: x, fields: {a: nothing}}]",
            "routes: [{route: GET /a, call: x, fields: {a.b: query.x}}]",
