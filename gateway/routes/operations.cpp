@@ -10,6 +10,7 @@
 
 #include "gateway/front/reason_phrase.hpp"
 #include "gateway/routes/decode.hpp"
+#include "gateway/routes/percent.hpp"
 #include "gateway/routes/preferences.hpp"
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
@@ -23,12 +24,12 @@ using std::chrono::seconds;
 /// So long whoever asks for an outcome too early is told to wait.
 constexpr milliseconds ask_again_time{1'000};
 
-/// Only what the broker does not keep can be missing where no key and no command is wrong.
+/// The broker refuses what it would have to keep when it runs without a log, and says with which flag it has one: nothing that a client
+/// can mend.
 front::response nothing_kept(const error& why) {
   auto out = why;
   out.code = status::unimplemented;
-  out.message = "the broker keeps no commands: " + why.message + " (waggle-broker --data DIR keeps them)";
-  return problem_of(out, {}, 501);
+  return problem_of(out);
 }
 
 /// The broker refuses an idempotency key that it has seen with another payload by naming it, as a payload's field is named.
@@ -114,18 +115,8 @@ status code_of(std::string_view error_object) {
 }  // namespace
 
 std::string operation_location(std::string_view operation) {
-  constexpr std::string_view hex = "0123456789ABCDEF";
   std::string out{operations_path};
-  for (const char c : operation) {
-    const bool unreserved = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-                            c == '_' || c == '~';
-    if (unreserved) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', hex[byte >> 4], hex[byte & 15]};
-    }
-  }
+  append_percent_encoded(out, operation);
   return out;
 }
 

@@ -155,7 +155,7 @@ TEST_CASE("receipt: the same key with another payload is 422, a broker that keep
   error other{status::failed_precondition, "no"};
   other.problems.push_back({"idempotency_key", "was used with another payload"});
   CHECK(receipt_answer(receipt(), tl::unexpected{other}).status == 422);
-  const auto none = receipt_answer(receipt(), failure(status::failed_precondition, "idempotency_key"));
+  const auto none = receipt_answer(receipt(), failure(status::failed_precondition, "no idempotency_key without --data"));
   CHECK(none.status == 501);
   CHECK(json::parse(none.body).at("code") == "UNIMPLEMENTED");
   CHECK(json::parse(none.body).at("detail").get<std::string>().find("--data") != std::string::npos);

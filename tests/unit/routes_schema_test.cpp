@@ -69,6 +69,7 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   const auto& of = schema().at("definitions");
   CHECK(keys_of(schema()) == texts(keys::file));
   CHECK(keys_of(of.at("tokens")) == texts(keys::tokens));
+  CHECK(keys_of(of.at("events")) == texts(keys::events));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
   CHECK(keys_of(of.at("then_step")) == texts(keys::then_step));
@@ -103,6 +104,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: x}]",
            "limits: {body_bytes: 1MiB, fields: 10, idle_time: 75s, header_bytes: 20000}",
            "tokens: {algorithm: HS256, key: env.KEY, issuer: https://x, audience: shop}",
+           "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
            "routes: [{route: POST /a, call: x, fields: body}]",
            "routes: [{route: POST /a, call: x, fields: {jq: '.body | {a}'}}]",
@@ -154,6 +156,12 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "limits: {body: 1MiB}",
            "tokens: {algorithm: none, key: env.KEY}",
            "tokens: {algorithm: HS256, key: secret}",
+           "events: {}",
+           "events: {topics: order.*}",
+           "events: {topics: []}",
+           "events: {topics: ['*.placed']}",
+           "events: {topics: ['*'], keep_alive: 15}",
+           "events: {topics: ['*'], streams: 15}",
        }) {
     CAPTURE(yaml);
     CHECK_FALSE(is_read(yaml));
