@@ -164,9 +164,12 @@ void event_hub::deliver(front::instant now, const net::published& what) {
     }
     return;
   }
+  wire::bundle_reader frames{what.event};
+  wire::frame in;
+  if (frames.next(in) != wire::decoded::frame || in.type != wire::frame_type::event || in.name != what.topic) return;
   for (auto& [number, each] : watchers_) {
-    if (!each.stream->wants(what.topic)) continue;
-    each.stream->receive(now, what.topic, what.event);
+    if (!each.stream->wants(in.name)) continue;
+    each.stream->receive(now, in);
     dirty_.insert(number);
   }
 }

@@ -44,9 +44,9 @@ bool event_stream::wants(std::string_view topic) const {
   return std::any_of(all.begin(), all.end(), [&](const auto& each) { return topic.starts_with(each); });
 }
 
-void event_stream::receive(front::instant now, std::string_view topic, std::string_view event_frame) {
+void event_stream::receive(front::instant now, const wire::frame& event) {
   if (phase_ == phase::ended) return;
-  core_.receive(now, topic, event_frame, sink{*this, now});
+  core_.receive(now, event, sink{*this, now});
   look(now);
 }
 

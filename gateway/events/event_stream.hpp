@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <waggle/detail/subscription_core.hpp>
 #include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
 
 #include "gateway/events/event_positions.hpp"
 #include "gateway/events/event_request.hpp"
@@ -46,7 +48,7 @@ class event_stream {
   // What comes in.
   /// The subscription is in force: from now on the broker may be asked.
   void subscribed() { subscribed_ = true; }
-  void receive(front::instant now, std::string_view topic, std::string_view event_frame);
+  void receive(front::instant now, const wire::frame& event);
   void answered(front::instant now, std::uint64_t id, const result<std::string_view>& payload);
   void tick(front::instant now);
   /// The gateway is going down, or what is let out has changed: the stream ends in peace, and the client comes back.
