@@ -31,13 +31,9 @@ error never_served(std::string_view name) {
 
 void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outbox& out) {
   ++counts_.calls;
-  if (at(from).calls.size() >= settings_.caller_calls_max) {
-    return refuse(from, in.id, overload("the caller has as many open calls as it may (caller_calls_max)"), out);
-  }
-  if (calls_.size() >= settings_.calls_max) {
-    return refuse(from, in.id, overload("the broker has as many open calls as it may (calls_max)"), out);
-  }
+  if (const auto why = too_many_calls(from)) return refuse(from, in.id, *why, out);
   if (in.budget_ms == 0) return refuse(from, in.id, deadline_exceeded(false, false), out);
+  if (in.later) return on_later(now, from, in, out);
   if (in.name.starts_with("waggle.")) return on_built_in(now, from, in, out);
 
   auto command_index = directory_.find(in.name);
@@ -59,6 +55,18 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
     return refuse_call(from, in, command_index,
                        {status::invalid_argument, in_quotes(in.name) + " needs a key: send it as the header `key`"}, out);
   }
+  run_or_wait(now, from, in, command_index, out);
+}
+
+/// Why this caller may not open another call; nothing if it may.
+std::optional<error> broker_core::too_many_calls(peer_id from) {
+  if (at(from).calls.size() >= settings_.caller_calls_max) return overload("the caller has as many open calls as it may (caller_calls_max)");
+  if (calls_.size() >= settings_.calls_max) return overload("the broker has as many open calls as it may (calls_max)");
+  return std::nullopt;
+}
+
+/// A call without a key, of a command that somebody serves: at once if a slot is free.
+void broker_core::run_or_wait(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out) {
   const auto& command = directory_.command_at(command_index);
   if (command.queue.empty() && !command.paused) {
     if (const auto worker_index = directory_.take_slot(command_index); worker_index != none) {
@@ -88,7 +96,7 @@ std::optional<error> broker_core::no_room(std::uint32_t command_index, peer_id c
     return overload("the queue of " + in_quotes(command.name) + " is full; " +
                     (command.paused ? "it is paused (`waggle resume`)" : "add workers or slots"));
   }
-  if (peers_[static_cast<std::uint32_t>(caller)].kept_bytes + bytes > settings_.caller_kept_bytes_max) {
+  if (caller != self && peers_[static_cast<std::uint32_t>(caller)].kept_bytes + bytes > settings_.caller_kept_bytes_max) {
     return overload("the caller has as many bytes waiting as it may (caller_kept_bytes_max)");
   }
   return std::nullopt;
@@ -98,7 +106,13 @@ std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::fr
   const auto index = calls_.open(caller, in.id);
   auto& opened = calls_[index];
   opened.opened = now;
-  opened.deadline = now + milliseconds{in.budget_ms};
+  opened.budget = milliseconds{in.budget_ms};
+  opened.deadline = caller == self ? instant::max() : now + opened.budget;  // ours counts from the lease
+  if (delivering_ != nullptr && delivering_->is_event) {
+    opened.is_event = true;
+    opened.topic = delivering_->topic;
+    opened.about = delivering_->about;
+  }
   opened.parts = in.parts;
   opened.worker = none;
   opened.command = command_index;
@@ -120,8 +134,17 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   leased.leased = now;
   if (++leased.attempts == 1) command.meter.queued(now - leased.opened);
   at(to).leases.push_back(calls_.items(), call_index);
-  wire::append_call(frame_for(to, out), calls_.lease_of(call_index), name, payload,
-                    milliseconds_left(now, leased.deadline), headers, leased.parts);
+  if (leased.caller == self) {
+    deadlines_.erase(calls_.items(), call_index);
+    leased.deadline = now + leased.budget;
+    deadlines_.insert(calls_.items(), call_index, leased.deadline);
+  }
+  if (leased.is_event) {
+    wire::append_event(frame_for(to, out), calls_.lease_of(call_index), leased.topic, payload, headers, leased.about);
+  } else {
+    wire::append_call(frame_for(to, out), calls_.lease_of(call_index), name, payload,
+                      milliseconds_left(now, leased.deadline), headers, leased.parts);
+  }
   const bool repeatable = directory_.retry_of(leased.command, worker_index) != retry_class::once;
   const auto bytes = payload.size() + headers.size();
   if (!repeatable || leased.attempts >= settings_.attempts_max) {
@@ -197,7 +220,8 @@ void broker_core::take_back(peer_id worker, std::string_view bundle) {
   wire::bundle_reader frames{bundle};
   wire::frame in;
   while (frames.next(in) == wire::decoded::frame) {
-    const auto call_index = in.type == wire::frame_type::call ? calls_.of_lease(in.id) : none;
+    const bool is_lease = in.type == wire::frame_type::call || in.type == wire::frame_type::event;
+    const auto call_index = is_lease ? calls_.of_lease(in.id) : none;
     if (call_index == none || calls_[call_index].worker != at(worker).worker) continue;
     if (calls_[call_index].state != call_state::leased) continue;  // nobody waits for it any more
     --calls_[call_index].attempts;
@@ -306,6 +330,7 @@ void broker_core::abandon(std::uint32_t call_index, outbox& out) {
       let_go(call_index);
       break;
     case call_state::parked: parked_.erase(calls_.items(), call_index); break;
+    case call_state::asked: events_.abandon(calls_.lease_of(call_index)); break;
     case call_state::orphaned:
     case call_state::free: return;
   }
@@ -315,6 +340,9 @@ void broker_core::abandon(std::uint32_t call_index, outbox& out) {
 void broker_core::expire(std::uint32_t call_index, outbox& out) {
   if (calls_[call_index].state == call_state::parked) return reply_services(call_index, out);
   const auto& expired = calls_[call_index];
+  if (expired.state == call_state::asked) {
+    return end(call_index, {status::deadline_exceeded, "the budget passed before the log had done it; it may still be done", true}, out);
+  }
   end(call_index, deadline_exceeded(expired.state == call_state::leased, expired.attempts > 0), out);
 }
 
@@ -332,7 +360,8 @@ void broker_core::on_credit(peer_id from, const wire::frame& in, outbox& out) {
 void broker_core::on_cancel(peer_id from, const wire::frame& in, outbox& out) {
   const auto call_index = calls_.find(from, in.id);
   if (call_index == none) return;  // its reply is on the way
-  end(call_index, {status::cancelled, "the caller gave up", calls_[call_index].attempts > 0}, out);
+  const bool may_have_run = calls_[call_index].attempts > 0 || calls_[call_index].state == call_state::asked;
+  end(call_index, {status::cancelled, "the caller gave up", may_have_run}, out);
 }
 
 void broker_core::on_part(peer_id from, const wire::frame& in, outbox& out) {
@@ -350,6 +379,7 @@ void broker_core::on_part(peer_id from, const wire::frame& in, outbox& out) {
   if (leased.parts != 0 && leased.parts != wire::no_credit_limit) --leased.parts;
   leased.parted = true;
   let_go(call_index);
+  if (leased.caller == self) return;  // nobody keeps the parts of a durable command
   wire::append_part(frame_for(leased.caller, out), leased.caller_id, in.payload);
 }
 
@@ -364,7 +394,11 @@ void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, out
     const auto& leased = calls_[call_index];
     if (auto* const command = command_of(call_index)) command->meter.ran(now - leased.leased);
     count_end(call_index, in.status);
-    wire::append_reply(frame_for(leased.caller, out), leased.caller_id, in.status, in.payload, in.headers);
+    if (leased.caller == self) {
+      ended_.push_back({leased.caller_id, in.status, std::string{in.payload}, true, true});
+    } else {
+      wire::append_reply(frame_for(leased.caller, out), leased.caller_id, in.status, in.payload, in.headers);
+    }
     settle_caller(call_index);
     let_go(call_index);
   }

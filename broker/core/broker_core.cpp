@@ -4,9 +4,11 @@
 
 namespace waggle::broker {
 
-broker_core::broker_core(settings from)
+broker_core::broker_core(settings from, event_settings for_events)
     : settings_{std::move(from)},
-      directory_{settings_.commands_max, settings_.hold, settings_.remember, settings_.held_pools_max} {
+      directory_{settings_.commands_max, settings_.hold, settings_.remember, settings_.held_pools_max},
+      events_{std::move(for_events), static_cast<const event_members&>(*this)} {
+  self_.name = "waggle";
   settings_.calls_max = std::min(settings_.calls_max, call_table::size_max);
 }
 
@@ -34,9 +36,11 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
     } else if (next == wire::decoded::unknown) {
       ++counts_.unknown_frames;
     } else if (next == wire::decoded::broken) {
-      return on_broken(now, from, "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why(), out);
+      on_broken(now, from, "byte " + std::to_string(frames.offset()) + " of the message: " + frames.why(), out);
+      return settle_events(now, out);
     } else {
-      return dispatch_returned(now, out);
+      dispatch_returned(now, out);
+      return settle_events(now, out);
     }
   }
 }
@@ -45,6 +49,7 @@ void broker_core::receive_parts(instant now, peer_id from, outbox& out, std::str
   now = observe(now);
   ++counts_.bundles;
   if (admit(now, from, out)) on_broken(now, from, std::move(why), out);
+  settle_events(now, out);
 }
 
 bool broker_core::serves(std::string_view command) const {
@@ -111,6 +116,7 @@ void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<
   }
   drop(now, peer_gone, "its connection is lost, or it does not read", out);
   dispatch_returned(now, out);
+  settle_events(now, out);
 }
 
 /// Where the next frame to this peer goes: into the message that is open for it, while that has room.
@@ -130,6 +136,10 @@ std::string& broker_core::frame_for(peer_id to, outbox& out) {
 void broker_core::refuse(peer_id to, std::uint64_t id, const error& why, outbox& out) {
   std::string payload;
   wire::append_error(payload, why);
+  if (to == self) {  // what the broker itself says of a call may have run exactly if a worker was given it
+    ended_.push_back({id, why.code, std::move(payload), why.may_have_run, false});
+    return;
+  }
   wire::append_reply(frame_for(to, out), id, why.code, payload, {});
 }
 
@@ -153,7 +163,11 @@ void broker_core::on_frame(instant now, peer_id from, const wire::frame& in, out
     case wire::frame_type::credit: return on_credit(from, in, out);
     case wire::frame_type::cancel: return on_cancel(from, in, out);
     case wire::frame_type::pulse: return on_pulse(from, out);
-    case wire::frame_type::emit: return on_emit(from, in, out);
+    case wire::frame_type::emit:
+      if (in.id != 0 && calls_.find(from, in.id) != none) {
+        return misplaced("an EMIT came with the id of a call or event that is still open; it was not taken");
+      }
+      return on_emit(now, from, in, out);
     case wire::frame_type::hello: return on_hello(from, in, out);
     case wire::frame_type::join: return on_join(now, from, in, out);
     case wire::frame_type::leave: return on_leave(now, from, in, out);
@@ -190,7 +204,7 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
     writer.string(key);
     writer.string(value);
   };
-  writer.map(10);
+  writer.map(11);
   number("protocol", wire::protocol_version);
   text("broker", settings_.instance);
   text("version", settings_.version);
@@ -201,6 +215,8 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
   text("events_in", settings_.events_in);
   text("events_out", settings_.events_out);
   number("seats", worker_index == none ? 0 : directory_.seats(worker_index));
+  writer.string("durable");
+  writer.boolean(events_.is_durable());
   wire::append_reply(frame_for(to, out), id, status::ok, payload, {});
 }
 
@@ -209,6 +225,7 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   if (!wanted) return refuse(from, in.id, wanted.error(), out);
   const auto again = at(from).worker;
   const bool was_leaving = again != none && directory_.worker_at(again).leaving;
+  if (const auto allowed = events_.may_join(wanted->events, wanted->service); !allowed) return refuse(from, in.id, allowed.error(), out);
   const auto joined = directory_.join(now, from, *wanted, again);
   if (!joined) return refuse(from, in.id, joined.error(), out);
   if (was_leaving) {
@@ -223,6 +240,7 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     directory_.worker_at(*joined).pulse_due = now + settings_.pulse;
     pulses_.push_back(directory_.workers(), *joined);
   }
+  events_.joined(now, wanted->events, wanted->service);
   welcome(from, in.id, out);
   out.note(directory_.describe(*joined) + " joined with " + std::to_string(directory_.seats(*joined)) + " command" +
            (directory_.seats(*joined) == 1 ? "" : "s"));
@@ -271,49 +289,10 @@ void broker_core::on_pulse(peer_id from, outbox& out) {
   if (at(from).worker == none) wire::append_pulse(frame_for(from, out), 0);
 }
 
-void broker_core::on_emit(peer_id from, const wire::frame& in, outbox& out) {
-  if (in.name.starts_with("waggle.")) {
-    if (in.id != 0) {
-      refuse(from, in.id, {status::permission_denied, "topics that begin with \"waggle.\" are the broker's own"}, out);
-    }
-    return;
-  }
-  ++counts_.events;
-  std::string event;
-  wire::append_event(event, 0, in.name, in.payload, in.headers);
-  out.publish(std::string{in.name}, std::move(event));
-  if (in.id == 0) return;
-  std::string receipt;
-  wire::writer writer{receipt};
-  writer.map(1);
-  writer.string("durable");
-  writer.boolean(false);
-  wire::append_reply(frame_for(from, out), in.id, status::ok, receipt, {});
-}
-
-void broker_core::receive_event(instant now, std::string_view topic, std::string_view event, outbox& out) {
-  observe(now);
-  wire::bundle_reader frames{event};
-  wire::frame in, more;
-  if (frames.next(in) != wire::decoded::frame || in.type != wire::frame_type::event || in.name != topic || in.id != 0 ||
-      topic.starts_with("waggle.") || frames.next(more) != wire::decoded::end) {
-    ++counts_.broken_events;
-    return;
-  }
-  ++counts_.events;
-  out.publish(std::string{topic}, std::string{event});
-}
-
-void broker_core::subscribed(instant now, std::string_view prefix, outbox& out) {
-  observe(now);
-  if (!prefix.starts_with("waggle.hello.") || !wire::is_name(prefix)) return;
-  std::string event;
-  wire::append_event(event, 0, prefix, {}, {});
-  out.publish(std::string{prefix}, std::move(event));
-}
-
 void broker_core::tick(instant now, outbox& out) {
   now = observe(now);
+  events_.tick(now);
+  settle_events(now, out);
   while (deadlines_.earliest() <= now) expire(deadlines_.front(), out);
   release_held(now, out);
   end_grace(now, out);
@@ -342,10 +321,11 @@ void broker_core::tick(instant now, outbox& out) {
     announce_at_ = instant::max();
     while (!parked_.empty()) reply_services(parked_.front(), out);
   }
+  settle_events(now, out);
 }
 
 instant broker_core::next_deadline() const {
-  auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until()});
+  auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until(), events_.next_deadline()});
   if (directory_.expects()) next = std::min(next, started_ + settings_.grace);
   if (!pulsing_.empty()) {
     const auto verdict = peers_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;

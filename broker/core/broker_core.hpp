@@ -14,6 +14,7 @@
 #include "broker/core/keys.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/types.hpp"
+#include "broker/events/event_core.hpp"
 
 namespace waggle::broker {
 
@@ -21,9 +22,10 @@ namespace waggle::broker {
 ///
 /// The shell numbers peers, hands in what they send, and does what is in the outbox. What it could not do comes back through
 /// `unreachable`. Calls must come with a `now` that never runs backwards.
-class broker_core {
+class broker_core : private event_members {
  public:
-  explicit broker_core(settings from);
+  /// Without more, of a broker without a log, which only broadcasts events.
+  explicit broker_core(settings from, event_settings for_events = event_settings::without_log());
   broker_core(const broker_core&) = delete;
   broker_core& operator=(const broker_core&) = delete;
 
@@ -38,6 +40,11 @@ class broker_core {
   /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
   /// topic: it tells the subscriber that what it subscribed to before is in force.
   void subscribed(instant now, std::string_view prefix, outbox& out);
+  /// What the log holds, once, when it has been opened; before anything else, if there is one.
+  void open_log(instant now, const log_contents& what, outbox& out);
+  /// What came of something that the outbox said the log is to do.
+  void wrote(instant now, std::uint64_t ticket, const result<written>& what, outbox& out);
+  void looked_up(instant now, std::uint64_t ticket, const read_result& what, outbox& out);
   /// Messages to this peer could not be sent: it is gone, or has not read for too long. Its calls end, its leases fail or go to
   /// other workers; calls in `unsent`, the bundles that did not leave, have certainly not run.
   void unreachable(instant now, peer_id peer, const std::vector<std::string_view>& unsent, outbox& out);
@@ -48,6 +55,9 @@ class broker_core {
   /// Whether a worker that takes calls of this command is seated now.
   [[nodiscard]] bool serves(std::string_view command) const;
   [[nodiscard]] const counters& counts() const { return counts_; }
+  [[nodiscard]] const event_counters& event_counts() const { return events_.counts(); }
+  /// Events on their way to the log.
+  [[nodiscard]] std::size_t appending() const { return events_.appending(); }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
@@ -73,7 +83,10 @@ class broker_core {
   };
 
   instant observe(instant now);
-  peer& at(peer_id id) { return peers_[static_cast<std::uint32_t>(id)]; }
+  /// The caller of what the broker itself hands to workers: events, and durable commands. No peer has this number.
+  static constexpr peer_id self{none};
+
+  peer& at(peer_id id) { return id == self ? self_ : peers_[static_cast<std::uint32_t>(id)]; }
   bool admit(instant now, peer_id from, outbox& out);
   void heard(instant now, peer_id from);
   void drop(instant now, peer_id gone, std::string_view why, outbox& out);
@@ -91,12 +104,23 @@ class broker_core {
   void on_part(peer_id from, const wire::frame& in, outbox& out);
   void drain(instant now, std::uint32_t worker_index, outbox& out);
   void on_reply(instant now, peer_id from, const wire::frame& in, outbox& out);
-  void on_emit(peer_id from, const wire::frame& in, outbox& out);
+  void on_emit(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_join(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_leave(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_pulse(peer_id from, outbox& out);
 
+  // Events, in broker_events.cpp
+  [[nodiscard]] std::uint32_t slots_of(std::string_view command) const override;
+  [[nodiscard]] bool may_repeat(std::string_view command) const override;
+  std::uint64_t open_asked(instant now, peer_id from, const wire::frame& in);
+  void on_later(instant now, peer_id from, const wire::frame& in, outbox& out);
+  void on_question(instant now, peer_id from, const wire::frame& in);
+  void begin_delivery(instant now, const event_effects::delivery& what, outbox& out);
+  void settle_events(instant now, outbox& out);
+
   // Calls, in broker_calls.cpp
+  [[nodiscard]] std::optional<error> too_many_calls(peer_id from);
+  void run_or_wait(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out);
   std::uint32_t open_call(instant now, peer_id caller, const wire::frame& in, std::uint32_t command_index);
   void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name,
              std::string_view payload, std::string_view headers, outbox& out);
@@ -172,6 +196,7 @@ class broker_core {
   key_table keys_;
   detail::deadline_heap<&call::deadline_at> deadlines_;
   std::vector<peer> peers_;
+  peer self_;
   index_list<&peer::by_silence> silent_;   ///< peers that are no workers
   index_list<&peer::by_silence> pulsing_;  ///< workers
   index_list<&directory::worker::by_pulse> pulses_;
@@ -187,6 +212,19 @@ class broker_core {
   // Until `dispatch_returned`: once all the dead are known, so that a call does not go from one to the next.
   std::vector<std::uint32_t> returned_;  ///< commands to which calls have gone back
   std::vector<std::uint32_t> unplaced_;  ///< keys whose next call is to find its worker
+
+  event_core events_;
+  /// Deliveries of ours that have ended, until `settle_events`.
+  struct ended_delivery {
+    std::uint64_t ticket = 0;
+    status code = status::ok;
+    std::string payload;
+    bool handed_over = false;
+    bool answered = false;
+  };
+  std::vector<ended_delivery> ended_;
+  const event_effects::delivery* delivering_ = nullptr;  ///< what `open_call` opens a record for
+  bool members_changed_ = false;  ///< which the events' core does not know yet
 };
 
 }  // namespace waggle::broker

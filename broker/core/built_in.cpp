@@ -10,10 +10,13 @@ void broker_core::on_built_in(instant now, peer_id from, const wire::frame& in, 
     wire::append_reply(frame_for(from, out), in.id, status::ok, in.payload, {});
   } else if (in.name == "waggle.services") {
     watch_services(now, from, in, out);
+  } else if (event_core::answers(in.name)) {
+    on_question(now, from, in);
   } else if (!on_operation(now, from, in, out)) {
     refuse(from, in.id,
            {status::unimplemented, "the broker has no command \"" + std::string{in.name} +
-                                       "\"; it has waggle.ping, services, workers, queues, calls, stats, drain, pause and resume"},
+                                       "\"; it has waggle.ping, services, workers, queues, calls, stats, drain, pause, resume, streams, events, groups, "
+                                       "forget_group, dead, dead_letter, retry_dead, drop_dead and outcome"},
            out);
   }
 }
@@ -69,6 +72,7 @@ void broker_core::reply_services(std::uint32_t call_index, outbox& out) {
 
 /// Watchers are told a little later: ten workers that start together are one change.
 void broker_core::network_changed(instant now) {
+  members_changed_ = true;
   ++changes_;
   if (!parked_.empty()) announce_at_ = std::min(announce_at_, now + settings_.settle);
 }

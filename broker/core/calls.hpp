@@ -16,6 +16,7 @@ enum class call_state : std::uint8_t {
   leased,    ///< a worker has it
   orphaned,  ///< a worker has it, but the caller has had its reply or has gone: only the slot is still held
   parked,    ///< waggle.services that waits for a change
+  asked,     ///< the events' core has it
 };
 
 struct call {
@@ -35,6 +36,10 @@ struct call {
   std::uint32_t line = none;      ///< its caller's, while it waits without a key
   std::uint32_t key_line = none;  ///< its key's, from first to last; `none` without a key
   std::uint64_t parts = 0;        ///< that the caller takes before it gives more credit
+  bool is_event = false;       ///< a delivery to a consumer group
+  milliseconds budget{};       ///< of what the broker itself calls: it counts from the lease
+  std::string topic;           ///< of an event
+  std::string about;           ///< of an event
   std::uint32_t attempts = 0;  ///< workers it has been handed to
   bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
   bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
@@ -65,6 +70,7 @@ class call_table {
     made.caller_id = id;
     made.attempts = 0;
     made.parted = false;
+    made.is_event = false;
     made.key_line = none;
     by_caller_id_.emplace(key{caller, id}, index);
     return index;
@@ -101,6 +107,12 @@ class call_table {
     if (!items_.has(index) || items_[index].generation != lease >> 24) return none;
     const auto state = items_[index].state;
     return state == call_state::leased || state == call_state::orphaned ? index : none;
+  }
+
+  /// The call that the events' core has under this lease, `none` if it has ended.
+  [[nodiscard]] std::uint32_t asked_as(std::uint64_t lease) const {
+    const auto index = static_cast<std::uint32_t>(lease & (size_max - 1));
+    return items_.has(index) && items_[index].generation == lease >> 24 && items_[index].state == call_state::asked ? index : none;
   }
 
  private:

@@ -1,7 +1,10 @@
 #include "broker/core/directory.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
+
+#include "broker/events/event_core.hpp"
 
 namespace waggle::broker {
 
@@ -12,21 +15,33 @@ std::string identity_of(const manifest& from) {
   manifest common{from.service, from.version, {}, 1, 1, from.commands};
   std::sort(common.commands.begin(), common.commands.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
+  common.events = from.events;
+  std::sort(common.events.begin(), common.events.end(),
+            [](const auto& a, const auto& b) { return std::tie(a.group, a.topic) < std::tie(b.group, b.topic); });
   std::string bytes;
   wire::append_manifest(bytes, common);
   return bytes;
 }
 
-/// The `commands` entry of manifest bytes that `identity_of` made.
-std::string_view commands_in(std::string_view identity) {
+/// An entry of manifest bytes that `identity_of` made; empty if there is none.
+std::string_view entry_in(std::string_view identity, std::string_view wanted) {
   wire::reader in{identity};
   std::uint32_t entries = 0;
   std::string_view key, value;
   in.map(entries);
   for (std::uint32_t i = 0; i < entries && in.string(key) && in.raw(value); ++i) {
-    if (key == "commands") return value;
+    if (key == wanted) return value;
   }
-  return "\x90";
+  return {};
+}
+
+/// The same manifest in which events are commands, too: whoever takes them is found like whoever serves a command.
+manifest with_event_commands(const manifest& from) {
+  auto out = from;
+  for (const auto& each : from.events) {
+    out.commands.emplace_back().name = event_command(each.group.empty() ? from.service : each.group, each.topic);
+  }
+  return out;
 }
 
 }  // namespace
@@ -58,8 +73,7 @@ bool directory::make_room_for(const manifest& from) {
   return true;
 }
 
-std::uint32_t directory::pool_for(const manifest& from) {
-  auto identity = identity_of(from);
+std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
   if (const auto found = by_identity_.find(identity); found != by_identity_.end()) return found->second;
   const auto index = pools_.take();
   auto& made = pools_[index];
@@ -95,7 +109,8 @@ std::uint32_t directory::pool_for(const manifest& from) {
   return index;
 }
 
-result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest& from, std::uint32_t again) {
+result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest& said, std::uint32_t again) {
+  const auto from = with_event_commands(said);
   if (const auto* const other = in_other_group(from)) {
     return failure(status::failed_precondition,
                    "\"" + other->name + "\" is in the group \"" + std::string{other->key_group()} +
@@ -105,7 +120,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
     return failure(status::resource_exhausted, "the broker knows as many commands as it may (commands_max); "
                                                "stop workers that are not needed or start it with a higher limit");
   }
-  const auto pool_index = pool_for(from);
+  const auto pool_index = pool_for(from, identity_of(said));
   // Also of a pool that was only remembered: another may have put its commands into other groups since.
   for (const auto& each : from.commands) commands_[find(each.name)].group = each.group;
   auto index = again;
@@ -159,12 +174,15 @@ void directory::settle(std::uint32_t worker_index) {
   }
   settled.home_at = static_cast<std::uint32_t>(homes.size());
   homes.push_back({settled.seed, worker_index});
+  settled.slots_counted = settled.slots;
+  pools_[settled.pool].slots += settled.slots_counted;
 }
 
 void directory::unsettle(std::uint32_t worker_index) {
   auto& homes = pools_[workers_[worker_index].pool].homes;
   const auto at = std::exchange(workers_[worker_index].home_at, none);
   if (at == none) return;
+  pools_[workers_[worker_index].pool].slots -= std::exchange(workers_[worker_index].slots_counted, 0);
   homes[at] = homes.back();
   workers_[homes[at].worker].home_at = at;
   homes.pop_back();
@@ -438,6 +456,19 @@ std::size_t directory::active_workers(std::uint32_t command_index) const {
   return out;
 }
 
+std::uint32_t directory::slots_of(std::uint32_t command_index) const {
+  std::uint32_t out = 0;
+  for (const auto& member : commands_[command_index].pools) out += pools_[member.pool].slots;
+  return out;
+}
+
+bool directory::may_repeat(std::uint32_t command_index) const {
+  const auto& pools = commands_[command_index].pools;
+  return std::none_of(pools.begin(), pools.end(), [&](const auto& member) {
+    return pools_[member.pool].active > 0 && member.retry == retry_class::once;
+  });
+}
+
 std::string directory::describe(std::uint32_t worker_index) const {
   const auto& described = workers_[worker_index];
   const auto& in = pools_[described.pool];
@@ -456,13 +487,18 @@ void directory::append_services(std::string& out) const {
   writer.array(order.size());
   for (const auto pool_index : order) {
     const auto& each = pools_[pool_index];
-    writer.map(4);
+    const auto events = entry_in(each.identity, "events");
+    writer.map(events.empty() ? 4 : 5);
     writer.string("service");
     writer.string(each.service);
     writer.string("version");
     writer.string(each.version);
     writer.string("commands");
-    writer.raw(commands_in(each.identity));
+    writer.raw(entry_in(each.identity, "commands"));
+    if (!events.empty()) {
+      writer.string("events");
+      writer.raw(events);
+    }
     writer.string("instances");
     writer.array(each.workers.size());
     for (auto i = each.workers.front(); i != none; i = each.workers.after(workers_, i)) {

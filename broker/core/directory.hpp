@@ -36,6 +36,7 @@ class directory {
     std::uint32_t pool = none;
     std::string instance;
     std::uint32_t slots = 0;
+    std::uint32_t slots_counted = 0;  ///< in its pool's
     std::uint32_t in_flight = 0;
     bool credit = false;         ///< heeds the credit of a call's PARTs
     bool draining = false;       ///< gets no new calls
@@ -94,6 +95,7 @@ class directory {
     };
     std::vector<home> homes;                            ///< of keys: the workers that do not drain
     std::size_t active = 0;                             ///< of them, those that do not drain
+    std::uint32_t slots = 0;                            ///< of those
     bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
     instant held_until{};
     links by_hold;
@@ -107,9 +109,9 @@ class directory {
   directory(std::size_t commands_max, milliseconds hold, milliseconds remember, std::size_t held_pools_max)
       : commands_max_{commands_max}, hold_{hold}, remember_{remember}, held_pools_max_{held_pools_max} {}
 
-  /// Seats a worker, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
+  /// Seats a worker, which takes the commands and the events of its manifest, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
   /// RESOURCE_EXHAUSTED when there are too many commands, FAILED_PRECONDITION for a command that is in another group.
-  result<std::uint32_t> join(instant now, peer_id peer, const manifest& from, std::uint32_t again);
+  result<std::uint32_t> join(instant now, peer_id peer, const manifest& said, std::uint32_t again);
   /// No new calls for this worker, because it leaves, is asked to leave, or has died.
   void drain(instant now, std::uint32_t worker_index, bool died = false);
   /// Takes a worker out for good, which drains; its leases and keys are the caller's concern and must have ended.
@@ -172,6 +174,10 @@ class directory {
   /// All that are known, in no order.
   [[nodiscard]] std::vector<std::uint32_t> known_commands() const;
   [[nodiscard]] std::size_t active_workers(std::uint32_t command_index) const;
+  /// Slots, free or not, of the workers that take it.
+  [[nodiscard]] std::uint32_t slots_of(std::uint32_t command_index) const;
+  /// Whether all who take it now say that it may run twice.
+  [[nodiscard]] bool may_repeat(std::uint32_t command_index) const;
   [[nodiscard]] const pool& pool_of(std::uint32_t worker_index) const { return pools_[workers_[worker_index].pool]; }
 
   worker& worker_at(std::uint32_t index) { return workers_[index]; }
@@ -192,7 +198,7 @@ class directory {
   using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>,
                                     std::allocator<std::pair<std::string, std::uint32_t>>, true>;
 
-  std::uint32_t pool_for(const manifest& from);
+  std::uint32_t pool_for(const manifest& from, std::string identity);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);
   void deactivate(instant now, std::uint32_t worker_index, bool died);
   void settle(std::uint32_t worker_index);

@@ -171,7 +171,7 @@ std::string broker_core::list_calls(instant now, const inquiry& wanted, outbox&)
   std::vector<std::uint32_t> all;
   for (std::uint32_t i = 0; calls_.items().has(i); ++i) {
     const auto state = calls_[i].state;
-    if (state == call_state::free || state == call_state::parked) continue;
+    if (state == call_state::free || state == call_state::parked || state == call_state::asked) continue;
     const auto* const command = command_of(i);
     if (wanted.command.empty() || (command != nullptr && command->name == wanted.command)) all.push_back(i);
   }
@@ -193,7 +193,9 @@ std::string broker_core::list_calls(instant now, const inquiry& wanted, outbox&)
                                               : caller.name)
         .text("state", is_orphan ? "orphaned" : has_worker ? "running" : "queued")
         .number("age_ms", milliseconds_between(call.opened, now))
-        .number("budget_left_ms", is_orphan ? 0 : milliseconds_between(now, call.deadline))
+        .number("budget_left_ms", is_orphan                       ? 0
+                                  : call.deadline == instant::max() ? static_cast<std::uint64_t>(call.budget.count())
+                                                                    : milliseconds_between(now, call.deadline))
         .number("attempts", call.attempts)
         .number("bytes", call.kept ? call.bytes() : 0);
     if (has_worker) row.text("worker", directory_.worker_at(call.worker).instance);

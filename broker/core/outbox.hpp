@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "broker/core/types.hpp"
+#include "broker/events/event_core.hpp"
 
 namespace waggle::broker {
 
-/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget. The shell does it
+/// What the core wants done, in order: messages to peers, then events to everybody, then peers to forget, then what the log is to do. The shell does it
 /// and calls `clear`, which keeps the buffers for the next round.
 class outbox {
  public:
@@ -29,7 +30,7 @@ class outbox {
   /// Who came and went, for people: one line each.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool empty() const {
-    return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty() && notes_.empty();
+    return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty() && notes_.empty() && log_writes.empty() && log_reads.empty();
   }
 
   /// Begins a message; returns its index.
@@ -47,6 +48,10 @@ class outbox {
   /// The peer was to be forgotten, but has come back before that was done.
   void keep(peer_id peer) { std::erase(forgotten_, peer); }
 
+  /// What the log is to do, in order; what comes of it goes to `broker_core::wrote` and `looked_up`.
+  std::vector<event_effects::log_write> log_writes;
+  std::vector<event_effects::log_read> log_reads;
+
   /// Tells apart what was opened before and after a `clear`.
   [[nodiscard]] std::uint64_t round() const { return round_; }
 
@@ -59,6 +64,8 @@ class outbox {
     broadcasts_.clear();
     forgotten_.clear();
     notes_.clear();
+    log_writes.clear();
+    log_reads.clear();
     ++round_;
   }
 

@@ -34,6 +34,7 @@ struct settings {
   milliseconds remember{0};             ///< so long a service whose last worker died is listed after that, without instances
   milliseconds grace{0};                ///< so long after its start calls of unknown commands wait, as their workers may be on their way
   std::uint32_t attempts_max = 3;       ///< workers that one idempotent or safe call is handed to: UNAVAILABLE after the last
+  milliseconds emit_budget{30'000};     ///< for an event to get into the log: DEADLINE_EXCEEDED
   milliseconds settle{20};              ///< how long changes of the network are gathered before watchers are told
 
   std::size_t peers_max = 65'536;             ///< RESOURCE_EXHAUSTED to the newcomer

@@ -399,7 +399,9 @@ void consumer::delivered(instant now, item_id id, const std::string& command, co
     if (there.in_flight == 0 && there.parked.empty()) lanes_.erase(found);
   }
   auto& over = items_.at(id);
-  if (!how.handed_over) {  // this attempt has not been made
+  if (!how.handed_over && group_.is_of_commands() && how.code == status::invalid_argument) {
+    finish(now, id, how.code, how.payload);  // nobody takes it as it is
+  } else if (!how.handed_over) {  // this attempt has not been made
     wait_until(id, stage::waiting, now + unhanded_pause);
   } else {
     ++over.attempts;

@@ -50,6 +50,7 @@ void event_core::wrote(instant now, std::uint64_t ticket, const result<written>&
 void event_core::looked_up(instant now, std::uint64_t ticket, const read_result& what) { parts_->touched().at.looked_up(now, ticket, what); }
 void event_core::tick(instant now) { parts_->touched().tick(now); }
 instant event_core::next_deadline() const { return parts_->next_deadline(); }
+bool event_core::is_durable() const { return parts_->at.settings.durable; }
 event_effects& event_core::effects() { return parts_->at.effects; }
 const event_counters& event_core::counts() const { return parts_->at.counts; }
 std::size_t event_core::appending() const { return parts_->appending(); }
@@ -450,7 +451,7 @@ void event_core::parts::tick(instant now) {
     const auto [lease, of] = *next++;
     if (of.until > now) continue;
     watchers_.erase(lease);
-    answer_outcome(lease, of.operation, milliseconds{0});
+    answer_outcome(lease, of.operation, now);
   }
 }
 
@@ -467,12 +468,12 @@ instant event_core::parts::next_deadline() {
 
 void event_core::parts::abandon(std::uint64_t lease) { watchers_.erase(lease); }
 
-void event_core::parts::command_ended(instant, const std::string& operation) {
+void event_core::parts::command_ended(instant now, const std::string& operation) {
   for (auto next = watchers_.begin(); next != watchers_.end();) {
     const auto [lease, of] = *next++;
     if (of.operation != operation) continue;
     watchers_.erase(lease);
-    answer_outcome(lease, of.operation, milliseconds{0});
+    answer_outcome(lease, of.operation, now);
   }
 }
 

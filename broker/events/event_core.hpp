@@ -21,6 +21,13 @@ namespace waggle::broker {
 
 /// Everything that bounds or times the events. The answer when a bound is met stands beside it.
 struct event_settings {
+  /// Of a broker without a log: every topic is ephemeral.
+  [[nodiscard]] static event_settings without_log() {
+    event_settings out;
+    out.topics = {{}, {"*"}};
+    return out;
+  }
+
   topic_settings topics;
   bool durable = false;   ///< whether the log is; without, emits that want a receipt and durable commands are refused: FAILED_PRECONDITION
   bool memory_receipts = false;  ///< they are taken all the same, and the receipts say that they are not durable: for programs under development
@@ -94,19 +101,17 @@ struct event_effects {
 
   std::vector<answer> answers;
   std::vector<delivery> deliveries;
-  std::vector<std::uint64_t> withdrawn;  ///< tickets of deliveries that are not to go on; they end all the same
   std::vector<broadcast> broadcasts;
   std::vector<log_write> writes;
   std::vector<log_read> reads;
   std::vector<std::string> notes;
 
   [[nodiscard]] bool empty() const {
-    return answers.empty() && deliveries.empty() && withdrawn.empty() && broadcasts.empty() && writes.empty() && reads.empty() && notes.empty();
+    return answers.empty() && deliveries.empty() && broadcasts.empty() && writes.empty() && reads.empty() && notes.empty();
   }
   void clear() {
     answers.clear();
     deliveries.clear();
-    withdrawn.clear();
     broadcasts.clear();
     writes.clear();
     reads.clear();
@@ -183,6 +188,8 @@ class event_core {
 
   void tick(instant now);
   [[nodiscard]] instant next_deadline() const;
+  /// Whether events that are kept are on a disk.
+  [[nodiscard]] bool is_durable() const;
   /// What is to be done now.
   [[nodiscard]] event_effects& effects();
   [[nodiscard]] const event_counters& counts() const;

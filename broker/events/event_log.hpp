@@ -53,7 +53,8 @@ struct accept {
   std::string idempotency_key;
 };
 
-/// Writes down how an operation has ended. `keep_ms` later it may be forgotten. Unknown operations are stepped over.
+/// Writes down how an operation has ended. `keep_ms` later it may be forgotten. Unknown operations are stepped over, and so are those that
+/// have ended: somebody may have been told how.
 struct finish {
   std::string operation;
   status code = status::ok;
@@ -137,7 +138,7 @@ struct written {
   bool ended = false;           ///< accept, when repeated: the operation has ended
   std::string operation;        ///< accept
   std::uint64_t id = 0;         ///< bury: the dead letter's
-  std::uint64_t count = 0;      ///< drop_dead, forget_group, trim, expire_operations: what was forgotten
+  std::uint64_t count = 0;      ///< drop_dead, forget_group, trim, expire_operations: what was forgotten (letters, groups, events, operations)
   std::uint64_t first = 0;      ///< trim: the oldest sequence that is still there; head + 1 if none is
   std::uint64_t bytes = 0;      ///< append, accept, trim: of the stream's events now (topics, payloads, headers, ids)
 };
@@ -159,7 +160,11 @@ struct events {
   std::uint32_t scanned_max = 10'000;     ///< events looked at
 };
 
-/// Where to begin: with the oldest event that is not older than `age_max_ms`, or so that `last` events that match are behind it. One of both.
+/// Events that are looked at, from the newest back, to find the last ones that match.
+inline constexpr std::uint32_t place_scanned_max = 100'000;
+
+/// Where to begin: with the oldest event that is not older than `age_max_ms`, or so that `last` events that match are behind it (fewer, if
+/// not so many are among the last `place_scanned_max`). One of both.
 struct place {
   std::string stream;
   std::vector<std::string> prefixes;
@@ -210,7 +215,7 @@ struct stored_operation {
 struct found {
   std::vector<stored_event> events;
   std::uint64_t next = 0;              ///< events: everything that matches below this is in `events` or `damaged`. place: where to begin
-  std::vector<std::uint64_t> damaged;  ///< sequences whose record does not match its check sum; they are not in `events`
+  std::vector<std::uint64_t> damaged;  ///< sequences (dead_letters: ids) whose record does not match its check sum; not in `events` or `dead`
   std::vector<dead_letter> dead;
   std::uint64_t total = 0;             ///< dead_letters: all of the group
   std::optional<stored_operation> operation;

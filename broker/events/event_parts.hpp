@@ -77,7 +77,7 @@ class event_core::parts {
   void retry_dead(std::uint64_t lease, const question& about);
   void drop_dead(std::uint64_t lease, const question& about);
   void tell_outcome(instant now, std::uint64_t lease, const question& about, milliseconds budget);
-  void answer_outcome(std::uint64_t lease, const std::string& operation, milliseconds wait);
+  void answer_outcome(std::uint64_t lease, const std::string& operation, instant until);
   void look(std::uint64_t lease, read_entry what, std::function<void(instant, const found&)> then);
   consumer* consumer_of(std::string_view group, std::string_view stream);
 

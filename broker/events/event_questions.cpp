@@ -42,7 +42,7 @@ std::string counted(std::string_view what, std::uint64_t count) {
 }
 
 void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
-  to.map(8 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
+  to.map(9 + (of.event.event_id.empty() ? 0 : 1) + (whole ? 3 : 0));
   entry(to, "id", of.id);
   entry(to, "group", of.group);
   entry(to, "stream", of.stream);
@@ -53,11 +53,8 @@ void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
   value_or_nil(to, of.why);
   entry(to, "dead_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(of.dead_ms, 0)));
   if (!of.event.event_id.empty()) entry(to, "event_id", of.event.event_id);
-  if (!whole) {
-    entry(to, "bytes", of.bytes);
-    return;
-  }
   entry(to, "bytes", of.bytes);
+  if (!whole) return;
   entry(to, "time_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(of.event.time_ms, 0)));
   to.string("headers");
   value_or_nil(to, of.event.headers);
@@ -415,22 +412,23 @@ void event_core::parts::drop_dead(std::uint64_t lease, const question& about) {
 
 void event_core::parts::tell_outcome(instant now, std::uint64_t lease, const question& about, milliseconds budget) {
   if (about.operation.empty()) return at.refuse(lease, {status::invalid_argument, "waggle.outcome needs the operation"});
-  static_cast<void>(now);
-  const auto wait = milliseconds{std::min<std::uint64_t>(about.wait_ms.value_or(0), static_cast<std::uint64_t>(std::max<std::int64_t>(budget.count(), 0)))};
-  answer_outcome(lease, about.operation, wait);
+  // The answer is to be there before the budget has passed.
+  const auto wait_max = budget - std::min(budget / 10, milliseconds{100});
+  const auto wait = milliseconds{std::min<std::uint64_t>(about.wait_ms.value_or(0), wire::budget_ms_max)};
+  answer_outcome(lease, about.operation, now + std::min(wait, wait_max));
 }
 
-void event_core::parts::answer_outcome(std::uint64_t lease, const std::string& operation, milliseconds wait) {
-  look(lease, read::operation{operation}, [this, lease, wait, operation](instant now, const found& got) {
+void event_core::parts::answer_outcome(std::uint64_t lease, const std::string& operation, instant until) {
+  look(lease, read::operation{operation}, [this, lease, until, operation](instant now, const found& got) {
     if (!got.operation) {
       return at.refuse(lease, {status::not_found, "there is no operation \"" + operation + "\"; it is not known, or has been forgotten"});
     }
     const auto& of = *got.operation;
-    if (!of.ended_ms && wait > milliseconds{0}) {
+    if (!of.ended_ms && until > now) {
       if (watchers_.size() >= at.settings.outcome_watchers_max) {
         return at.refuse(lease, {status::resource_exhausted, "as many callers as may wait for outcomes (outcome_watchers_max)", false, milliseconds{100}});
       }
-      watchers_.insert_or_assign(lease, watcher{operation, now + wait});
+      watchers_.insert_or_assign(lease, watcher{operation, until});
       return;
     }
     consumer::standing standing;

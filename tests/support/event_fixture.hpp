@@ -74,7 +74,7 @@ class event_fixture : private event_members {
 
   explicit event_fixture(event_settings from = durable())
       : settings_{std::move(from)},
-        log_{std::make_unique<memory_log>([this] { return wall_ms(); }, [this] { return ++random_; })} {
+        log_{std::make_unique<memory_log>(log_sources{[this] { return wall_ms(); }, [this] { return ++random_; }})} {
     start();
   }
 
@@ -196,7 +196,7 @@ class event_fixture : private event_members {
   }
 
   void start() {
-    core_ = std::make_unique<event_core>(settings_, *this);
+    core_ = std::make_unique<event_core>(settings_, static_cast<const event_members&>(*this));
     const auto there = log_->open();
     REQUIRE(there);
     core_->open(now, *there);

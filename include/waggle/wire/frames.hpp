@@ -40,6 +40,8 @@ struct frame {
   std::string_view key;         ///< the header `key`; empty if it is none, or no string
   std::string_view manifest;    ///< join: the manifest; hello: about. One msgpack map, or empty
   std::string_view about;       ///< event: where it is from. One msgpack map; empty when it did not come or was nil
+  bool later = false;           ///< call: it has the header `later`, which asks for it to be kept and run when it can be
+  std::uint64_t later_ms = 0;   ///< the time for each run that this header says; 0 if it says none
   std::uint64_t budget_ms = 0;  ///< call: time left, at most `budget_ms_max`
   std::uint64_t parts = no_credit_limit;  ///< call: PARTs that may be sent before CREDIT comes; credit: so many more
   waggle::status status{};      ///< reply
@@ -93,15 +95,15 @@ class bundle_reader {
         if (!field(read, name(out.name)) || !field(read, payload(out.payload))) return false;
         if (!field(read, reader_.unsigned_integer(out.budget_ms))) return false;
         if (out.budget_ms > budget_ms_max) out.budget_ms = budget_ms_max;
-        return field(read, headers(out.headers, out.key)) && (count < 7 || field(read, credit(out.parts)));
+        return field(read, headers(out)) && (count < 7 || field(read, credit(out.parts)));
       case frame_type::part: return field(read, payload(out.payload));
       case frame_type::reply:
         if (!field(read, reader_.unsigned_integer(number))) return false;
         out.status = status_from(number);
-        return field(read, payload(out.payload)) && field(read, headers(out.headers, out.key));
+        return field(read, payload(out.payload)) && field(read, headers(out));
       case frame_type::emit:
       case frame_type::event:
-        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out.headers, out.key)) &&
+        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out)) &&
                (out.type == frame_type::emit || count < 6 ||
                 field(read, map(out.about, about_bytes_max, "what is said about the event is too large")));
       case frame_type::cancel:
@@ -132,10 +134,10 @@ class bundle_reader {
     return out.size() <= bytes_max || reader_.fail(too_large);
   }
 
-  bool headers(std::string_view& out, std::string_view& call_key) {
-    if (!map(out, headers_bytes_max, "the headers are too large")) return false;
-    if (out.empty()) return true;
-    reader inside{out};
+  bool headers(frame& out) {
+    if (!map(out.headers, headers_bytes_max, "the headers are too large")) return false;
+    if (out.headers.empty()) return true;
+    reader inside{out.headers};
     std::uint32_t count = 0;
     std::string_view key, value;
     inside.map(count);
@@ -143,12 +145,35 @@ class bundle_reader {
     for (std::uint32_t i = 0; i < count; ++i) {
       if (!inside.string(key) || !is_name(key)) return reader_.fail("a header's name is a string that is a name");
       if (key == "key" && inside.peek() == kind::string) {
-        inside.string(call_key);
+        inside.string(out.key);
+      } else if (key == "later") {
+        out.later = true;
+        later(inside, out.later_ms);
       } else {
         inside.raw(value);
       }
     }
     return true;
+  }
+
+  /// Milliseconds as an integer or in digits; whatever else it says, the header is there.
+  static void later(reader& in, std::uint64_t& out) {
+    std::string_view text;
+    if (in.peek() == kind::unsigned_integer) {
+      in.unsigned_integer(out);
+    } else if (in.peek() == kind::string) {
+      in.string(text);
+      for (const char c : text) {
+        if (c < '0' || c > '9' || out > budget_ms_max) {
+          if (c < '0' || c > '9') out = 0;
+          break;
+        }
+        out = 10 * out + static_cast<std::uint64_t>(c - '0');
+      }
+    } else {
+      in.raw(text);
+    }
+    if (out > budget_ms_max) out = budget_ms_max;
   }
 
   bool credit(std::uint64_t& out) { return reader_.peek() == kind::nil ? reader_.nil() : reader_.unsigned_integer(out); }

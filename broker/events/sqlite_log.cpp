@@ -1,0 +1,1 @@
+#include "broker/events/sqlite_log.hpp"
