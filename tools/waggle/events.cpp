@@ -7,22 +7,40 @@
 #include <waggle/events.hpp>
 #include <waggle/wire/json.hpp>
 
+#include "tools/waggle/events_view.hpp"
+#include "tools/waggle/listing.hpp"
 #include "tools/waggle/session.hpp"
+#include "tools/waggle/view.hpp"
 
 namespace waggle::cli {
 namespace {
 
-int emit(const session& with, const std::string& topic) {
-  const auto options = with.options();
+int emit(const session& with, const std::string& topic, const std::string& event_id) {
+  auto options = with.options();
   if (!options) return with.misuse(options.error().message);
+  if (!event_id.empty()) options->headers.insert_or_assign("event_id", event_id);
   auto payload = with.payload();
   if (!payload) return with.misuse(payload.error().message);
 
   client network{with.caller()};
   const auto receipt = network.emit_bytes(topic, std::move(*payload), with.budget(), *options);
-  if (!receipt) return with.fail(receipt.error());
-  if (with.output != form::automatic) with.print_value(*receipt, form::json);
-  return 0;
+  if (!receipt) return with.fail(with_remedy(receipt.error(), topic, with.broker));
+  const auto what = with.understood<emit_receipt>(*receipt);
+  if (!what) return with.fail(what.error());
+  // What is not kept is as it should be if its topic is ephemeral; older brokers keep nothing, and do not know of topics.
+  bool as_it_should_be = what->durable;
+  if (!what->durable) {
+    const auto streams = asked<stream_list>(with, "waggle.streams", nothing{});
+    as_it_should_be = streams && is_ephemeral(*streams, topic);
+  }
+  if (with.output_or(form::table) != form::table) {
+    with.print_value(*receipt, form::json);
+  } else if (as_it_should_be) {
+    with.print(receipt_text(*what));
+  } else {
+    with.print("passed on, but not kept\n");
+  }
+  return as_it_should_be ? 0 : exit_not_kept;
 }
 
 /// {"topic": str, "payload": any, "headers"?: {str: str}, "sequence"?: uint}
@@ -87,15 +105,21 @@ int sub(const session& with, const sub_flags& flags) {
 
 command make_emit(CLI::App& app, session& with) {
   const auto topic = std::make_shared<std::string>();
+  const auto event_id = std::make_shared<std::string>();
   auto* flags = app.add_subcommand("emit", "Emit an event and wait for the broker's receipt");
   flags->add_option("TOPIC", *topic, "What the event is about, as in order.placed")->type_name("")->required();
   with.add_payload_flags(*flags);
+  flags->add_option("--event-id", *event_id, "The event's own id: emitted again within 10 minutes it is the same event")->type_name("ID");
   flags->footer(
-      "Silent when the broker has taken the event; -o json prints the receipt.\n\n"
+      "Prints where the event is kept, once it is on the broker's disk; -o json prints the\n"
+      "receipt as it came. Exit code 0: it is on disk, or its topic is configured to be\n"
+      "ephemeral. 3: it was passed on, but the broker keeps no events. Any other: it was\n"
+      "not taken, or nobody knows; with --event-id it can be emitted again without harm.\n\n"
       "Examples:\n"
       "  waggle emit order.placed '{\"id\":7}'\n"
+      "  waggle emit order.placed @order.json --key order-7 --event-id order-7-placed\n"
       "  waggle emit order.placed @order.json --header source=import");
-  return {flags, [&with, topic] { return emit(with, *topic); }};
+  return {flags, [=, &with] { return emit(with, *topic, *event_id); }};
 }
 
 command make_sub(CLI::App& app, session& with) {
