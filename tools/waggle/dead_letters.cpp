@@ -61,10 +61,14 @@ int show_one(const session& with, const dead_flags& given) {
                            [&](const dead_letter& what) { return dead_letter_text(what, now_ms(), with.out()); });
 }
 
+/// So many at most the broker sends on their way, or drops, at once.
+constexpr std::uint64_t letters_at_once = 1000;
+
 int retry(const session& with, const dead_flags& given) {
   if (!given.id && given.group.empty()) return with.misuse("dead retry needs the ID of a dead letter, or --group for all of a group");
   return show<retried_letters>(with, "waggle.retry_dead", wanted_by(given), [&](const retried_letters& what) {
     if (what.retried == 0) return std::string{"nothing is dead there\n"};
+    if (what.retried >= letters_at_once) with.note("these are as many as go at once; say it again when they are through");
     return counted(what.retried, "dead letter") + (what.retried == 1 ? " is" : " are") + " tried again\n";
   });
 }
@@ -73,6 +77,7 @@ int drop(const session& with, const dead_flags& given) {
   if (!given.id && given.group.empty()) return with.misuse("dead drop needs the ID of a dead letter, or --group for all of a group");
   return show<dropped_letters>(with, "waggle.drop_dead", wanted_by(given), [&](const dropped_letters& what) {
     if (what.dropped == 0) return std::string{"nothing is dead there\n"};
+    if (what.dropped >= letters_at_once) with.note("these are as many as go at once; say it again for the rest");
     return counted(what.dropped, "dead letter") + (what.dropped == 1 ? " is" : " are") + " forgotten\n";
   });
 }

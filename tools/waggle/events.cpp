@@ -27,18 +27,16 @@ int emit(const session& with, const std::string& topic, const std::string& event
   if (!receipt) return with.fail(with_remedy(receipt.error(), topic, with.broker));
   const auto what = with.understood<emit_receipt>(*receipt);
   if (!what) return with.fail(what.error());
-  // What is not kept is as it should be if its topic is ephemeral; older brokers keep nothing, and do not know of topics.
+  // What is not kept is as it should be if its topic is ephemeral; older brokers keep nothing, and know of no streams.
   bool as_it_should_be = what->durable;
-  if (!what->durable) {
+  if (!what->durable && !what->stream) {
     const auto streams = asked<stream_list>(with, "waggle.streams", nothing{});
     as_it_should_be = streams && is_ephemeral(*streams, topic);
   }
   if (with.output_or(form::table) != form::table) {
     with.print_value(*receipt, form::json);
-  } else if (as_it_should_be) {
-    with.print(receipt_text(*what));
   } else {
-    with.print("passed on, but not kept\n");
+    with.print(as_it_should_be || what->stream ? receipt_text(*what) : "passed on, but not kept: the broker is older than this program\n");
   }
   return as_it_should_be ? 0 : exit_not_kept;
 }
@@ -113,7 +111,7 @@ command make_emit(CLI::App& app, session& with) {
   flags->footer(
       "Prints where the event is kept, once it is on the broker's disk; -o json prints the\n"
       "receipt as it came. Exit code 0: it is on disk, or its topic is configured to be\n"
-      "ephemeral. 3: it was passed on, but the broker keeps no events. Any other: it was\n"
+      "ephemeral. 3: it was taken, but the broker has no disk for it. Any other: it was\n"
       "not taken, or nobody knows; with --event-id it can be emitted again without harm.\n\n"
       "Examples:\n"
       "  waggle emit order.placed '{\"id\":7}'\n"

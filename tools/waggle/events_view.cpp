@@ -72,9 +72,9 @@ std::string value_block(std::string_view heading, const std::optional<value>& wh
 }  // namespace
 
 std::string receipt_text(const emit_receipt& what) {
-  if (!what.durable) return "not kept: ephemeral topic\n";
-  return std::string{what.repeated.value_or(false) ? "kept before, as " : "kept as "} +
-         place_text(what.stream.value_or("?"), what.sequence.value_or(0)) + "\n";
+  if (!what.stream) return "not kept: ephemeral topic\n";
+  return std::string{what.repeated.value_or(false) ? "kept before, " : "kept "} + (what.durable ? "as " : "in memory only, as ") +
+         place_text(*what.stream, what.sequence.value_or(0)) + "\n";
 }
 
 bool is_ephemeral(const stream_list& all, std::string_view topic) {
@@ -95,7 +95,9 @@ bool is_ephemeral(const stream_list& all, std::string_view topic) {
 
 result<std::string> stream_meant(const stream_list& all, const std::string& named) {
   std::vector<std::string> names;
-  for (const auto& each : all.streams) names.push_back(each.stream);
+  for (const auto& each : all.streams) {
+    if (!each.stream.starts_with("waggle.")) names.push_back(each.stream);  // not that of durable commands
+  }
   if (named.empty() && names.size() == 1) return names.front();
   if (!named.empty() && std::find(names.begin(), names.end(), named) != names.end()) return named;
   if (names.empty()) return failure(status::invalid_argument, "the broker keeps no events of these topics");
@@ -109,7 +111,7 @@ std::string streams_text(const stream_list& all, const screen& on) {
   table rows{{"STREAM", "EVENTS", "BYTES", "FIRST", "HEAD", "OLDEST", "TOPICS"}};
   for (const auto& each : all.streams) {
     rows.row({printable(each.stream), std::to_string(each.events), bytes_text(each.bytes), each.events == 0 ? "" : std::to_string(each.first),
-              std::to_string(each.head), each.events == 0 ? "" : milliseconds_text(each.oldest_ms) + " ago", joined(each.topics, " ")});
+              std::to_string(each.head), each.events == 0 || !each.oldest_ms ? "" : milliseconds_text(*each.oldest_ms) + " ago", joined(each.topics, " ")});
   }
   if (!rows.empty()) out += rows.lines(on);
   if (!all.ephemeral.empty()) out += (out.empty() ? "" : "\n") + ("not kept: " + joined(all.ephemeral, " ")) + "\n";
@@ -164,7 +166,7 @@ std::string outcome_text(const operation_outcome& what, std::int64_t now_ms, con
   auto state = printable(what.state);
   if (what.next_attempt_ms) state += ", the next attempt in " + milliseconds_text(*what.next_attempt_ms);
   entry("state", toned(what.state == "succeeded" ? tone::good : what.state == "failed" ? tone::bad : tone::plain, state, on));
-  entry("tries", std::to_string(what.attempts));
+  if (what.attempts) entry("tries", std::to_string(*what.attempts));
   entry("accepted", instant_text(what.accepted_ms, now_ms));
   if (what.ended_ms) entry("ended", instant_text(*what.ended_ms, now_ms));
   if (what.error) entry(what.state == "failed" ? "error" : "last error", error_line(what.error));

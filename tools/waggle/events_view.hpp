@@ -15,7 +15,7 @@
 /// shown to people. Every text ends in a line feed.
 namespace waggle::cli {
 
-/// The answer to EMIT. What is not durable has neither stream nor sequence.
+/// The answer to EMIT. An event that is only passed on has neither stream nor sequence.
 struct emit_receipt {
   bool durable = false;
   std::optional<std::string> stream;
@@ -31,7 +31,7 @@ struct stream_row {
   std::uint64_t head = 0;
   std::uint64_t events = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t oldest_ms = 0;      ///< how old the first is
+  std::optional<std::uint64_t> oldest_ms;  ///< how old the first is
 };
 WAGGLE_FIELDS(stream_row, stream, topics, first, head, events, bytes, oldest_ms)
 
@@ -115,8 +115,8 @@ struct operation_outcome {
   std::string operation;
   std::string command;
   std::string state;
-  std::uint64_t attempts = 0;
-  std::int64_t accepted_ms = 0;  ///< since 1970
+  std::optional<std::uint64_t> attempts;  ///< so far; not said of what has ended
+  std::int64_t accepted_ms = 0;           ///< since 1970
   std::optional<std::int64_t> ended_ms;
   std::optional<std::uint64_t> next_attempt_ms;  ///< from now
   std::optional<std::string> status;
@@ -125,7 +125,7 @@ struct operation_outcome {
 };
 WAGGLE_FIELDS(operation_outcome, operation, command, state, attempts, accepted_ms, ended_ms, next_attempt_ms, status, result, error)
 
-/// "kept as events 1042", "kept before, as events 1042", or that it was only passed on.
+/// "kept as events 1042", "kept before, as events 1042", or that it is not on disk.
 [[nodiscard]] std::string receipt_text(const emit_receipt& what);
 
 /// Whether events of a topic are only passed on, as far as the broker's list says.

@@ -63,12 +63,16 @@ int call_later(const session& with, const std::string& command, const later_flag
   if (!bytes) return with.fail(with_remedy(bytes.error(), command, with.broker));
   const auto receipt = with.understood<later_receipt>(*bytes);
   if (!receipt) return with.fail(receipt.error());
-  if (with.output != form::automatic) return with.print_value(*bytes, form::json), 0;
-  with.print(printable(receipt->operation) + "\n");
+  if (with.output != form::automatic) {
+    with.print_value(*bytes, form::json);
+  } else {
+    with.print(printable(receipt->operation) + "\n");
+  }
   if (receipt->repeated.value_or(false)) {
     with.note(std::string{"it was accepted before under this idempotency key"} + (receipt->state == "ended" ? ", and has ended" : ""));
   }
-  return 0;
+  if (!streams->durable) with.note("this broker keeps it in memory only: it ends with it");
+  return streams->durable ? 0 : exit_not_kept;
 }
 
 command make_later(CLI::App& app, session& with) {

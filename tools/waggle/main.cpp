@@ -28,7 +28,7 @@ std::string exit_codes() {
   row(0, "OK", "It is done.");
   row(1, "", "Something on this machine failed, such as writing the output.");
   row(exit_misuse, "", "The command line or the payload is not understood.");
-  row(exit_not_kept, "", "emit: the event was passed on, but it is not on disk, although its topic is not ephemeral.");
+  row(exit_not_kept, "", "emit, later: it was taken, but it is not on disk, and not because its topic is ephemeral.");
   row(exit_not_ended, "", "outcome: the command has not ended.");
   for (const auto& each : waggle::status_table) {
     if (each.code != waggle::status::ok) row(each.exit_code, each.name, each.meaning);

@@ -38,7 +38,7 @@ int list_streams(const session& with, const std::vector<std::string>& prefixes) 
   streams_wanted wanted;
   if (!prefixes.empty()) wanted.prefixes = prefixes;
   return show<stream_list>(with, "waggle.streams", wanted, [&](const stream_list& all) {
-    if (!all.durable) with.note("this broker keeps events in memory only (--data none): they end with it");
+    if (!all.durable) with.note("this broker keeps events in memory only: they end with it");
     if (all.streams.empty() && all.ephemeral.empty()) with.note("there are no streams that hold such topics");
     return streams_text(all, with.out());
   });
@@ -78,9 +78,6 @@ int forget_group(const session& with, const std::string& group) {
   const auto what = with.understood<forgotten_group>(*bytes);
   if (!what) return with.fail(what.error());
   if (with.output_or(form::table) != form::table) return with.print_value(*bytes, form::json), 0;
-  if (what->forgotten == 0) {
-    return with.fail({status::not_found, "there is no group \"" + group + "\"; `waggle groups` shows those there are"});
-  }
   with.print(printable(group) + " is forgotten, with its place in the streams and its dead letters\n");
   return 0;
 }
