@@ -23,6 +23,7 @@ namespace waggle::broker {
 struct event_settings {
   topic_settings topics;
   bool durable = false;   ///< whether the log is; without, emits that want a receipt and durable commands are refused: FAILED_PRECONDITION
+  bool memory_receipts = false;  ///< they are taken all the same, and the receipts say that they are not durable: for programs under development
   std::uint64_t seed = 1; ///< of the jitter in retries
 
   milliseconds once_within{600'000};          ///< an event id that comes again within this is the same event
