@@ -27,28 +27,28 @@ constexpr std::size_t operation_bytes = 64;
 event_core::event_core(event_settings from, const event_members& members) : parts_{std::make_unique<parts>(std::move(from), members)} {}
 event_core::~event_core() = default;
 
-void event_core::open(instant now, const log_contents& what) { parts_->open(now, what); }
+void event_core::open(instant now, const log_contents& what) { parts_->touched().open(now, what); }
 void event_core::emit(instant, std::uint64_t lease, std::string_view topic, std::string_view payload, std::string_view headers) {
-  parts_->emit(lease, topic, payload, headers);
+  parts_->touched().emit(lease, topic, payload, headers);
 }
 void event_core::later(instant, std::uint64_t lease, std::string_view command, std::string_view payload, std::string_view headers, milliseconds budget) {
-  parts_->later(lease, command, payload, headers, budget);
+  parts_->touched().later(lease, command, payload, headers, budget);
 }
 bool event_core::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget) {
-  return parts_->ask(now, lease, command, payload, budget);
+  return parts_->touched().ask(now, lease, command, payload, budget);
 }
-void event_core::abandon(std::uint64_t lease) { parts_->abandon(lease); }
-void event_core::subscribed(std::string_view prefix) { parts_->subscribed(prefix); }
+void event_core::abandon(std::uint64_t lease) { parts_->touched().abandon(lease); }
+void event_core::subscribed(std::string_view prefix) { parts_->touched().subscribed(prefix); }
 result<void> event_core::may_join(const std::vector<event_manifest>& what, std::string_view service) const { return parts_->may_join(what, service); }
-void event_core::joined(instant now, const std::vector<event_manifest>& what, std::string_view service) { parts_->joined(now, what, service); }
-void event_core::members_changed(instant now) { parts_->members_changed(now); }
-void event_core::delivered(instant now, std::uint64_t ticket, const delivery_outcome& how) { parts_->at.delivered(now, ticket, how); }
+void event_core::joined(instant now, const std::vector<event_manifest>& what, std::string_view service) { parts_->touched().joined(now, what, service); }
+void event_core::members_changed(instant now) { parts_->touched().members_changed(now); }
+void event_core::delivered(instant now, std::uint64_t ticket, const delivery_outcome& how) { parts_->touched().at.delivered(now, ticket, how); }
 void event_core::wrote(instant now, std::uint64_t ticket, const result<written>& what) {
   if (!what) ++parts_->at.counts.log_failures;
-  parts_->at.wrote(now, ticket, what);
+  parts_->touched().at.wrote(now, ticket, what);
 }
-void event_core::looked_up(instant now, std::uint64_t ticket, const read_result& what) { parts_->at.looked_up(now, ticket, what); }
-void event_core::tick(instant now) { parts_->tick(now); }
+void event_core::looked_up(instant now, std::uint64_t ticket, const read_result& what) { parts_->touched().at.looked_up(now, ticket, what); }
+void event_core::tick(instant now) { parts_->touched().tick(now); }
 instant event_core::next_deadline() const { return parts_->next_deadline(); }
 event_effects& event_core::effects() { return parts_->at.effects; }
 const event_counters& event_core::counts() const { return parts_->at.counts; }
@@ -454,13 +454,15 @@ void event_core::parts::tick(instant now) {
   }
 }
 
-instant event_core::parts::next_deadline() const {
+instant event_core::parts::next_deadline() {
+  if (deadline_known_) return deadline_;
   auto out = std::min({heads_wanted_ ? heads_at_ : instant::max(), trim_at_, expire_at_});
   for (const auto& [name, each] : groups_) {
     for (const auto& consumed : each.in) out = std::min(out, consumed->next_deadline());
   }
   for (const auto& [lease, of] : watchers_) out = std::min(out, of.until);
-  return out;
+  deadline_known_ = true;
+  return deadline_ = out;
 }
 
 void event_core::parts::abandon(std::uint64_t lease) { watchers_.erase(lease); }

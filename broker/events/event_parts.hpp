@@ -27,7 +27,7 @@ class event_core::parts {
   void joined(instant now, const std::vector<event_manifest>& what, std::string_view service);
   void members_changed(instant now);
   void tick(instant now);
-  [[nodiscard]] instant next_deadline() const;
+  [[nodiscard]] instant next_deadline();
   [[nodiscard]] std::size_t appending() const { return appending_; }
   void abandon(std::uint64_t lease);
 
@@ -35,6 +35,8 @@ class event_core::parts {
   bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget);
 
   desk at;
+  /// Something has happened, so `next_deadline` has to look again: shells ask for it far more often.
+  parts& touched() { return deadline_known_ = false, *this; }
 
  private:
   struct question;
@@ -91,6 +93,8 @@ class event_core::parts {
   instant heads_at_ = instant::max();
   instant trim_at_ = instant::max();
   instant expire_at_ = instant::max();
+  bool deadline_known_ = false;
+  instant deadline_{};
 };
 
 }  // namespace waggle::broker
