@@ -118,19 +118,21 @@ def define(test, bin_folder, in_background, completed):
         with Kept(bin_folder) as net:
             for i in range(1, 6):
                 net.emit("order.placed" if i % 2 else "user.joined", i)
-            for flags, wanted in ((["--all"], [1, 3, 5]), (["--last", "2"], [3, 5]), (["--from", "3"], [3, 5]), (["--since", "1h"], [1, 3, 5])):
-                listening = in_background(lambda flags=flags, wanted=wanted: net.cli(
-                    "sub", "order.", *flags, "--count", str(len(wanted) + 1), "--wait", "20s", "--json"))
-                # The one that ends it; `sub` says nothing until then, so it may come before the subscription, or after.
-                sent = net.emit("order.sent", "end")
-                code, out, err = listening()
-                assert code == 0, (flags, code, out, err)
+            for flags, wanted in ((["--all"], [1, 3, 5]), (["--last", "2"], [3, 5]), (["--from", "3"], [3, 5]), (["--since", "1h"], [1, 3, 5]),
+                                  (["--from", "2", "--stream", "events"], [3, 5])):
+                code, out, err = net.cli("sub", "order.", *flags, "--count", str(len(wanted)), "--wait", "20s", "--json")
+                assert code == 0 and err == "", (flags, code, out, err)
                 got = [json.loads(line) for line in out.splitlines()]
-                before = [each["sequence"] for each in got if each["payload"] != "end"]
-                assert before[:len(wanted)] == wanted or flags[0] == "--last", (flags, got)
-                assert all(each["stream"] == "events" for each in got), got
-                assert sorted({each["sequence"] for each in got}) == [each["sequence"] for each in got], got
-                del sent
+                assert [(each["stream"], each["sequence"], each["payload"]) for each in got] == [("events", i, i) for i in wanted], (flags, got)
+            listening = subprocess.Popen([bin_folder + "/waggle", "sub", "order.", "--last", "1"], text=True, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, env={**os.environ, "WAGGLE_BROKER": net.endpoint})
+            try:
+                assert listening.stdout.readline() == "order.placed 5\n"
+                net.emit("order.sent", {"id": 6})
+                assert listening.stdout.readline() == 'order.sent {"id":6}\n'
+            finally:
+                listening.kill()
+                listening.communicate()
             code, out, err = net.cli("sub", "order.", "--from", "99")
             assert code == 21 and out == "", (code, out, err)
             for wrong in (["--last", "2", "--all"], ["--since", "soon"], ["--from", "x"], ["--from", "1", "--since", "1m"]):

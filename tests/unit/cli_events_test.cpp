@@ -64,18 +64,10 @@ TEST_CASE("cli: a topic is ephemeral if the most specific pattern that matches i
   CHECK(is_ephemeral({}, "anything"));
 }
 
-TEST_CASE("cli: a sequence number is of the stream that is named, or of the only one", "[cli]") {
-  CHECK(stream_meant(two_streams(), "orders") == "orders");
-  auto one = two_streams();
-  one.streams.erase(one.streams.begin() + 1);
-  CHECK(stream_meant(one, "") == "events");
-  const auto unclear = stream_meant(two_streams(), "");
-  REQUIRE_FALSE(unclear);
-  CHECK(unclear.error().message == "a sequence number is one of a stream: --stream says which; there are events, orders");
-  const auto wrong = stream_meant(two_streams(), "order");
-  REQUIRE_FALSE(wrong);
-  CHECK(wrong.error().message == "there is no stream \"order\"; there are events, orders");
-  CHECK_FALSE(stream_meant({}, ""));
+TEST_CASE("cli: what a subscriber has lost is said by stream and number", "[cli]") {
+  CHECK(lost_text({"events", 7, 7}) == "the event 7 of the stream events is lost: damaged, or not kept any more");
+  CHECK(lost_text({"events", 7, 9}) == "the events 7 to 9 of the stream events are lost: damaged, or not kept any more");
+  CHECK(lost_text({"events", 7, 0}) == "the stream events has begun again with 1; what came in between may be lost");
 }
 
 TEST_CASE("cli: streams are listed with their size and age, and what is not kept is said", "[cli]") {

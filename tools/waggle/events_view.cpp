@@ -93,17 +93,10 @@ bool is_ephemeral(const stream_list& all, std::string_view topic) {
   return ephemeral;
 }
 
-result<std::string> stream_meant(const stream_list& all, const std::string& named) {
-  std::vector<std::string> names;
-  for (const auto& each : all.streams) {
-    if (!each.stream.starts_with("waggle.")) names.push_back(each.stream);  // not that of durable commands
-  }
-  if (named.empty() && names.size() == 1) return names.front();
-  if (!named.empty() && std::find(names.begin(), names.end(), named) != names.end()) return named;
-  if (names.empty()) return failure(status::invalid_argument, "the broker keeps no events of these topics");
-  return failure(status::invalid_argument, (named.empty() ? "a sequence number is one of a stream: --stream says which; there are "
-                                                          : "there is no stream \"" + named + "\"; there are ") +
-                                               joined(names, ", "));
+std::string lost_text(const lost_events& what) {
+  if (what.to == 0) return "the stream " + printable(what.stream) + " has begun again with 1; what came in between may be lost";
+  if (what.to <= what.from) return fmt::format("the event {} of the stream {} is lost: damaged, or not kept any more", what.from, printable(what.stream));
+  return fmt::format("the events {} to {} of the stream {} are lost: damaged, or not kept any more", what.from, what.to, printable(what.stream));
 }
 
 std::string streams_text(const stream_list& all, const screen& on) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <waggle/event.hpp>
 #include <waggle/fields.hpp>
 
 #include "tools/waggle/text.hpp"
@@ -131,9 +132,8 @@ WAGGLE_FIELDS(operation_outcome, operation, command, state, attempts, accepted_m
 /// Whether events of a topic are only passed on, as far as the broker's list says.
 [[nodiscard]] bool is_ephemeral(const stream_list& all, std::string_view topic);
 
-/// The one stream that a sequence number must be in: the one that was named, or the only one there is. INVALID_ARGUMENT if there are
-/// several, or none of that name.
-[[nodiscard]] result<std::string> stream_meant(const stream_list& all, const std::string& named);
+/// Which events a subscriber will not see, in a line without its end.
+[[nodiscard]] std::string lost_text(const lost_events& what);
 
 /// A line for each stream, and which topics are not kept.
 [[nodiscard]] std::string streams_text(const stream_list& all, const screen& on);
