@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import durable
 import events
 import hybrid
 import majordomo_tests
@@ -441,6 +442,7 @@ majordomo_tests.add(test, BIN)
 hybrid.define(test, BIN, in_background)
 shop.define(test, BIN, in_background)
 routes.define(test, BIN)
+durable.define(test, BIN)
 
 
 def main():
