@@ -27,6 +27,7 @@ struct welcome {
   milliseconds pulse{1000};
   std::uint64_t missed_pulses_max = 3;
   std::uint64_t seats = 0;
+  bool durable = false;  ///< it keeps events on disk
 
   [[nodiscard]] milliseconds silence_max() const { return pulse * static_cast<std::int64_t>(missed_pulses_max); }
 };
@@ -53,6 +54,7 @@ struct welcome {
     if (key == "pulse_ms") return number(pulse_ms);
     if (key == "missed_pulses_max") return number(out.missed_pulses_max);
     if (key == "seats") return number(out.seats);
+    if (key == "durable" && in.peek() == wire::kind::boolean) return in.boolean(out.durable);
     return in.skip();
   });
   out.pulse = milliseconds{std::clamp<std::uint64_t>(pulse_ms, 10, 3'600'000)};
