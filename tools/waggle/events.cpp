@@ -25,7 +25,7 @@ int emit(const session& with, const std::string& topic, const std::string& event
 
   client network{with.caller()};
   const auto receipt = network.emit_bytes(topic, std::move(*payload), with.budget(), *options);
-  if (!receipt) return with.fail(with_remedy(receipt.error(), topic, with.broker));
+  if (!receipt) return with.fail(receipt.error());
   const auto what = with.understood<emit_receipt>(*receipt);
   if (!what) return with.fail(what.error());
   // What is not kept is as it should be if its topic is ephemeral; older brokers keep nothing, and know of no streams.

@@ -10,7 +10,6 @@
 
 #include "tools/waggle/events_view.hpp"
 #include "tools/waggle/listing.hpp"
-#include "tools/waggle/view.hpp"
 
 namespace waggle::cli {
 namespace {
@@ -60,7 +59,7 @@ int call_later(const session& with, const std::string& command, const later_flag
   // With a key it is one operation however often it is sent.
   options->idempotent = !given.idempotency_key.empty();
   const auto bytes = client{with.caller()}.call_bytes(command, std::move(*payload), with.budget(), *options);
-  if (!bytes) return with.fail(with_remedy(bytes.error(), command, with.broker));
+  if (!bytes) return with.fail(bytes.error());
   const auto receipt = with.understood<later_receipt>(*bytes);
   if (!receipt) return with.fail(receipt.error());
   if (with.output != form::automatic) {

@@ -167,8 +167,6 @@ std::string value_text(std::string_view msgpack, const screen& on) {
 error with_remedy(error why, std::string_view asked, std::string_view broker) {
   if (why.code == status::unimplemented && asked.starts_with("waggle.")) {
     why.message = fmt::format("the broker at {} has no {}: it is older than this program", broker, asked);
-  } else if (why.code == status::failed_precondition && why.message.find("--data none") != why.message.npos) {
-    why.message += "; a broker that is started with --data FOLDER keeps events and commands on disk";
   }
   return why;
 }
