@@ -28,7 +28,7 @@ const char* const sqlite_schema = R"(
     keep_until_ms INTEGER, code INTEGER NOT NULL, idempotency_key BLOB, asked_bytes INTEGER NOT NULL, asked_check INTEGER NOT NULL,
     check_sum INTEGER NOT NULL, payload BLOB NOT NULL);
   CREATE INDEX operations_of_key ON operations (idempotency_key, command) WHERE idempotency_key IS NOT NULL;
-  CREATE INDEX operations_over ON operations (keep_until_ms) WHERE keep_until_ms IS NOT NULL;
+  CREATE INDEX operations_over ON operations (keep_until_ms, operation) WHERE keep_until_ms IS NOT NULL;
 )";
 
 #define WAGGLE_OUTLINE "SELECT id, time_ms, topic, event_id, body_check, check_sum, length(headers) + length(payload) FROM events WHERE "
@@ -50,7 +50,7 @@ sqlite_store::sqlite_store(sqlite_database& in, const log_sources& from, std::si
       operation_of_key_{in, "SELECT operation, sequence, accepted_ms, ended_ms, asked_bytes, asked_check FROM operations "
                             "WHERE idempotency_key = ? AND command = ?"},
       finish_operation_{in, "UPDATE operations SET ended_ms = ?, keep_until_ms = ?, code = ?, check_sum = ?, payload = ? WHERE operation = ?"},
-      over_operations_{in, "SELECT operation FROM operations WHERE keep_until_ms <= ? ORDER BY keep_until_ms LIMIT ?"},
+      over_operations_{in, "SELECT operation FROM operations WHERE keep_until_ms <= ? ORDER BY keep_until_ms, operation LIMIT ?"},
       delete_operation_{in, "DELETE FROM operations WHERE operation = ?"},
       put_group_{in, "INSERT OR REPLACE INTO groups VALUES (?, ?)"},
       put_cursor_{in, "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)"},
