@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -102,7 +101,7 @@ class sqlite_store {
   std::size_t streams_max_;
   std::int64_t now_ms_ = 0;
   std::map<std::string, stream> streams_;
-  std::set<std::int64_t> stuck_;  ///< ids of events that damage keeps from being deleted
+  std::map<std::uint64_t, std::uint64_t> stuck_;  ///< by a stream's number, the sequence up to which damage keeps events from being deleted
 
   sqlite_statement add_stream_, save_stream_;
   sqlite_statement add_event_, put_event_id_, event_of_id_, delete_event_id_, outline_from_, outline_before_, outline_at_, body_at_, delete_event_;

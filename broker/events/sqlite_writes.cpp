@@ -201,14 +201,15 @@ written sqlite_store::apply(const write::forget_group& what) {
   return out;
 }
 
-/// Where damage makes that impossible the batch fails, and the next one leaves the event where it is.
+/// Where damage makes that impossible the batch fails. From the next one on what the stream holds now is forgotten without being deleted:
+/// SQLite moves what is left between neighbouring pages, so one that is damaged is met again and again. The space is lost.
 void sqlite_store::delete_stored(const stream& in, const outline& event) {
-  const auto id = id_of(in, event.sequence);
-  if (stuck_.contains(id)) return;
+  const auto stuck = stuck_.find(in.number);
+  if (stuck != stuck_.end() && event.sequence <= stuck->second) return;
   try {
-    delete_event_.with(id).run();
+    delete_event_.with(id_of(in, event.sequence)).run();
   } catch (const sqlite_error& e) {
-    if (e.code == status::data_loss) stuck_.insert(id);
+    if (e.code == status::data_loss) stuck_[in.number] = in.head;
     throw;
   }
   if (!event.event_id.empty()) delete_event_id_.with(in.number, event.event_id, event.sequence).run();
