@@ -214,9 +214,9 @@ TEST_CASE("broker: an event whose member dies comes to another, as its next atte
   REQUIRE(net.events_at("one").size() == 1);
   net.join("two", serves::service("mail").handles("x"));
   net.silence("one");
-  net.advance(4s);
-  CHECK(net.events_at("two").empty());  // it backs off first
-  net.advance(4s);
+  net.advance(2s);
+  CHECK(net.events_at("two").empty());  // it may be slow only
+  net.advance(6s);
   REQUIRE(net.events_at("two").size() == 1);
   CHECK(about(net, "two").at("attempt") == 2);
   acknowledge(net, "two");
@@ -267,7 +267,6 @@ TEST_CASE("broker: an acknowledgement after the budget does not count, and holds
   CHECK(net.events_at("member").size() == 1);
   acknowledge(net, "member", 0);
   CHECK(only_group(net, 1).at("settled") == 0);
-  net.advance(10s);
   REQUIRE(net.events_at("member").size() == 2);
   CHECK(about(net, "member", 1).at("attempt") == 2);
   acknowledge(net, "member", 1);
