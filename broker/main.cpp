@@ -11,6 +11,8 @@
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/version.hpp>
 
+#include "broker/events/memory_log.hpp"
+#include "broker/events/sqlite_log.hpp"
 #include "broker/shell.hpp"
 
 namespace {
@@ -21,12 +23,28 @@ std::string instance_name() {
   return fmt::format("broker-{}-{:08x}", ::getpid(), entropy());
 }
 
+/// The log in that folder; "none" is one in memory.
+waggle::broker::event_store open_store(const std::string& folder) {
+  using namespace waggle::broker;
+  event_store out;
+  std::random_device entropy;
+  out.settings.seed = (std::uint64_t{entropy()} << 32) | entropy();
+  out.settings.durable = folder != "none";
+  if (out.settings.durable) {
+    out.log = std::make_unique<sqlite_log>(folder);
+  } else {
+    out.log = std::make_unique<memory_log>(system_log_sources());
+  }
+  return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"The waggle broker: routes commands to workers and events to subscribers. Every flag is also an environment variable.",
                "waggle-broker"};
   waggle::broker::endpoints at;
+  std::string data = "waggle-data";
   std::string pulse = "1s", majordomo_budget = "60s", majordomo_silence = "10s";
   waggle::broker::settings settings;
   app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
@@ -35,6 +53,8 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_EVENTS_IN")->capture_default_str();
   app.add_option("--events-out", at.events_out, "Where subscribers connect (SUB sockets)")
       ->envname("WAGGLE_EVENTS_OUT")->capture_default_str();
+  app.add_option("--data", data, "The folder that keeps events and durable commands, made on first use; none: memory only, without receipts")
+      ->envname("WAGGLE_DATA")->capture_default_str();
   app.add_option("--pulse", pulse, "How often workers let hear from themselves")
       ->envname("WAGGLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--missed-pulses", settings.missed_pulses_max, "A worker silent for so many pulses is dead")
@@ -45,7 +65,7 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_MAJORDOMO_SILENCE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.set_version_flag("--version", std::string{waggle::version});
   app.footer("Endpoints: tcp://HOST:PORT, ipc://PATH; PORT may be * for any. Example:\n"
-             "  waggle-broker --commands tcp://127.0.0.1:5555 --pulse 500ms");
+             "  waggle-broker --commands tcp://127.0.0.1:5555 --data /var/lib/waggle");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -64,7 +84,9 @@ int main(int argc, char** argv) {
     for_majordomo.budget = *waggle::detail::parse_duration(majordomo_budget);
     for_majordomo.silence_max = *waggle::detail::parse_duration(majordomo_silence);
     waggle::net::context sockets;
-    waggle::broker::shell broker{sockets, at, settings, for_majordomo};
+    auto store = open_store(data);
+    store.settings.pulse = settings.pulse;
+    waggle::broker::shell broker{sockets, at, settings, for_majordomo, std::move(store)};
     fmt::print("ready waggle-broker commands={} events-in={} events-out={}\n", broker.bound().commands,
                broker.bound().events_in, broker.bound().events_out);
     std::fflush(stdout);

@@ -4,7 +4,10 @@
 
 #include <cstdio>
 #include <ctime>
+#include <stdexcept>
 #include <utility>
+
+#include "broker/events/memory_log.hpp"
 
 namespace waggle::broker {
 
@@ -29,15 +32,26 @@ settings with_endpoints(settings from, const endpoints& bound) {
 
 }  // namespace
 
-shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo)
+event_store event_store::in_memory() {
+  event_store out;
+  out.log = std::make_unique<memory_log>(system_log_sources());
+  out.settings.memory_receipts = true;
+  return out;
+}
+
+shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo, event_store events)
     : commands_{in},
       events_in_{in},
       events_out_{in},
       bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out), {}},
-      core_{with_endpoints(from, bound_)},
+      core_{with_endpoints(from, bound_), std::move(events.settings)},
       majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
   if (!wanted.commands_too.empty()) bound_.commands_too = commands_.bind(wanted.commands_too);
   events_in_.subscribe_to_all();
+  const auto there = events.log->open();
+  if (!there) throw std::runtime_error{there.error().message};
+  core_.open_log(std::chrono::steady_clock::now(), *there, out_);
+  log_ = std::make_unique<log_thread>(std::move(events.log));
 }
 
 void shell::run(int stop_descriptor) {
@@ -47,6 +61,7 @@ void shell::run(int stop_descriptor) {
     // What has arrived is read before the clock is asked who has been silent for too long.
     bool busy = receive_commands();
     busy = receive_events() || busy;
+    busy = receive_from_log() || busy;
     const auto now = std::chrono::steady_clock::now();
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
@@ -57,11 +72,15 @@ void shell::run(int stop_descriptor) {
     waiter.read(commands_);
     waiter.read(events_in_);
     waiter.read(events_out_);
+    waiter.read(log_->descriptor());
     waiter.read(stop_descriptor);
     const auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
     waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
   }
-  // What was answered last still leaves.
+  // What has come still gets to the log, and its receipts leave.
+  log_->stop();
+  receive_from_log();
+  perform();
   commands_.linger(std::chrono::milliseconds{200});
   events_out_.linger(std::chrono::milliseconds{200});
 }
@@ -112,6 +131,18 @@ bool shell::receive_events() {
   return true;
 }
 
+/// What the log has done since the last time.
+bool shell::receive_from_log() {
+  log_->take(answers_);
+  if (answers_.empty()) return false;
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& each : answers_.writes) core_.wrote(now, each.ticket, each.what, out_);
+  for (const auto& each : answers_.reads) core_.looked_up(now, each.ticket, each.what, out_);
+  for (const auto& each : answers_.notes) log(each);
+  answers_ = {};
+  return true;
+}
+
 /// Does what the core wants done. What cannot be sent goes back to it, and what it wants done then is done too.
 void shell::perform() {
   while (!out_.empty() || !failed_.empty() || majordomo_.unsettled()) {
@@ -120,6 +151,7 @@ void shell::perform() {
     for (const auto& each : out_.notes()) log(each);
     for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
+    log_->put(out_.log_writes, out_.log_reads);
     out_.clear();
     majordomo_.settle(now, core_, out_);
     for (const auto peer : std::exchange(failed_, {})) {
@@ -231,6 +263,14 @@ void shell::log_what_was_dropped(detail::time_point now) {
   say(&counters::misplaced_frames, "frames refused because their peers may not send them");
   say(&counters::broken_events, "published messages dropped because they were not events");
   logged_ = counts;
+  const auto& events = core_.event_counts();
+  const auto say_of_events = [&](std::uint64_t event_counters::*which, const char* what) { tell(events.*which - events_logged_.*which, what); };
+  say_of_events(&event_counters::dropped, "events without receipt that could not be kept");
+  say_of_events(&event_counters::failed, "deliveries of events and durable commands that failed");
+  say_of_events(&event_counters::dead, "dead letters");
+  say_of_events(&event_counters::damaged, "damaged records of the log that were met");
+  say_of_events(&event_counters::log_failures, "events and marks that the log could not write");
+  events_logged_ = events;
   const auto& from = majordomo_.counts();
   tell(from.dropped_requests - majordomo_logged_.dropped_requests, "Majordomo requests dropped because they were too large or too many");
   tell(from.failed_requests - majordomo_logged_.failed_requests, "Majordomo requests that failed, which their clients are not told");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <waggle/net/socket.hpp>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/events/log_thread.hpp"
 #include "broker/majordomo/adapter.hpp"
 
 namespace waggle::broker {
@@ -22,11 +24,23 @@ struct endpoints {
   std::string commands_too{};  ///< where peers can connect besides: an inproc:// of the broker's own process; empty: nowhere
 };
 
-/// The broker's sockets around its core: receives, steps, sends. One thread, that which calls `run`; decides nothing.
+/// Where a broker keeps events, and how.
+struct event_store {
+  std::unique_ptr<event_log> log;
+  event_settings settings;
+
+  /// In memory: what is kept ends with the process. Receipts are given all the same, for a broker that is a part of a program under
+  /// development.
+  [[nodiscard]] static event_store in_memory();
+};
+
+/// The broker's sockets around its core: receives, steps, sends. One thread, that which calls `run`; decides nothing. The log has a thread
+/// of its own.
 class shell {
  public:
-  /// Binds. Throws net::endpoint_error.
-  shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo = {});
+  /// Opens the log and binds. Throws net::endpoint_error, and std::runtime_error when the log cannot be opened.
+  shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo = {},
+        event_store events = event_store::in_memory());
 
   /// The actual endpoints, with what the system filled in.
   [[nodiscard]] const endpoints& bound() const { return bound_; }
@@ -38,6 +52,7 @@ class shell {
   bool receive_commands();
   void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
+  bool receive_from_log();
   void perform();
   void send(detail::time_point now, peer_id to, const std::string& bundle);
   void send_backlogs(detail::time_point now);
@@ -53,6 +68,8 @@ class shell {
   broker_core core_;
   majordomo::adapter majordomo_;
   outbox out_;
+  std::unique_ptr<log_thread> log_;
+  log_answers answers_;
 
   /// What a peer's pipe had no room for.
   struct unsent {
@@ -87,6 +104,7 @@ class shell {
   std::vector<peer_id> failed_;
 
   counters logged_;
+  event_counters events_logged_;
   majordomo::counters majordomo_logged_;
   std::size_t lines_logged_ = 0;
   detail::time_point log_at_{};

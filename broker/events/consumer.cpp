@@ -243,7 +243,7 @@ void consumer::members_changed(instant now) {
 
 void consumer::pump(instant now) {
   // Revived dead letters stand behind all others in the order, which may never end.
-  if (++turn_ % 8 == 0 && !ready_.empty() && (*ready_.rbegin() & revived_bit) != 0) hand_over(now, *ready_.rbegin());
+  if (++turn_ % 8 == 0 && in_flight_ < desk_.settings.in_flight_max && !ready_.empty() && (*ready_.rbegin() & revived_bit) != 0) hand_over(now, *ready_.rbegin());
   for (auto next = ready_.begin(); next != ready_.end() && in_flight_ < desk_.settings.in_flight_max;) {
     const auto id = *next++;
     if (!hand_over(now, id)) next = ready_.lower_bound(std::max(id + 1, revived_bit));
@@ -254,7 +254,17 @@ void consumer::pump(instant now) {
 /// those behind it.
 bool consumer::hand_over(instant now, item_id id) {
   auto& next = items_.at(id);
-  if (next.attempts >= attempts_max(next)) {
+  if (next.is_handled) {  // that could not be written
+    ready_.erase(id);
+    forget_letter(id);
+    return true;
+  }
+  if (next.outcome) {  // likewise
+    ready_.erase(id);
+    write_outcome(id);
+    return true;
+  }
+  if (next.is_dead || next.attempts >= attempts_max(next)) {
     ready_.erase(id);
     bury(id);
     return true;
@@ -409,7 +419,7 @@ void consumer::delivered(instant now, item_id id, const std::string& command, co
     if (how.code != status::ok) {
       failed(now, id, how);
     } else if (group_.is_of_commands()) {
-      finish(now, id, how.code, how.payload);
+      finish(id, how.code, how.payload);
     } else {
       settle(now, id);
     }
@@ -423,7 +433,7 @@ void consumer::failed(instant now, item_id id, const delivery_outcome& how) {
   over.why = why_of(how);
   if (group_.is_of_commands() && is_final(over, how)) {
     // Whether it has run is for a person to find out; what it said itself is all there is to know.
-    return how.answered ? finish(now, id, how.code, how.payload) : bury(id);
+    return how.answered ? finish(id, how.code, how.payload) : bury(id);
   }
   if (over.attempts >= attempts_max(over)) return bury(id);
   const auto* const terms = group_.terms_of(over.topic);
@@ -454,12 +464,16 @@ bool consumer::is_final(const item& of, const delivery_outcome& how) const {
   return !how.answered || wire::read_error(how.code, how.payload).may_have_run;
 }
 
-/// It becomes a dead letter; the next of its key waits until that is written.
+/// It becomes a dead letter; the next of its key waits until that is written. How a durable command has ended is written with it: who finds one
+/// in the log must find the other.
 void consumer::bury(item_id id) {
   auto& dead = items_.at(id);
   dead.at = stage::burying;
+  dead.is_dead = true;
+  const bool is_command = group_.is_of_commands() && !dead.topic.empty();
+  if (is_command) desk_.write(write::finish{dead.operation, code_of(dead.why), dead.why, desk_.settings.keep_operations.count()});
   desk_.write(write::bury{group_.name(), stream_.name(), id & ~revived_bit, dead.attempts, dead.why},
-              guarded([this, id](instant later, const result<written>& what) {
+              guarded([this, id, is_command](instant later, const result<written>& what) {
                 const auto found = items_.find(id);
                 if (found == items_.end() || found->second.at != stage::burying) return;
                 auto& buried = found->second;
@@ -472,22 +486,33 @@ void consumer::bury(item_id id) {
                            stream_.name() + " " + std::to_string(id & ~revived_bit) + ") of the group " + group_.name() + " after " +
                            std::to_string(buried.attempts) + " attempts: " + why.message);
                 buried.dead_id = 0;  // the letter stays
-                if (group_.is_of_commands() && !buried.topic.empty()) {
-                  const auto code = code_of(buried.why);
-                  return finish(later, id, code, buried.why);
-                }
+                const auto operation = buried.operation;
                 settle(later, id);
+                if (is_command) told_(later, operation);
               }));
 }
 
-/// Writes down how a durable command has ended.
-void consumer::finish(instant now, item_id id, status code, std::string_view payload) {
-  const auto operation = items_.at(id).operation;
-  desk_.write(write::finish{operation, code, std::string{payload}, desk_.settings.keep_operations.count()},
-              [operation, told = told_](instant later, const result<written>& what) {
-                if (what) told(later, operation);
-              });
-  settle(now, id);
+/// Writes down how a durable command has ended, until that is there: nothing else knows it.
+void consumer::finish(item_id id, status code, std::string_view payload) {
+  items_.at(id).outcome.emplace(code, payload);
+  write_outcome(id);
+}
+
+void consumer::write_outcome(item_id id) {
+  auto& ended = items_.at(id);
+  ended.at = stage::burying;
+  const auto& [code, payload] = *ended.outcome;
+  // In one batch with what says that it needs no more delivery: after a crash it would run again though it has ended.
+  desk_.write(write::finish{ended.operation, code, payload, desk_.settings.keep_operations.count()},
+              guarded([this, id](instant later, const result<written>& what) {
+                const auto found = items_.find(id);
+                if (found == items_.end() || found->second.at != stage::burying) return;
+                if (!what) return wait_until(id, stage::waiting, later + read_pause);
+                const auto operation = found->second.operation;
+                settle(later, id);
+                told_(later, operation);
+              }));
+  if ((id & revived_bit) == 0) desk_.write(write::mark{group_.name(), stream_.name(), id, ended.attempts, false, true, 0, {}});
 }
 
 void consumer::settle(instant now, item_id id) {
@@ -495,10 +520,7 @@ void consumer::settle(instant now, item_id id) {
   unload(over);
   leave_line(now, id);
   if ((id & revived_bit) != 0) {
-    if (over.dead_id != 0) {
-      desk_.write(write::drop_dead{over.dead_id});
-      if (group_.dead > 0) --group_.dead;
-    }
+    if (over.dead_id != 0) return forget_letter(id);
     items_.erase(id);
     return pump(now);
   }
@@ -508,6 +530,20 @@ void consumer::settle(instant now, item_id id) {
   flush();
   pump(now);
   want(now);
+}
+
+/// A dead letter that was delivered anew has been handled.
+void consumer::forget_letter(item_id id) {
+  auto& handled = items_.at(id);
+  handled.at = stage::burying;
+  handled.is_handled = true;
+  handled.key.clear();  // those behind it go on
+  desk_.drop_letter(handled.dead_id, guarded([this, id](instant later, const result<written>& how) {
+    if (!how) return wait_until(id, stage::waiting, later + read_pause);
+    if (group_.dead > 0) --group_.dead;
+    items_.erase(id);
+    pump(later);
+  }));
 }
 
 void consumer::unload(item& of) {
@@ -532,12 +568,12 @@ void consumer::moved(instant now) {
 
 /// Writes down how far it is: one such note at a time is under way, so that what is settled meanwhile goes into the next.
 void consumer::flush() {
+  flush_at_ = instant::max();
   if (flushing_) {
     flush_again_ = true;
     return;
   }
   flushing_ = true;
-  flush_at_ = instant::max();
   const auto to = settled();
   for (const auto id : std::exchange(unmarked_, {})) {
     if (const auto found = items_.find(id); found != items_.end()) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -99,6 +100,9 @@ class consumer : public std::enable_shared_from_this<consumer> {
     std::string topic;
     std::string key;
     std::string why;             ///< the last error object
+    bool is_dead = false;        ///< it is to be buried, and nothing else
+    bool is_handled = false;     ///< a revived one: its letter is to be forgotten, and nothing else
+    std::optional<std::pair<status, std::string>> outcome;  ///< of a durable command, until it is written
     std::string operation;       ///< of a durable command
     std::int64_t time_ms = 0;
     std::uint64_t dead_id = 0;   ///< of the letter, when it is revived
@@ -135,7 +139,9 @@ class consumer : public std::enable_shared_from_this<consumer> {
   void failed(instant now, item_id id, const delivery_outcome& how);
   [[nodiscard]] bool is_final(const item& of, const delivery_outcome& how) const;
   void bury(item_id id);
-  void finish(instant now, item_id id, status code, std::string_view payload);
+  void finish(item_id id, status code, std::string_view payload);
+  void write_outcome(item_id id);
+  void forget_letter(item_id id);
   void settle(instant now, item_id id);
   void unload(item& of);
   void reserve(std::uint64_t sequence);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -39,6 +40,15 @@ class desk {
   void looked_up(instant now, std::uint64_t ticket, const read_result& what) { end(found_, ticket, now, what); }
   void delivered(instant now, std::uint64_t ticket, const delivery_outcome& how) { end(delivered_, ticket, now, how); }
 
+  /// Forgets a dead letter. Until that is written, what is read of the log may still show it.
+  void drop_letter(std::uint64_t id, on_written then) {
+    dropping.insert(id);
+    write(waggle::broker::write::drop_dead{id}, [this, id, then = std::move(then)](instant now, const result<written>& how) {
+      dropping.erase(id);
+      then(now, how);
+    });
+  }
+
   void answer(std::uint64_t lease, std::string payload) {
     if (lease != 0) effects.answers.push_back({lease, status::ok, std::move(payload)});
   }
@@ -63,6 +73,7 @@ class desk {
   const event_members& members;
   event_effects effects;
   event_counters counts;
+  std::set<std::uint64_t> dropping;  ///< dead letters that are about to be forgotten
 
  private:
   template <class Waiting, class What>

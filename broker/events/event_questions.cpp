@@ -372,7 +372,7 @@ void event_core::parts::retry_dead(std::uint64_t lease, const question& about) {
       auto* const consumed = consumer_of(each.group, each.stream);
       const bool is_whole = each.event.time_ms != 0;
       if (id && !is_whole) return at.refuse(lease, {status::data_loss, "what the event said is lost, so it cannot be delivered"});
-      if (consumed == nullptr || !is_whole || consumed->is_reviving(each.event.sequence)) continue;
+      if (consumed == nullptr || !is_whole || consumed->is_reviving(each.event.sequence) || at.dropping.contains(each.id)) continue;
       consumed->revive(now, each);
       ++retried;
     }
@@ -398,14 +398,10 @@ void event_core::parts::drop_dead(std::uint64_t lease, const question& about) {
       return at.answer(lease, counted("dropped", 0));
     }
     for (const auto* const each : dropped) {
-      if (const auto known = groups_.find(each->group); known != groups_.end() && known->second.of->dead > 0) --known->second.of->dead;
-      desk::on_written then;
-      if (each == dropped.back()) {
-        then = [this, lease, count = dropped.size()](instant, const result<written>& how) {
-          how ? at.answer(lease, counted("dropped", count)) : at.refuse(lease, how.error());
-        };
-      }
-      at.write(write::drop_dead{each->id}, std::move(then));
+      at.drop_letter(each->id, [this, lease, group = each->group, count = each == dropped.back() ? dropped.size() : 0](instant, const result<written>& how) {
+        if (const auto known = groups_.find(group); how && how->count > 0 && known != groups_.end() && known->second.of->dead > 0) --known->second.of->dead;
+        if (count > 0) how ? at.answer(lease, counted("dropped", count)) : at.refuse(lease, how.error());
+      });
     }
   });
 }

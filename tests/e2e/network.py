@@ -33,7 +33,7 @@ class Program:
         self.errors = tempfile.TemporaryFile(mode="w+")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WAGGLE_")}
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                                        env={**clean, **(env or {})}, start_new_session=True)
+                                        env={**clean, "WAGGLE_DATA": "none", **(env or {})}, start_new_session=True)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.output = ""
         self.ready = eventually(lambda: self._ready(), within, " ".join(self.command) + " ready")
@@ -86,7 +86,8 @@ class ToolsRun:
 
     def __init__(self, *flags, env=None):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WAGGLE_")}
-        ports = {"WAGGLE_COMMANDS": ANY, "WAGGLE_EVENTS_IN": ANY, "WAGGLE_EVENTS_OUT": ANY, "WAGGLE_HTTP": "127.0.0.1:0"}
+        self.data = tempfile.TemporaryDirectory(prefix="waggle-")
+        ports = {"WAGGLE_DATA": self.data.name, "WAGGLE_COMMANDS": ANY, "WAGGLE_EVENTS_IN": ANY, "WAGGLE_EVENTS_OUT": ANY, "WAGGLE_HTTP": "127.0.0.1:0"}
         self.process = subprocess.Popen([os.path.join(REPOSITORY, "tools", "run"), *flags], stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, env={**clean, **(env or ports)}, start_new_session=True)
         self.said = ""
@@ -110,6 +111,7 @@ class ToolsRun:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
+        self.data.cleanup()
 
 
 class Network:
@@ -118,6 +120,7 @@ class Network:
     def __init__(self, bin_folder, pulse="1s", routes=None):
         self.bin = bin_folder
         self.started = []
+        self.data = tempfile.TemporaryDirectory(prefix="waggle-")
         try:
             self.begin(pulse, routes)
         except BaseException:
@@ -125,7 +128,7 @@ class Network:
             raise
 
     def begin(self, pulse, routes):
-        self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse)
+        self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse, "--data", self.data.name)
         self.endpoint = self.broker.value("commands")
         self.gateway = self.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", self.endpoint,
                                   *(["--routes", routes] if routes else []))
@@ -170,6 +173,7 @@ class Network:
     def __exit__(self, *_):
         for each in reversed(self.started):
             each.__exit__()
+        self.data.cleanup()
 
 
 def as_json(text):
