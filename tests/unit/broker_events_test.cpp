@@ -111,6 +111,17 @@ TEST_CASE("broker: ids of open calls and open events exclude each other", "[brok
   CHECK(net.status_of("client", 1) == status::ok);
 }
 
+TEST_CASE("broker: a receipt that needs no log is given before the next frame of the bundle is read", "[broker][events]") {
+  broker_fixture net;
+  std::string bytes;
+  wire::append_emit(bytes, 5, "x", {}, {});
+  wire::append_emit(bytes, 5, "x", {}, {});
+  net.send("client", bytes + "\xc1");
+  CHECK(net.replies_to("client", 5) == 2);
+  CHECK(net.events().size() == 2);
+  CHECK(net.core().counts().misplaced_frames == 0);
+}
+
 TEST_CASE("broker: events that wait for the log count among the open calls of their emitter", "[broker][events]") {
   auto limited = quick();
   limited.caller_calls_max = 2;
