@@ -319,7 +319,14 @@ void event_core::parts::forget_group(std::uint64_t lease, const question& about)
   if (found->second.of->has_members()) {
     return at.refuse(lease, {status::failed_precondition, "the group \"" + about.group + "\" has members; stop them first"});
   }
-  groups_.erase(found);  // deliveries that are still under way end for nobody
+  // A delivery that is queued would go to the first member of a new group of this name.
+  for (const auto& each : found->second.in) {
+    if (each->look().in_flight > 0) {
+      return at.refuse(lease, {status::failed_precondition, "events are still being delivered to the group \"" + about.group + "\"; try again in a moment",
+                               false, milliseconds{1000}});
+    }
+  }
+  groups_.erase(found);
   at.write(write::forget_group{about.group}, [this, lease](instant, const result<written>& how) {
     how ? at.answer(lease, counted("forgotten", how->count)) : at.refuse(lease, how.error());
   });
