@@ -410,7 +410,7 @@ void consumer::delivered(instant now, item_id id, const std::string& command, co
   }
   auto& over = items_.at(id);
   if (!how.handed_over && group_.is_of_commands() && how.code == status::invalid_argument) {
-    finish(now, id, how.code, how.payload);  // nobody takes it as it is
+    finish(id, how.code, how.payload);  // nobody takes it as it is
   } else if (!how.handed_over) {  // this attempt has not been made
     wait_until(id, stage::waiting, now + unhanded_pause);
   } else {

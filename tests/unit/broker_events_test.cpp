@@ -111,6 +111,17 @@ TEST_CASE("broker: ids of open calls and open events exclude each other", "[brok
   CHECK(net.status_of("client", 1) == status::ok);
 }
 
+TEST_CASE("broker: a receipt that needs no log is given before the next frame of the bundle is read", "[broker][events]") {
+  broker_fixture net;
+  std::string bytes;
+  wire::append_emit(bytes, 5, "x", {}, {});
+  wire::append_emit(bytes, 5, "x", {}, {});
+  net.send("client", bytes + "\xc1");
+  CHECK(net.replies_to("client", 5) == 2);
+  CHECK(net.events().size() == 2);
+  CHECK(net.core().counts().misplaced_frames == 0);
+}
+
 TEST_CASE("broker: events that wait for the log count among the open calls of their emitter", "[broker][events]") {
   auto limited = quick();
   limited.caller_calls_max = 2;
@@ -214,9 +225,9 @@ TEST_CASE("broker: an event whose member dies comes to another, as its next atte
   REQUIRE(net.events_at("one").size() == 1);
   net.join("two", serves::service("mail").handles("x"));
   net.silence("one");
-  net.advance(4s);
-  CHECK(net.events_at("two").empty());  // it backs off first
-  net.advance(4s);
+  net.advance(2s);
+  CHECK(net.events_at("two").empty());  // it may be slow only
+  net.advance(6s);
   REQUIRE(net.events_at("two").size() == 1);
   CHECK(about(net, "two").at("attempt") == 2);
   acknowledge(net, "two");
@@ -267,7 +278,6 @@ TEST_CASE("broker: an acknowledgement after the budget does not count, and holds
   CHECK(net.events_at("member").size() == 1);
   acknowledge(net, "member", 0);
   CHECK(only_group(net, 1).at("settled") == 0);
-  net.advance(10s);
   REQUIRE(net.events_at("member").size() == 2);
   CHECK(about(net, "member", 1).at("attempt") == 2);
   acknowledge(net, "member", 1);
