@@ -50,7 +50,10 @@ void sqlite_database::open(const std::string& path, const std::string& vfs) {
   check(code);
 }
 
-void sqlite_database::run(const char* sql) { check(::sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr)); }
+void sqlite_database::run(const char* sql) {
+  errno = 0;
+  check(::sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr));
+}
 
 std::int64_t sqlite_database::number(const char* sql) {
   sqlite_statement query{*this, sql};
@@ -62,7 +65,10 @@ void sqlite_database::roll_back() noexcept {
 }
 
 void sqlite_database::fail(int code) const {
-  const int reason = handle_ == nullptr ? 0 : ::sqlite3_system_errno(handle_);
+  const int last = errno;
+  int reason = handle_ == nullptr ? 0 : ::sqlite3_system_errno(handle_);
+  // SQLite does not keep it when a COMMIT fails.
+  if (reason == 0 && (code & 0xff) == SQLITE_IOERR) reason = last;
   throw sqlite_error{status_of(code, reason), path_ + ": " + reason_of(code, reason)};
 }
 
@@ -71,6 +77,7 @@ sqlite_statement::sqlite_statement(const sqlite_database& in, const char* sql) :
 }
 
 bool sqlite_statement::step() {
+  errno = 0;
   const int code = ::sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code != SQLITE_DONE) {

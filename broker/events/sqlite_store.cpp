@@ -6,11 +6,13 @@ namespace waggle::broker {
 
 const char* const sqlite_schema = R"(
   CREATE TABLE streams (
-    number INTEGER PRIMARY KEY, stream BLOB NOT NULL UNIQUE, head INTEGER NOT NULL, bytes INTEGER NOT NULL, newest_ms INTEGER NOT NULL);
+    number INTEGER PRIMARY KEY, stream BLOB NOT NULL UNIQUE, first INTEGER NOT NULL, head INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    newest_ms INTEGER NOT NULL);
   CREATE TABLE events (
-    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, topic BLOB NOT NULL, event_id BLOB, body_check INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, topic BLOB NOT NULL, event_id BLOB NOT NULL, body_check INTEGER NOT NULL,
     check_sum INTEGER NOT NULL, headers BLOB NOT NULL, payload BLOB NOT NULL);
-  CREATE INDEX event_ids ON events (event_id) WHERE event_id IS NOT NULL;
+  CREATE TABLE event_ids (
+    number INTEGER, event_id BLOB, sequence INTEGER NOT NULL, time_ms INTEGER NOT NULL, PRIMARY KEY (number, event_id)) WITHOUT ROWID;
   CREATE TABLE groups (grp BLOB PRIMARY KEY, about BLOB NOT NULL) WITHOUT ROWID;
   CREATE TABLE cursors (
     grp BLOB, stream BLOB, settled INTEGER NOT NULL, reserved INTEGER NOT NULL, PRIMARY KEY (grp, stream)) WITHOUT ROWID;
@@ -28,7 +30,7 @@ const char* const sqlite_schema = R"(
     keep_until_ms INTEGER, code INTEGER NOT NULL, idempotency_key BLOB, asked_bytes INTEGER NOT NULL, asked_check INTEGER NOT NULL,
     check_sum INTEGER NOT NULL, payload BLOB NOT NULL);
   CREATE INDEX operations_of_key ON operations (idempotency_key, command) WHERE idempotency_key IS NOT NULL;
-  CREATE INDEX operations_over ON operations (keep_until_ms) WHERE keep_until_ms IS NOT NULL;
+  CREATE INDEX operations_over ON operations (keep_until_ms, operation) WHERE keep_until_ms IS NOT NULL;
 )";
 
 #define WAGGLE_OUTLINE "SELECT id, time_ms, topic, event_id, body_check, check_sum, length(headers) + length(payload) FROM events WHERE "
@@ -36,10 +38,12 @@ const char* const sqlite_schema = R"(
 
 sqlite_store::sqlite_store(sqlite_database& in, const log_sources& from, std::size_t streams_max)
     : in_{in}, sources_{from}, streams_max_{streams_max},
-      add_stream_{in, "INSERT INTO streams VALUES (?, ?, 0, 0, 0)"},
-      save_stream_{in, "UPDATE streams SET head = ?, bytes = ?, newest_ms = ? WHERE number = ?"},
+      add_stream_{in, "INSERT INTO streams VALUES (?, ?, 1, 0, 0, 0)"},
+      save_stream_{in, "UPDATE streams SET first = ?, head = ?, bytes = ?, newest_ms = ? WHERE number = ?"},
       add_event_{in, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-      event_of_id_{in, "SELECT id, time_ms FROM events WHERE event_id = ? AND id >= ? AND id <= ? ORDER BY id DESC LIMIT 1"},
+      put_event_id_{in, "INSERT OR REPLACE INTO event_ids VALUES (?, ?, ?, ?)"},
+      event_of_id_{in, "SELECT sequence, time_ms FROM event_ids WHERE number = ? AND event_id = ? AND sequence >= ?"},
+      delete_event_id_{in, "DELETE FROM event_ids WHERE number = ? AND event_id = ? AND sequence = ?"},
       outline_from_{in, WAGGLE_OUTLINE "id >= ? AND id <= ? ORDER BY id"},
       outline_before_{in, WAGGLE_OUTLINE "id <= ? AND id >= ? ORDER BY id DESC"},
       outline_at_{in, WAGGLE_OUTLINE "id = ?"},
@@ -50,7 +54,7 @@ sqlite_store::sqlite_store(sqlite_database& in, const log_sources& from, std::si
       operation_of_key_{in, "SELECT operation, sequence, accepted_ms, ended_ms, asked_bytes, asked_check FROM operations "
                             "WHERE idempotency_key = ? AND command = ?"},
       finish_operation_{in, "UPDATE operations SET ended_ms = ?, keep_until_ms = ?, code = ?, check_sum = ?, payload = ? WHERE operation = ?"},
-      over_operations_{in, "SELECT operation FROM operations WHERE keep_until_ms <= ? ORDER BY keep_until_ms LIMIT ?"},
+      over_operations_{in, "SELECT operation FROM operations WHERE keep_until_ms <= ? ORDER BY keep_until_ms, operation LIMIT ?"},
       delete_operation_{in, "DELETE FROM operations WHERE operation = ?"},
       put_group_{in, "INSERT OR REPLACE INTO groups VALUES (?, ?)"},
       put_cursor_{in, "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)"},
@@ -73,15 +77,9 @@ sqlite_store::sqlite_store(sqlite_database& in, const log_sources& from, std::si
 
 void sqlite_store::load() {
   streams_.clear();
-  sqlite_statement all{in_, "SELECT number, stream, head, bytes, newest_ms FROM streams"};
+  sqlite_statement all{in_, "SELECT number, stream, first, head, bytes, newest_ms FROM streams"};
   while (all.step()) {
-    streams_[std::string{all.bytes(1)}] = {all.natural(0), 1, all.natural(2), all.natural(3), all.integer(4), false};
-  }
-  sqlite_statement ends{in_, "SELECT min(id) FROM events WHERE id >= ? AND id <= ?"};
-  for (auto& [name, each] : streams_) {
-    ends.with(id_of(each, 0), id_of(each, each.head));
-    each.first = ends.step() && !ends.is_null(0) ? sequence_of(ends.integer(0)) : each.head + 1;
-    ends.reset();
+    streams_[std::string{all.bytes(1)}] = {all.natural(0), all.natural(2), all.natural(3), all.natural(4), all.integer(5), false};
   }
 }
 
@@ -114,7 +112,7 @@ log_contents sqlite_store::contents(std::int64_t now_ms) {
 void sqlite_store::save_streams() {
   for (auto& [name, each] : streams_) {
     if (!std::exchange(each.changed, false)) continue;
-    save_stream_.with(each.head, each.bytes, each.newest_ms, each.number).run();
+    save_stream_.with(each.first, each.head, each.bytes, each.newest_ms, each.number).run();
   }
 }
 

@@ -18,7 +18,7 @@ namespace waggle::broker {
 ///
 /// An event's id is its stream's number * 2^48 + its sequence, so that each stream is one run of the table and appends go to its end.
 /// `check_sum` covers everything but headers and payload, which `body_check` covers; that is covered by `check_sum`. So a scan by topic or
-/// time need not read the payloads.
+/// time need not read the payloads. Event ids are a table and no index, so that a damaged event can be deleted.
 extern const char* const sqlite_schema;
 inline constexpr std::int64_t sqlite_format = 1;                 ///< PRAGMA user_version
 inline constexpr std::int64_t sqlite_application = 0x7761676c;   ///< "wagl": PRAGMA application_id
@@ -83,6 +83,7 @@ class sqlite_store {
   static std::uint64_t sequence_of(std::int64_t id) { return static_cast<std::uint64_t>(id) & ((1ull << sequence_bits) - 1); }
 
   written add(named_stream& to, std::string_view topic, std::string_view payload, std::string_view headers, std::string_view event_id);
+  void delete_stored(const stream& in, const outline& event);
   [[nodiscard]] bool is_settled(const std::string& group, const std::string& of, std::uint64_t sequence);
   static outline read_outline(const sqlite_statement& row, std::string_view of);
   [[nodiscard]] outline outline_at(const named_stream& in, std::uint64_t sequence);
@@ -100,9 +101,10 @@ class sqlite_store {
   std::size_t streams_max_;
   std::int64_t now_ms_ = 0;
   std::map<std::string, stream> streams_;
+  std::map<std::uint64_t, std::uint64_t> stuck_;  ///< by a stream's number, the sequence up to which damage keeps events from being deleted
 
   sqlite_statement add_stream_, save_stream_;
-  sqlite_statement add_event_, event_of_id_, outline_from_, outline_before_, outline_at_, body_at_, delete_event_;
+  sqlite_statement add_event_, put_event_id_, event_of_id_, delete_event_id_, outline_from_, outline_before_, outline_at_, body_at_, delete_event_;
   sqlite_statement add_operation_, operation_at_, operation_of_key_, finish_operation_, over_operations_, delete_operation_;
   sqlite_statement put_group_, put_cursor_, cursor_at_, put_mark_, delete_marks_;
   sqlite_statement letter_of_, add_letter_, change_letter_, delete_letter_, letters_, letters_of_group_, letter_body_, count_letters_, count_letters_of_group_;

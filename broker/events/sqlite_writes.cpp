@@ -24,11 +24,8 @@ written sqlite_store::add(named_stream& to, std::string_view topic, std::string_
   const auto time_ms = now_in(in);
   const auto body = check_sum{}.add(headers).add(payload).value();
   const auto sum = check_sum{}.add(to.first).add(sequence).add(time_ms).add(topic).add(event_id).add(body).value();
-  if (event_id.empty()) {
-    add_event_.with(id_of(in, sequence), time_ms, topic, nullptr, body, sum, headers, payload).run();
-  } else {
-    add_event_.with(id_of(in, sequence), time_ms, topic, event_id, body, sum, headers, payload).run();
-  }
+  add_event_.with(id_of(in, sequence), time_ms, topic, event_id, body, sum, headers, payload).run();
+  if (!event_id.empty()) put_event_id_.with(in.number, event_id, sequence, time_ms).run();
   in.head = sequence;
   in.newest_ms = time_ms;
   in.bytes += topic.size() + payload.size() + headers.size() + event_id.size();
@@ -50,11 +47,11 @@ written sqlite_store::apply(const write::append& what) {
   auto& to = stream_named(what.stream);
   if (!what.event_id.empty()) {
     const auto& in = to.second;
-    event_of_id_.with(what.event_id, id_of(in, 0), id_of(in, in.head));
+    event_of_id_.with(in.number, what.event_id, in.first);
     const sqlite_rows rows{event_of_id_};
     if (event_of_id_.step() && now_in(in) - event_of_id_.integer(1) < what.once_within_ms) {
       written out;
-      out.sequence = sequence_of(event_of_id_.integer(0));
+      out.sequence = event_of_id_.natural(0);
       out.time_ms = event_of_id_.integer(1);
       out.repeated = true;
       out.bytes = in.bytes;
@@ -204,6 +201,20 @@ written sqlite_store::apply(const write::forget_group& what) {
   return out;
 }
 
+/// Where damage makes that impossible the batch fails. From the next one on what the stream holds now is forgotten without being deleted:
+/// SQLite moves what is left between neighbouring pages, so one that is damaged is met again and again. The space is lost.
+void sqlite_store::delete_stored(const stream& in, const outline& event) {
+  const auto stuck = stuck_.find(in.number);
+  if (stuck != stuck_.end() && event.sequence <= stuck->second) return;
+  try {
+    delete_event_.with(id_of(in, event.sequence)).run();
+  } catch (const sqlite_error& e) {
+    if (e.code == status::data_loss) stuck_[in.number] = in.head;
+    throw;
+  }
+  if (!event.event_id.empty()) delete_event_id_.with(in.number, event.event_id, event.sequence).run();
+}
+
 written sqlite_store::apply(const write::trim& what) {
   written out;
   out.first = 1;
@@ -212,9 +223,10 @@ written sqlite_store::apply(const write::trim& what) {
   auto& in = at->second;
   while (in.first <= in.head && in.first <= what.sequence_max && out.count < what.count_max) {
     // The time of a damaged event is not known: it goes when the next one goes, or for its size.
-    auto oldest = outline_at(*at, in.first);
+    const auto oldest = outline_at(*at, in.first);
     if (oldest.state == outline::state::missing) {
       ++in.first;
+      in.changed = true;
       continue;
     }
     auto time_ms = oldest.time_ms;
@@ -224,7 +236,7 @@ written sqlite_store::apply(const write::trim& what) {
       if (other.state != outline::state::damaged) break;
     }
     if (now_in(in) - time_ms <= what.age_max_ms && in.bytes <= what.bytes_max) break;
-    delete_event_.with(id_of(in, in.first)).run();
+    delete_stored(in, oldest);
     in.bytes -= std::min(in.bytes, oldest.bytes);
     in.changed = true;
     ++in.first;

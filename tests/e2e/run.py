@@ -18,6 +18,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import durable
 import events
+import http_events
 import hybrid
 import majordomo_tests
 import msgpack
@@ -443,6 +444,7 @@ hybrid.define(test, BIN, in_background)
 shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
+http_events.define(test, BIN)
 
 
 def main():

@@ -82,7 +82,13 @@ class one_broker {
     return from;
   }
 
-  broker::broker_core core_{settings()};
+  static broker::event_settings on_disk() {
+    broker::event_settings out;
+    out.durable = true;
+    return out;
+  }
+
+  broker::broker_core core_{settings(), on_disk()};
   broker::outbox out_;
   broker::instant now_ = broker::instant{} + 1h;
 };

@@ -46,7 +46,7 @@ void event_books::ephemeral_receipt(std::uint64_t n) {
 void event_books::refused(std::uint64_t n, const error& why) {
   ++sums_.refused;
   auto& sent = sendings_.at(n);
-  if (why.code != status::resource_exhausted && why.code != status::unavailable && why.code != status::data_loss) {
+  if (why.code != status::resource_exhausted && why.code != status::unavailable && why.code != status::data_loss && why.code != status::deadline_exceeded) {
     fail("a good EMIT is refused as " + std::string{name(why.code)} + ": " + why.message);
   }
   if (why.may_have_run) return;

@@ -137,7 +137,7 @@ void event_books::hands_over(instant clock, peer to, const wire::frame& frame, b
   } else if (of.settled) {
     fail(which + " is handed over, though the disk says that it is done");
   } else if (of.acked == answer::certain) {
-    fail(which + " is handed over, though it was acknowledged");
+    fail(which + " is handed over with attempt " + std::to_string(says.attempt) + ", though it was acknowledged with attempt " + std::to_string(of.attempt));
   }
   if (late && says.attempt <= of.attempt) {  // it stood in a full pipe while the next attempt began elsewhere
     ++of.handed;

@@ -124,7 +124,7 @@ void event_books::not_accepted(std::uint64_t n, const error& why) {
   if (why.code == status::failed_precondition) {
     const auto same = by_idempotency_key_.find({asked.command, asked.idempotency_key});
     if (same == by_idempotency_key_.end() || operations_.at(same->second).payload == asked.payload) fail("a good idempotency key is refused: " + why.message);
-  } else if (why.code != status::resource_exhausted && why.code != status::unavailable && why.code != status::data_loss) {
+  } else if (why.code != status::resource_exhausted && why.code != status::unavailable && why.code != status::data_loss && why.code != status::deadline_exceeded) {
     fail("a good command for later is refused as " + std::string{name(why.code)} + ": " + why.message);
   }
   if (why.may_have_run) return;

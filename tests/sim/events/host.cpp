@@ -19,7 +19,7 @@ constexpr milliseconds backlog_pause{1};
 void event_host::start(instant now) {
   auto limits = around_.events.net.limits;
   limits.instance = "broker-" + std::to_string(++around_.started);
-  core_ = std::make_unique<stub_broker>(limits, around_.events.events);
+  core_ = std::make_unique<broker::broker_core>(limits, around_.events.events);
   around_.log.say(now, limits.instance + " starts");
   const auto contents = station_.open(now);
   for (const auto& each : contents.streams) {
@@ -27,7 +27,7 @@ void event_host::start(instant now) {
     const auto head = known == around_.books.streams().end() ? 0 : known->second.head;
     if (each.head != head) throw violation{"after a restart the stream " + each.stream + " ends at " + std::to_string(each.head) + " and not at " + std::to_string(head)};
   }
-  core_->open(now, contents, out_);
+  core_->open_log(now, contents, out_);
   perform(now);
 }
 
@@ -133,9 +133,9 @@ instant event_host::next_wake(instant now) const {
 }
 
 void event_host::perform(instant now) {
-  while (!out_.empty() || !failed_.empty() || !core_->writes.empty() || !core_->reads.empty()) {
-    for (auto& each : std::exchange(core_->writes, {})) station_.write(each.ticket, std::move(each.what));
-    for (auto& each : std::exchange(core_->reads, {})) station_.read(each.ticket, std::move(each.what));
+  while (!out_.empty() || !failed_.empty()) {
+    for (auto& each : out_.log_writes) station_.write(each.ticket, std::move(each.what));
+    for (auto& each : out_.log_reads) station_.read(each.ticket, std::move(each.what));
     for (std::size_t i = 0; i < out_.messages(); ++i) {
       if (!out_.message_at(i).bytes.empty()) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     }

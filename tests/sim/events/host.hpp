@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/broker_core.hpp"
 #include "sim/events/station.hpp"
-#include "sim/events/stub_broker.hpp"
 #include "sim/events/surroundings.hpp"
 
 namespace waggle::sim {
@@ -31,7 +31,7 @@ class event_host {
   /// When `wake` has something to do.
   [[nodiscard]] instant next_wake(instant now) const;
   [[nodiscard]] bool running() const { return core_ != nullptr; }
-  [[nodiscard]] const stub_broker& core() const { return *core_; }
+  [[nodiscard]] const broker::broker_core& core() const { return *core_; }
   [[nodiscard]] log_station& station() { return station_; }
 
  private:
@@ -55,7 +55,7 @@ class event_host {
 
   event_surroundings& around_;
   log_station station_;
-  std::unique_ptr<stub_broker> core_;
+  std::unique_ptr<broker::broker_core> core_;
   broker::outbox out_;
   std::vector<link> links_;
   std::vector<broker::peer_id> free_numbers_;

@@ -11,7 +11,8 @@ namespace waggle::sim {
 void member::start(instant now) {
   up_ = true;
   at_ = stage::outside;
-  manifest_ = before_ = {};
+  manifest_ = {};
+  before_.clear();
   join_at_ = pulse_at_ = now;
   act_at_ = now + milliseconds{around_.chance.below(1000)};
   silent_until_ = {};
@@ -40,13 +41,15 @@ void member::lost() {
   ++seat_;
   at_ = stage::outside;
   bundle_.clear();
-  manifest_ = before_ = {};
+  manifest_ = {};
+  before_.clear();
 }
 
 void member::join(instant now) {
   auto& chance = around_.chance;
   const auto& in = around_.events;
-  before_ = manifest_;
+  before_.push_back(manifest_);
+  if (before_.size() > 8) before_.erase(before_.begin());
   manifest_ = manifest{"service" + std::to_string(number_ % 3), "1", "", static_cast<std::uint32_t>(chance.between(1, in.slots_max)),
                        static_cast<std::uint32_t>(chance.chance(1, 3) ? 1 : chance.between(1, 50)), {}};
   for (const auto& group : in.groups) {
@@ -83,7 +86,9 @@ member::job& member::begin(instant now, const wire::frame& in) {
   const auto& like = around_.events;
   // What it has answered the broker may not know yet, so only what it has not is counted.
   const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_; });
-  if (static_cast<std::size_t>(has) >= std::max(manifest_.slots, before_.slots)) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};
+  auto slots_max = manifest_.slots;
+  for (const auto& each : before_) slots_max = std::max(slots_max, each.slots);
+  if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};
   auto& made = jobs_.emplace_back();
   made.lease = in.id;
   made.seat = seat_;
@@ -102,7 +107,7 @@ void member::take_event(instant now, const wire::frame& in) {
   const auto takes = [&](const manifest& from) {
     return std::any_of(from.events.begin(), from.events.end(), [&](const auto& each) { return each.group == group && pattern_takes(each.topic, in.name); });
   };
-  if (!takes(manifest_) && !takes(before_)) throw violation{"a member gets an event of " + std::string{in.name} + " in " + group + ", which it does not handle"};
+  if (!takes(manifest_) && std::none_of(before_.begin(), before_.end(), takes)) throw violation{"a member gets an event of " + std::string{in.name} + " in " + group + ", which it does not handle"};
   auto& made = begin(now, in);
   if (around_.calm) return;
   const auto budget = milliseconds{about.number("budget_ms")};
@@ -130,7 +135,7 @@ void member::take_command(instant now, const wire::frame& in) {
   const auto serves = [&](const manifest& from) {
     return std::any_of(from.commands.begin(), from.commands.end(), [&](const auto& each) { return each.name == in.name; });
   };
-  if (!serves(manifest_) && !serves(before_)) throw violation{"a member gets a call that it does not serve"};
+  if (!serves(manifest_) && std::none_of(before_.begin(), before_.end(), serves)) throw violation{"a member gets a call that it does not serve"};
   if (operation == headers.end()) throw violation{"a member gets a call that nobody has made"};
   auto& made = begin(now, in);
   made.payload = packed(std::string{in.payload} + " done");

@@ -58,7 +58,7 @@ class member : public actor {
   bool up_ = false, was_connected_ = false;
   stage at_ = stage::outside;
   manifest manifest_;      ///< what it has said of itself last
-  manifest before_;        ///< and before that: what is on its way may be for this
+  std::vector<manifest> before_;  ///< and before that: what is on its way may be for one of these
   std::uint64_t seat_ = 0; ///< connections, counted
   std::uint64_t join_id_ = 0, leave_id_ = 0, last_id_ = 0;
   instant join_at_{}, pulse_at_{}, act_at_{}, silent_until_{}, heard_{};
