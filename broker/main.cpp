@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <random>
+#include <string>
+#include <utility>
 
 #include <waggle/detail/descriptor_limit.hpp>
 #include <waggle/detail/duration.hpp>
@@ -13,6 +16,7 @@
 
 #include "broker/events/memory_log.hpp"
 #include "broker/events/sqlite_log.hpp"
+#include "broker/events/topic_config.hpp"
 #include "broker/shell.hpp"
 
 namespace {
@@ -24,9 +28,10 @@ std::string instance_name() {
 }
 
 /// The log in that folder; "none" is one in memory.
-waggle::broker::event_store open_store(const std::string& folder) {
+waggle::broker::event_store open_store(const std::string& folder, waggle::broker::topic_settings topics) {
   using namespace waggle::broker;
   event_store out;
+  out.settings.topics = std::move(topics);
   std::random_device entropy;
   out.settings.seed = (std::uint64_t{entropy()} << 32) | entropy();
   out.settings.durable = folder != "none";
@@ -44,7 +49,7 @@ int main(int argc, char** argv) {
   CLI::App app{"The waggle broker: routes commands to workers and events to subscribers. Every flag is also an environment variable.",
                "waggle-broker"};
   waggle::broker::endpoints at;
-  std::string data = "waggle-data";
+  std::string data = "waggle-data", config;
   std::string pulse = "1s", majordomo_budget = "60s", majordomo_silence = "10s";
   waggle::broker::settings settings;
   app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
@@ -55,6 +60,8 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_EVENTS_OUT")->capture_default_str();
   app.add_option("--data", data, "The folder that keeps events and durable commands, made on first use; none: memory only, without receipts")
       ->envname("WAGGLE_DATA")->capture_default_str();
+  app.add_option("--config", config, "A YAML file that says which topics belong to which stream, and which are not kept; without, all are in one stream")
+      ->envname("WAGGLE_CONFIG");
   app.add_option("--pulse", pulse, "How often workers let hear from themselves")
       ->envname("WAGGLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--missed-pulses", settings.missed_pulses_max, "A worker silent for so many pulses is dead")
@@ -72,6 +79,20 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
 
+  waggle::broker::topic_settings topics;
+  if (!config.empty()) {
+    auto read = waggle::broker::read_topic_config(config);
+    if (!read) {
+      for (const auto& each : read.error()) fmt::print(stderr, "waggle-broker: {}\n", each);
+      return 2;
+    }
+    topics = std::move(*read);
+  }
+  if (data.empty()) {
+    fmt::print(stderr, "waggle-broker: --data names a folder, or none\n");
+    return 2;
+  }
+
   try {
     waggle::detail::raise_descriptor_limit();
     waggle::detail::stop_signals stop;
@@ -84,7 +105,7 @@ int main(int argc, char** argv) {
     for_majordomo.budget = *waggle::detail::parse_duration(majordomo_budget);
     for_majordomo.silence_max = *waggle::detail::parse_duration(majordomo_silence);
     waggle::net::context sockets;
-    auto store = open_store(data);
+    auto store = open_store(data, std::move(topics));
     store.settings.pulse = settings.pulse;
     waggle::broker::shell broker{sockets, at, settings, for_majordomo, std::move(store)};
     fmt::print("ready waggle-broker commands={} events-in={} events-out={}\n", broker.bound().commands,

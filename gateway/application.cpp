@@ -7,11 +7,13 @@
 #include <utility>
 #include <variant>
 
+#include <waggle/detail/event_endpoint.hpp>
 #include <waggle/wire/json.hpp>
 #include <waggle/wire/writer.hpp>
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/network_view.hpp"
+#include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
 
@@ -32,6 +34,8 @@ constexpr milliseconds adopt_time{3'000};
 constexpr milliseconds unready_max{2'000};
 /// Who is refused because others have much under way may try again then.
 constexpr milliseconds retry_time{1'000};
+/// For what streams of events ask of the broker.
+constexpr milliseconds event_read_budget{10'000};
 constexpr std::size_t warned_max = 1'000;
 constexpr std::uint64_t notes_per_second_max = 20;
 constexpr std::string_view watched = "waggle.services";
@@ -84,6 +88,7 @@ application::application(application_options from, front::responder& answers)
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
+      events_{event_options(), answers},
       unready_since_{front::clock::now()},
       random_{seed()} {
   on_notified(unready_since_);
@@ -99,13 +104,31 @@ application::~application() {
   }
 }
 
+event_hub::options application::event_options() {
+  event_hub::options out;
+  out.sockets = options_.sockets;
+  out.open = options_.event_streams;
+  out.open_within = options_.routing.budget;
+  out.call = [this](front::instant now, std::uint64_t stream, const detail::subscription_core::request& what) {
+    call_tag tag{nullptr, what.id, stream};
+    return core_.call(now, tag, what.command, what.payload, event_read_budget, {}, {.idempotent = true}) != 0;
+  };
+  out.note = [this](std::string line) { note(std::move(line)); };
+  return out;
+}
+
 /// The configuration may have been replaced.
 void application::on_notified(front::instant) {
-  if (!options_.routes) return;
+  if (!options_.routes) {
+    let_out_ = options_.events;
+    return;
+  }
   const auto [config, revision] = options_.routes->now();
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  const auto& let_out = config->events ? config->events : options_.events;
+  if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
   if (config->tokens) {
     if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
@@ -149,21 +172,46 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
     if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
     to->claims = wire::msgpack_to_json(claims);
   }
-  std::string noted;
-  auto planned = router_.plan(in, {claims, random_(), &noted});
-  if (!noted.empty()) note(noted);
+  if (in.path == events_path && begin_events(now, id, in, claims, to->request_id)) return;
+  std::variant<planned_call, plan_run, front::response> planned;
+  if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
+    std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
+  } else {
+    std::string noted;
+    planned = router_.plan(in, {claims, random_(), &noted});
+    if (!noted.empty()) note(noted);
+  }
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
   auto* call = std::get_if<planned_call>(&planned);
   auto* run = std::get_if<plan_run>(&planned);
-  const route& of = call != nullptr ? *call->of : run->of();
-  if (of.what.deprecated && options_.deprecated) {
+  const route* const of = call != nullptr ? call->of : &run->of();
+  if (of != nullptr && of->what.deprecated && options_.deprecated) {
     const auto caller = caller_of(in, claims);
-    if (options_.deprecated->count(of.text, caller)) note(of.text + " is deprecated, and " + caller + " calls it");
+    if (options_.deprecated->count(of->text, caller)) note(of->text + " is deprecated, and " + caller + " calls it");
   }
   unanswered_.emplace(static_cast<std::uint64_t>(id), to);
   if (call != nullptr) return begin_call(now, to, std::move(*call));
   begin_run(now, to, std::move(*run));
+}
+
+/// Events as Server-Sent Events, if they are let out. False: a route answers this path, or nothing does.
+bool application::begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims,
+                               const std::string& request_id) {
+  if (!let_out_ || router_.has_own_route(in, claims)) return false;
+  if (budget_now(now, options_.routing.budget)) {
+    events_.open(now, id, in, *let_out_, request_id);
+    return true;
+  }
+  auto refused = problem_of(away());
+  refused.headers.emplace_back("X-Request-Id", request_id);
+  answers_.respond(id, std::move(refused));
+  return true;
+}
+
+void application::on_closing(front::instant now) {
+  events_.end_all(true);
+  pump(now);
 }
 
 /// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
@@ -209,7 +257,8 @@ void application::begin_call(front::instant now, const open_request_ptr& to, pla
   const auto payload = std::exchange(call.payload, {});
   call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
-  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, call.key), {call.idempotent, parts});
+  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
+                           {call.idempotent, parts});
   if (to->call_id == 0) answer(*to, tl::unexpected{full()});
 }
 
@@ -237,7 +286,7 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
       call_tag tag{to, each.slot};
       std::uint64_t call = 0;
       if (budget) {
-        const auto headers = headers_of(*to, each.key);
+        const auto headers = headers_of(*to, {each.key, each.event_id});
         call = each.emit ? core_.emit(now, tag, each.name, each.payload, *budget, headers)
                          : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
       }
@@ -319,24 +368,32 @@ std::string application::request_id_of(const front::request& in) {
   return fmt::format("{:016x}{:016x}", random_(), random_());
 }
 
-/// What goes along with a call.
-std::string application::headers_of(const open_request& of, const std::optional<std::string>& key) const {
+/// What goes along with a call or an event.
+std::string application::headers_of(const open_request& of, const extra_headers& with) const {
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  std::string later;
+  if (!of.claims.empty() && of.claims.size() <= claims_bytes_max) all.emplace_back("claims", of.claims);
+  if (with.event_id) all.emplace_back("event_id", *with.event_id);
+  if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
+    later = std::to_string(with.kept->run_budget.count());
+    all.emplace_back("later", later);
+    if (with.kept->idempotency_key) all.emplace_back("idempotency_key", *with.kept->idempotency_key);
+  }
+  if (with.key) all.emplace_back("key", *with.key);
+  all.emplace_back("request_id", of.request_id);
+  all.emplace_back("traceparent", of.trace);
   std::string out;
   wire::writer map{out};
-  const bool claims = !of.claims.empty() && of.claims.size() <= claims_bytes_max;
-  map.map(2u + (claims ? 1u : 0u) + (key ? 1u : 0u));
-  const auto entry = [&](std::string_view name, std::string_view value) {
+  map.map(all.size());
+  for (const auto& [name, value] : all) {
     map.string(name);
     map.string(value);
-  };
-  if (claims) entry("claims", of.claims);
-  if (key) entry("key", *key);
-  entry("request_id", of.request_id);
-  entry("traceparent", of.trace);
+  }
   return out;
 }
 
 void application::on_abandoned(front::instant now, front::exchange_id id) {
+  if (events_.on_abandoned(id)) return;
   const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
   if (found == unanswered_.end()) return;
   const auto to = found->second;
@@ -402,7 +459,7 @@ front::instant application::next_deadline() const {
   auto next = core_.next_deadline();
   if (!watching_ && core_.ready()) next = std::min(next, watch_at_);
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
-  return next;
+  return std::min(next, events_.next_deadline());
 }
 
 /// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say, or has
@@ -433,12 +490,16 @@ void application::pump(front::instant now) {
         log("lost the broker at " + options_.broker + "; waiting for it");
       }
     }
+    if (core_.ready() && events_.broker() != core_.broker().broker) {
+      events_.connect(detail::event_endpoint(core_.broker().events_out, options_.broker), core_.broker().broker);
+    }
     if (core_.ready() && !watching_ && watch_at_ <= now) watch(now);
+    const bool more_events = events_.pump(now);
     while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
       if (socket_->send(bundle_) != net::sent::yes) break;
       bundle_.clear();
     }
-    behind_ = socket_->readable();
+    behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);
 }
 

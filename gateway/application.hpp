@@ -13,6 +13,7 @@
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/net/socket.hpp>
 
+#include "gateway/event_hub.hpp"
 #include "gateway/front/application.hpp"
 #include "gateway/live_config.hpp"
 #include "gateway/open_request.hpp"
@@ -35,6 +36,9 @@ struct application_options {
   /// on connections are none on them.
   std::size_t plan_bytes_max = 256u << 20;
   bool metrics = false;                       ///< /metrics shows them, to whoever asks
+  /// What GET /events lets out where the routes do not say.
+  std::optional<events_config> events;
+  std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one
   /// Only the routes of this service's manifest; empty: of all.
   std::string only_service;
   /// Called on the reactor thread with each network that the routes are made of from then on; may be empty.
@@ -53,11 +57,13 @@ class application final : public front::application {
   void on_room(front::instant now, front::exchange_id id) override;
   void on_notified(front::instant now) override;
   [[nodiscard]] int descriptor() const override { return socket_->descriptor(); }
+  [[nodiscard]] int second_descriptor() const override { return events_.descriptor(); }
   void on_readable(front::instant now) override { pump(now); }
   void on_batch_end(front::instant now) override { pump(now); }
   [[nodiscard]] front::instant next_deadline() const override;
   void on_deadline(front::instant now) override { pump(now); }
   void on_drain(front::instant) override { draining_ = true; }
+  void on_closing(front::instant now) override;
   /// Steps of `then` and undos are still under way, though every request has its answer.
   /// Plans that have not ended are dropped, and the log says which.
   [[nodiscard]] bool busy() const override { return !runs_.empty(); }
@@ -77,6 +83,8 @@ class application final : public front::application {
   };
 
   bool own_answer(const front::request& in, front::response& out) const;
+  bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims, const std::string& request_id);
+  [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
   std::optional<front::response> identify(const front::request& in, std::string_view credentials,
                                                        std::string& claims) const;
@@ -99,7 +107,13 @@ class application final : public front::application {
   void warn(const std::vector<std::string>& warnings);
   [[nodiscard]] std::string trace_of(const front::request& in);
   [[nodiscard]] std::string request_id_of(const front::request& in);
-  [[nodiscard]] std::string headers_of(const open_request& of, const std::optional<std::string>& key) const;
+  /// What goes along with one call or event besides what all of a request's have.
+  struct extra_headers {
+    const std::optional<std::string>& key;
+    const std::optional<std::string>& event_id;
+    const planned_call* kept = nullptr;  ///< not null: a command that is to be kept and run later
+  };
+  [[nodiscard]] std::string headers_of(const open_request& of, const extra_headers& with) const;
   void log(std::string text) const;
   void note(std::string text);
 
@@ -108,8 +122,10 @@ class application final : public front::application {
   router router_;
   std::uint64_t config_revision_ = 0;
   std::optional<token_verifier> tokens_;
+  std::optional<events_config> let_out_;  ///< by GET /events
   std::unique_ptr<net::dealer> socket_;
   detail::caller_core<call_tag> core_;
+  event_hub events_;
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do

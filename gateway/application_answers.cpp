@@ -82,12 +82,14 @@ void application::give_credit(open_request& to) {
 }
 
 void application::on_room(front::instant, front::exchange_id id) {
+  if (events_.on_room(id)) return;
   const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
   if (found == unanswered_.end() || found->second->credit_owed == 0) return;
   core_.give_credit(found->second->call_id, std::exchange(found->second->credit_owed, 0));
 }
 
 void application::on_result(front::instant now, call_tag& of, std::string_view payload) {
+  if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, payload);
   if (!of.of) return learn(payload);
   auto& to = *of.of;
   if (to.run) {
@@ -116,6 +118,7 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
 }
 
 void application::on_error(front::instant now, call_tag& of, error why) {
+  if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, tl::unexpected{std::move(why)});
   if (!of.of) return watch_later(now);
   auto& to = *of.of;
   if (to.run) {

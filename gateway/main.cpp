@@ -18,6 +18,7 @@
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/version.hpp>
+#include <waggle/wire/topic.hpp>
 
 #include "gateway/application.hpp"
 #include "gateway/front/server.hpp"
@@ -31,6 +32,7 @@ struct gateway_flags {
   std::string http = "127.0.0.1:8800";
   std::string broker = waggle::default_broker;
   std::vector<std::string> routes;
+  std::vector<std::string> events;
   unsigned threads = 2;
   std::string budget = "10s", drain = "10s", notice = "0s";
   bool check = false, schema = false, metrics = false;
@@ -72,6 +74,7 @@ int serve(const gateway_flags& flags) {
   at.log = say;
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
+  const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with;
     with.broker = flags.broker;
@@ -82,6 +85,8 @@ int serve(const gateway_flags& flags) {
     with.sockets = &sockets;
     with.deprecated = deprecated;
     with.metrics = flags.metrics;
+    if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};
+    with.event_streams = event_streams;
     with.note = say;
     if (logs.exchange(false)) with.log = say;  // one thread speaks for all: they see the same network
     return std::make_unique<waggle::gateway::application>(std::move(with), answers);
@@ -122,6 +127,12 @@ int main(int argc, char** argv) {
   app.add_flag("--check", flags.check, "Says what is wrong with the routes, and ends");
   app.add_flag("--schema", flags.schema, "Prints the JSON Schema of route files, for editors, and ends");
   app.add_flag("--metrics", flags.metrics, "Serves /metrics (Prometheus), which names callers: not for the public")->envname("WAGGLE_METRICS");
+  app.add_option("--events", flags.events,
+                 "Topics that GET /events lets out to whoever asks, as in 'order.*' or '*'; may be given several times. The routes' own `events` win")
+      ->envname("WAGGLE_HTTP_EVENTS")->type_name("TOPIC")->delimiter(',')
+      ->check([](const std::string& text) {
+        return waggle::wire::is_topic_pattern(text) ? std::string{} : "'" + text + "' is no topic; write one, or what topics begin with and a *, as in order.*";
+      });
   app.add_option("--threads", flags.threads, "Reactor threads")
       ->envname("WAGGLE_HTTP_THREADS")->capture_default_str()->check(CLI::Range(1u, 255u));
   app.add_option("--budget", flags.budget, "Of calls whose route names none")

@@ -41,10 +41,11 @@ struct open_request {
 };
 using open_request_ptr = std::shared_ptr<open_request>;
 
-/// What an open call is for: a request, or (without one) the watch on the network.
+/// What an open call is for: a request, a stream of events, or (without either) the watch on the network.
 struct call_tag {
   open_request_ptr of;
-  std::size_t slot = 0;
+  std::size_t slot = 0;           ///< of a plan; of a stream, its number for what it asks
+  std::uint64_t events_for = 0;   ///< the stream's number; 0: none
 };
 
 }  // namespace waggle::gateway

@@ -202,6 +202,11 @@ void broker_core::requeue(std::uint32_t call_index) {
   calls_.end_lease(call_index);
   queued.state = call_state::queued;
   queued.worker = none;
+  if (queued.caller == self) {  // its budget is the next worker's, from the beginning
+    deadlines_.erase(calls_.items(), call_index);
+    queued.deadline = instant::max();
+    deadlines_.insert(calls_.items(), call_index, queued.deadline);
+  }
   ++counts_.retries;
   command.meter.retried();
   if (queued.key_line != none) {

@@ -54,6 +54,7 @@ void broker_core::on_emit(instant now, peer_id from, const wire::frame& in, outb
   auto emitted = in;
   emitted.budget_ms = static_cast<std::uint64_t>(settings_.emit_budget.count());
   events_.emit(now, open_asked(now, from, emitted), in.name, in.payload, in.headers);
+  settle_events(now, out);  // a receipt that needs no log is given at once: the id is free for the next frame of the bundle
 }
 
 /// A CALL with the header `later`: accepted once it is in the log, whoever serves it then.
@@ -151,7 +152,7 @@ void broker_core::settle_events(instant now, outbox& out) {
     const auto deliveries = std::move(effects.deliveries);
     effects.clear();
     for (const auto& each : deliveries) begin_delivery(now, each, out);
-    dispatch_returned(now, out);
+    if (!deliveries.empty()) dispatch_returned(now, out);
     if (std::exchange(members_changed_, false)) events_.members_changed(now);
   }
 }

@@ -67,6 +67,7 @@ void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
 /// What a call asks; what it does not say is empty.
 struct event_core::parts::question {
   std::vector<std::string> prefixes;
+  bool names_topics = false;  ///< by prefixes, also if these are of all topics
   std::string stream;
   std::string group;
   std::string prefix;
@@ -107,7 +108,7 @@ const char* event_core::parts::question::read(std::string_view payload) {
     return true;
   };
   wire::read_entries(in, [&](std::string_view key) {
-    if (key == "prefixes") return list(prefixes);
+    if (key == "prefixes") return names_topics = true, list(prefixes);
     if (key == "stream") return text(stream);
     if (key == "group") return text(group);
     if (key == "prefix") return text(prefix);
@@ -172,7 +173,7 @@ void event_core::parts::look(std::uint64_t lease, read_entry what, std::function
 void event_core::parts::list_streams(instant now, std::uint64_t lease, const question& about) {
   std::vector<const stream*> shown;
   for (const auto& each : streams_) {
-    if (each->name() == group::of_commands && !about.prefixes.empty()) continue;
+    if (each->name() == group::of_commands && about.names_topics) continue;  // it has commands, of which nobody can be a subscriber
     const auto& topics = each->settings.topics;
     const bool may_hold = about.prefixes.empty() || topics.empty() || std::any_of(topics.begin(), topics.end(), [&](const auto& pattern) {
       return std::any_of(about.prefixes.begin(), about.prefixes.end(), [&](const auto& prefix) { return wire::overlap(pattern, prefix + '*'); });

@@ -43,8 +43,13 @@ void log_queue::run(instant now, log_answers& out) {
   if (!kept_.empty()) {
     refuse_waiting(out);
   } else if (!waiting_.empty()) {
-    // What is kept of a batch with events in it may be small enough to be written without them.
-    if (!commit(take_batch(waiting_), out) && !kept_.empty()) retry(now, out);
+    auto batch = take_batch(waiting_);
+    const auto size = batch.size();
+    if (!commit(std::move(batch), out)) {
+      retry_at_ = now + settings_.retry;
+      // What is left of a batch with events in it may be small enough to be written without them.
+      if (!kept_.empty() && kept_.size() < size) retry(now, out);
+    }
   }
   for (std::size_t i = 0; i < settings_.reads_max && !reads_.empty(); ++i) {
     out.reads.push_back({reads_.front().ticket, log_.look_up(reads_.front().what)});

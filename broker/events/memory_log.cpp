@@ -201,12 +201,13 @@ written memory_log::apply(const write::trim& what) {
 }
 
 written memory_log::apply(const write::expire_operations& what) {
-  written out;
-  for (auto at = operations_.begin(); at != operations_.end() && out.count < what.count_max;) {
-    const bool is_over = at->second.known.ended_ms && at->second.keep_until_ms <= now_ms_;
-    at = is_over ? operations_.erase(at) : std::next(at);
-    if (is_over) ++out.count;
+  std::vector<std::pair<std::int64_t, std::string>> over;
+  for (const auto& [id, each] : operations_) {
+    if (each.known.ended_ms && each.keep_until_ms <= now_ms_) over.emplace_back(each.keep_until_ms, id);
   }
+  std::sort(over.begin(), over.end());
+  written out;
+  for (; out.count < std::min<std::size_t>(what.count_max, over.size()); ++out.count) operations_.erase(over[out.count].second);
   return out;
 }
 

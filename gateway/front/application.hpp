@@ -88,6 +88,8 @@ class application {
   /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before
   /// the old one is closed: with the same number again the change could not be seen.
   [[nodiscard]] virtual int descriptor() const { return -1; }
+  /// Another one, of which the same is true.
+  [[nodiscard]] virtual int second_descriptor() const { return -1; }
   virtual void on_readable(instant) {}
   /// After each batch of requests or events that the thread has handled: the moment to send what was collected.
   virtual void on_batch_end(instant) {}
@@ -99,6 +101,9 @@ class application {
   /// `server::drain` was called (SIGTERM came). Where it gives notice, requests go on coming for that long, and their
   /// answers carry `Connection: close`; then open requests finish and the server stops.
   virtual void on_drain(instant) {}
+  /// After that, and after the notice: no new connections are taken, and the server stops once what is open has its answer. Streamed answers
+  /// that would go on for ever end now.
+  virtual void on_closing(instant) {}
   /// `server::notify` was called, once or more often.
   virtual void on_notified(instant) {}
 };

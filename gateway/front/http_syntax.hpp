@@ -104,4 +104,23 @@ inline constexpr auto classes = make_classes();
   return text;
 }
 
+/// Of a list or of parameters: cuts off and returns what comes before the next separator that is not inside a quoted string.
+[[nodiscard]] constexpr std::string_view next_part(std::string_view& left, char separator) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (quoted && left[i] == '\\') {
+      ++i;
+    } else if (left[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && left[i] == separator) {
+      const auto part = left.substr(0, i);
+      left.remove_prefix(i + 1);
+      return trim(part);
+    }
+  }
+  const auto last = left;
+  left = {};
+  return trim(last);
+}
+
 }  // namespace waggle::front::syntax

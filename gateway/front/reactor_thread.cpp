@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -133,7 +134,7 @@ void reactor_thread::begin_life() {
     application_ = plan_->make_application(*this);
     if (!application_) throw std::logic_error("the factory made no application");
     poller_->addFd(timer_fd_.get(), Flags<NotifyOn>(NotifyOn::Read), Tag(timer_tag));
-    follow_descriptor();
+    follow_descriptors();
     set_accepting(true);
     life_ = life::running;
     application_called_ = true;  // its constructor may have collected something to send
@@ -159,6 +160,8 @@ void reactor_thread::begin_drain() {
   accept_again_ = instant::max();
   listener_.reset();
   announce_drain();
+  application_called_ = true;
+  guarded("on_closing", [&] { application_->on_closing(now_); });
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
     with_client(index, [&] { drain_client(index); });
   }
@@ -352,7 +355,7 @@ void reactor_thread::finish_batch() {
     }
     flushing_.clear();
   }
-  guarded("descriptor", [&] { follow_descriptor(); });
+  guarded("descriptor", [&] { follow_descriptors(); });
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();
   if (life_ == life::draining && ((clients_ == 0 && !application_->busy()) || now_ >= patience_until_)) return end();
@@ -385,22 +388,23 @@ void reactor_thread::run_timers() {
   }
 }
 
-/// The application's descriptor changes when it makes a new socket. Its old one may be closed by now, which has taken
-/// it out of epoll: that is not an error.
-void reactor_thread::follow_descriptor() {
-  const int wanted = application_->descriptor();
-  if (wanted == watched_) return;
-  if (watched_ >= 0) {
+/// The application's descriptors change when it makes new sockets. An old one may be closed by now, which has taken it out of epoll:
+/// that is not an error. Its number may be another socket's by then, so that all of them go before any comes.
+void reactor_thread::follow_descriptors() {
+  const std::array wanted{application_->descriptor(), application_->second_descriptor()};
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] == watched_[i] || watched_[i] < 0) continue;
     try {
-      poller_->removeFd(watched_);
+      poller_->removeFd(watched_[i]);
     } catch (const std::exception&) {
     }
+    watched_[i] = -1;
   }
-  watched_ = -1;
-  if (wanted >= 0) {
-    poller_->addFd(wanted, Flags<NotifyOn>(NotifyOn::Read), Tag(application_tag), Pistache::Polling::Mode::Edge);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] == watched_[i]) continue;
+    poller_->addFd(wanted[i], Flags<NotifyOn>(NotifyOn::Read), Tag(application_tag), Pistache::Polling::Mode::Edge);
+    watched_[i] = wanted[i];
   }
-  watched_ = wanted;
 }
 
 /// Only ever moved to an earlier time: a wake-up too many costs less than a system call for each request.

@@ -2,6 +2,7 @@
 
 #include <pistache/reactor.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -111,7 +112,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   void finish_batch();
   void offer_room();
   void drain_client(std::uint32_t index);
-  void follow_descriptor();
+  void follow_descriptors();
   void run_timers();
   void arm_timer();
   void update_date();
@@ -130,7 +131,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   instant patience_until_ = instant::max();
 
   std::unique_ptr<application> application_;
-  int watched_ = -1;
+  std::array<int, 2> watched_{-1, -1};  // the application's descriptors
   bool application_called_ = false;
   bool drain_announced_ = false;
   std::uint64_t notifications_seen_ = 0;

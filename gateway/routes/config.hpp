@@ -134,6 +134,7 @@ struct route_config {
   std::vector<std::pair<std::string, text_template>> headers;
   std::optional<unsigned> incomplete;  ///< the status of a reply without what optional steps should have given
   stream_mode stream = stream_mode::automatic;
+  bool later = false;  ///< the command is kept and run later; the answer is where its outcome will be
   std::vector<step_config> then;
   std::optional<mirror_config> mirror;
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
@@ -150,10 +151,19 @@ struct tokens_config {
   std::string audience;   ///< empty: any
 };
 
+/// What `GET /events` lets out: nothing unless it is said.
+struct events_config {
+  std::vector<std::string> topics;  ///< patterns (waggle/wire/topic.hpp)
+  std::uint64_t streams_max = 1000;  ///< of all threads; past it 503
+  std::chrono::milliseconds keep_alive{15'000};  ///< a stream that is quiet says so this often
+  friend bool operator==(const events_config&, const events_config&) = default;
+};
+
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
   std::optional<tokens_config> tokens;
+  std::optional<events_config> events;
 };
 
 struct config_file {
@@ -170,6 +180,7 @@ inline constexpr std::size_t route_steps_max = 32;    ///< of one route; as many
 inline constexpr std::size_t route_conditions_max = 8;
 inline constexpr std::size_t route_variants_max = 64;  ///< routes with the same method and path; texts of a condition; commands of a step
 inline constexpr std::size_t route_headers_max = 32;
+inline constexpr std::size_t events_topics_max = 32;
 inline constexpr std::size_t jq_bytes_max = 16u << 10;  ///< of one program
 
 /// A variable of the environment; nothing if it is not set.

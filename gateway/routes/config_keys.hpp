@@ -14,11 +14,12 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<3> file{"limits", "tokens", "routes"};
+inline constexpr list<4> file{"limits", "tokens", "events", "routes"};
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
-inline constexpr list<19> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
+inline constexpr list<20> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
-                                "then",   "mirror", "deprecated", "sunset", "link"};
+                                "then",   "mirror", "deprecated", "sunset", "link",   "later"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};

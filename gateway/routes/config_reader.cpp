@@ -193,6 +193,7 @@ void config_reader::read_document(const YAML::Node& document) {
   const auto known = entries(document, "a file", keys::file);
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
+  if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
     if (known.empty()) wrong(document, "the file has no routes; write a list of them under routes:");
@@ -251,6 +252,7 @@ void config_reader::read_route(const YAML::Node& node) {
   if (const auto at = known.find("headers"); at != known.end()) read_headers(at->second);
   read_reply(known);
   if (const auto at = known.find("mirror"); at != known.end() && !out.composed) read_mirror(at->second);
+  read_later(known);
   read_dates(known);
   check_route();
   if (errors_.size() == route_.errors_before) out_.routes.push_back(std::move(route_.out));
@@ -383,6 +385,20 @@ void config_reader::read_mirror(const entry& at) {
     return wrong(at.line, "mirror is no command; write one, as in mirror: hello.say2 or mirror: {call: hello.say2, percent: 10}");
   }
   route_.out.mirror = std::move(out);
+}
+
+/// A command that is kept has no reply yet: nothing that is made of one goes with it.
+void config_reader::read_later(const entry_map& known) {
+  const auto at = known.find("later");
+  if (at == known.end()) return;
+  const std::string said = at->second.value.IsScalar() ? at->second.value.Scalar() : "";
+  if (said != "true" && said != "false") return wrong(at->second.line, "later is neither true nor false; write later: true");
+  route_.out.later = said == "true";
+  if (!route_.out.later) return;
+  for (const std::string_view key : {"emit", "steps", "stream", "reply", "status", "headers", "then", "mirror"}) {
+    if (known.find(key) == known.end()) continue;
+    return wrong(at->second.key_line, "later goes with a single call, whose answer is where its outcome will be; remove it, or " + std::string{key});
+  }
 }
 
 std::optional<std::chrono::sys_days> config_reader::date(const entry_map& in, std::string_view key) {

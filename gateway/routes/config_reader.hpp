@@ -27,7 +27,7 @@ namespace waggle::gateway {
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
-/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and tokens
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits, tokens and events
 /// (config_settings.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
 class config_reader {
  public:
@@ -90,6 +90,7 @@ class config_reader {
   void read_headers(const entry& at);
   void read_reply(const entry_map& known);
   void read_mirror(const entry& at);
+  void read_later(const entry_map& known);
   void read_dates(const entry_map& known);
   std::optional<std::chrono::sys_days> date(const entry_map& in, std::string_view key);
 
@@ -120,6 +121,7 @@ class config_reader {
   // Settings.
   void read_limits(const entry& at);
   void read_tokens(const entry& at);
+  void read_events(const entry& at);
   std::optional<std::string> read_key(const std::string& text, int line);
 
   // Checks.
@@ -145,7 +147,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_;
+  std::string limits_place_, tokens_place_, events_place_;
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <waggle/detail/duration.hpp>
+#include <waggle/wire/topic.hpp>
 #include <waggle/wire/utf8.hpp>
 
 #include "gateway/routes/bearer_token.hpp"
@@ -124,6 +125,46 @@ void config_reader::read_tokens(const entry& at) {
     if (auto made = token_verifier::make(out); !made) wrong(at.line, "tokens cannot be verified so: " + made.error());
   }
   out_.tokens = std::move(out);
+}
+
+void config_reader::read_events(const entry& at) {
+  constexpr const char* example = "events: {topics: [order.*]}";
+  if (!at.value.IsMap()) return wrong(at.line, std::string{"events is no map; write "} + example);
+  if (!events_place_.empty()) return wrong(at.key_line, "events stand at " + events_place_ + " already; write them in one place");
+  events_place_ = name_ + ':' + std::to_string(at.key_line);
+  const auto known = entries(at.value, "events", keys::events);
+  events_config out;
+  const auto topics = known.find("topics");
+  if (topics == known.end()) {
+    wrong(at.line, std::string{"events name no topics, so nobody could see one; write "} + example);
+  } else if (!topics->second.value.IsSequence() || topics->second.value.size() == 0) {
+    wrong(topics->second.line, std::string{"topics is no list of topics; write "} + example);
+  } else if (topics->second.value.size() > events_topics_max) {
+    wrong(topics->second.line, "there are more than 32 topics; write what they begin with and a *, as in order.*");
+  } else {
+    for (const auto& each : topics->second.value) {
+      const std::string topic = each.IsScalar() ? each.Scalar() : "";
+      if (!wire::is_topic_pattern(topic)) {
+        wrong(each, in_quotes(topic.substr(0, 64)) + " is no topic; write one, or what topics begin with and a *, as in order.*");
+      } else if (std::find(out.topics.begin(), out.topics.end(), topic) != out.topics.end()) {
+        wrong(each, in_quotes(topic) + " stands here twice; remove one");
+      } else {
+        out.topics.push_back(topic);
+      }
+    }
+  }
+  if (const auto max = known.find("streams_max"); max != known.end()) {
+    if (const auto count = number(max->second, "streams_max", 0, 1'000'000)) out.streams_max = *count;
+  }
+  if (const auto* written = text(known, "keep_alive", "15s")) {
+    const auto time = waggle::detail::parse_duration(*written);
+    if (time && *time >= std::chrono::milliseconds{100} && *time <= std::chrono::minutes{10}) {
+      out.keep_alive = *time;
+    } else {
+      wrong(known.at("keep_alive").line, in_quotes(written->substr(0, 64)) + " is no keep_alive; write a time from 100ms to 10m, as in 15s");
+    }
+  }
+  out_.events = std::move(out);
 }
 
 /// The secret or public key under `env.NAME` or `file.PATH`; a path that is not absolute begins where the file of routes is.

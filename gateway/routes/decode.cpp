@@ -4,15 +4,10 @@
 
 #include <waggle/wire/utf8.hpp>
 
+#include "gateway/routes/percent.hpp"
+
 namespace waggle::gateway {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 /// The text that `escaped` stands for: itself, or a view into `storage`, which must have room for it already, since
 /// views into it stay. Null `why` if it can be decoded.

@@ -9,24 +9,7 @@ namespace waggle::gateway {
 namespace {
 
 using front::syntax::equal_without_case;
-using front::syntax::trim;
-
-/// Cuts off and returns what comes before the next separator that is not inside a quoted string.
-std::string_view next_part(std::string_view& left, char separator) {
-  bool quoted = false;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    if (quoted && left[i] == '\\') {
-      ++i;
-    } else if (left[i] == '"') {
-      quoted = !quoted;
-    } else if (!quoted && left[i] == separator) {
-      const auto part = left.substr(0, i);
-      left.remove_prefix(i + 1);
-      return trim(part);
-    }
-  }
-  return trim(std::exchange(left, {}));
-}
+using front::syntax::next_part;
 
 /// A weight in thousandths (RFC 9110, section 12.4.2), or -1.
 int quality(std::string_view text) {

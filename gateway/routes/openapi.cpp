@@ -183,12 +183,17 @@ class document {
                {"required", {"parts", "reply"}},
                {"properties", {{"parts", {{"type", "array"}}}, {"reply", std::move(reply)}}}};
     }
-    const auto status = from.what.status.value_or(from.what.composed || from.what.steps.front().emit.empty() ? 200 : 202);
+    if (from.what.later) {
+      reply = json_value::parse(R"({"type":"object","required":["operation","state"],
+        "properties":{"operation":{"type":"string"},"state":{"type":"string"}}})");
+    }
+    const auto status = from.what.later ? 202 : from.what.status.value_or(from.what.composed || from.what.steps.front().emit.empty() ? 200 : 202);
     json_value content_of = content(reply);
     if (streams && from.what.stream != stream_mode::whole) {
       for (const char* const type : {"text/event-stream", "application/x-ndjson"}) content_of[type] = json_value::object();
     }
-    out["responses"] = {{std::to_string(status), {{"description", "The reply."}, {"content", content_of}}},
+    out["responses"] = {{std::to_string(status), {{"description", from.what.later ? "Kept, and run later: Location is where the outcome will be." : "The reply."},
+                                                  {"content", content_of}}},
                         {"default", {{"$ref", "#/components/responses/Problem"}}}};
     if (from.what.incomplete && *from.what.incomplete != status) {
       out["responses"][std::to_string(*from.what.incomplete)] = {{"description", "The reply, without what Waggle-Incomplete names."},

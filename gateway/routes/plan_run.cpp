@@ -51,7 +51,7 @@ void plan_run::begin(front::instant now, plan_effects& out) {
   if (from_.mirror_payload && from_.mirror_payload->size() <= wire::payload_bytes_max) {
     ++open_;
     out.orders.push_back({mirror_slot(), false, plan().mirror()->command, std::move(*from_.mirror_payload), from_.budget,
-                          from_.steps.front().key ? from_.steps.front().key : from_.key, false, false});
+                          from_.steps.front().key ? from_.steps.front().key : from_.key, {}, false, false});
   }
   advance(now, out);
 }
@@ -80,6 +80,8 @@ void plan_run::on_error(front::instant now, std::size_t slot, error why, plan_ef
   if (slot == mirror_slot()) return;
   if (slot < plan().steps().size()) {
     may_have_run_[slot] = why.may_have_run;
+    // That the broker keeps no events is nothing a client can mend.
+    if (!step(slot).what.call && why.code == status::failed_precondition) why.code = status::unimplemented;
     fail(slot, std::move(why), out);
     return advance(now, out);
   }
@@ -201,6 +203,7 @@ void plan_run::start(front::instant now, std::size_t i, plan_effects& out) {
   } else {
     order.emit = true;
     order.name = what.what.emit;
+    if (!what.then) order.event_id = from_.event_id;
   }
   out.orders.push_back(std::move(order));
   states_[i] = state::open;
@@ -272,7 +275,7 @@ void plan_run::undo_more(front::instant now, plan_effects& out) {
       continue;
     }
     const auto left = std::max(std::chrono::ceil<milliseconds>(next.deadline - now), milliseconds{1});
-    out.orders.push_back({undo_slot(i), false, undo.target.command, *next.payload, left, std::move(key), true, true});
+    out.orders.push_back({undo_slot(i), false, undo.target.command, *next.payload, left, std::move(key), {}, true, true});
     next.open = true;
     ++open_;
   }

@@ -28,6 +28,7 @@ struct plan_effects {
     std::string payload;
     std::chrono::milliseconds budget{};
     std::optional<std::string> key;
+    std::optional<std::string> event_id;  ///< of an event: the same id again is the same event
     bool idempotent = false;
     bool patient = false;  ///< nobody waits for an answer: it may wait for a broker that is away
   };
@@ -52,6 +53,7 @@ class plan_run {
     reply_format reply = reply_format::json;
     std::chrono::milliseconds budget{};
     std::optional<std::string> key;  ///< of the whole request: what Waggle-Key says
+    std::optional<std::string> event_id;  ///< of a route that is one event: what Idempotency-Key says
     /// Of each step: which of its targets is called, and what has been taken of the request.
     struct step {
       std::size_t target = 0;

@@ -22,8 +22,8 @@ front::response begin(int http_status, std::string_view detail) {
 
 }  // namespace
 
-front::response problem_of(const error& from, std::string_view members) {
-  const int http = info(from.code).http;
+front::response problem_of(const error& from, std::string_view members, int http_status) {
+  const int http = http_status != 0 ? http_status : info(from.code).http;
   auto out = begin(http < 400 ? 500 : http, from.message);
   out.body += ",\"code\":";
   wire::append_json_string(out.body, name(from.code));

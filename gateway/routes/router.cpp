@@ -9,6 +9,8 @@
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/openapi.hpp"
+#include "gateway/routes/operations.hpp"
+#include "gateway/routes/preferences.hpp"
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
 #include "gateway/routes/route_table.hpp"
@@ -25,7 +27,7 @@ constexpr reply_format parts_as_ndjson[] = {reply_format::ndjson, reply_format::
 
 std::span<const reply_format> offered_by(const route& of) {
   const auto* command = of.command();
-  if (!of.simple() || of.what.stream == stream_mode::whole) return whole_formats;
+  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole) return whole_formats;
   if (of.what.stream == stream_mode::sse) return parts_as_sse;
   if (of.what.stream == stream_mode::ndjson) return parts_as_ndjson;
   if (command != nullptr && command->streams) return parts_on_request;
@@ -84,6 +86,9 @@ std::optional<std::string> key_of(const request_reader& in) {
 /// call that it has open.
 bool too_long(const std::optional<std::string>& key) { return key && key->size() > wire::key_bytes_max; }
 front::response long_key() { return problem_of({status::invalid_argument, "a key has at most 512 bytes"}); }
+
+/// Of the header `event_id` (broker/PROTOCOL.md).
+constexpr std::size_t event_id_bytes_max = 128;
 
 front::response unknown_version(const step_plan& step) {
   std::string known;
@@ -220,6 +225,15 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   if (too_long(out.key)) return long_key();
   out.table = table_;
   out.of = &of;
+  // Parts are not kept: where a command sends some, the preference is one that cannot be met.
+  out.preferred = !out.streams && !is_stream(out.reply) && preferences_of(in.headers()).respond_async;
+  if (!of.what.later && !out.preferred) return out;
+  auto idempotency_key = idempotency_key_of(in.headers());
+  if (!idempotency_key) return problem_of({status::invalid_argument, std::move(idempotency_key.error())});
+  out.what_for = planned_call::purpose::receipt;
+  out.run_budget = std::exchange(out.budget, options_.budget);
+  out.idempotency_key = std::move(*idempotency_key);
+  out.idempotent = out.idempotency_key.has_value();  // the receipt, that is: the broker knows it again
   return out;
 }
 
@@ -233,6 +247,11 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   out.budget = of.what.budget.value_or(options_.budget);
   out.key = key_of(in);
   if (too_long(out.key)) return long_key();
+  if (!of.what.composed && !plan.steps().front().what.call) {
+    auto event_id = idempotency_key_of(in.headers(), event_id_bytes_max);
+    if (!event_id) return problem_of({status::invalid_argument, std::move(event_id.error())});
+    out.event_id = std::move(*event_id);
+  }
   std::vector<problem> wrong;
   dice chance{with.dice};
   for (const auto& step : plan.steps()) {
@@ -266,7 +285,20 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const r
   return plan_run{std::move(out)};
 }
 
+bool router::has_own_route(const front::request& in, std::string_view claims) const {
+  const decoded_path path{in.path};
+  if (path.why() != nullptr || path.size() == 0) return false;
+  const auto found = table_->find(in, path, claims);
+  if (found.taken != nullptr) {
+    const auto& first = found.taken->what.path.segments.front();
+    return !first.parameter && first.text == path[0];
+  }
+  return !found.unmet.empty();
+}
+
 front::response router::answer(const planned_call& call, const result<std::string>& payload) {
+  if (call.what_for == planned_call::purpose::receipt) return receipt_answer(call, payload);
+  if (call.what_for == planned_call::purpose::outcome) return outcome_answer(call, payload);
   // A worker that says nothing says nil.
   const std::string_view value = payload && !payload->empty() ? std::string_view{*payload} : std::string_view{"\xc0"};
   // Where nothing has been streamed an error has the form of every other.

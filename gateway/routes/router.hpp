@@ -32,6 +32,10 @@ struct router_options {
 /// One call whose reply is the answer: what most requests ask of the network. Holds nothing of the request, and keeps the route
 /// that it was made by, so that it may outlive both.
 struct planned_call {
+  /// What its reply is made into: the answer as it is; the receipt of a command that the broker keeps and runs later; what the broker
+  /// knows of such a command (gateway/routes/operations.hpp).
+  enum class purpose : std::uint8_t { reply, receipt, outcome };
+  purpose what_for = purpose::reply;
   std::string command;
   std::string payload;  ///< one msgpack value
   std::chrono::milliseconds budget{};
@@ -39,6 +43,12 @@ struct planned_call {
   bool streams = false;     ///< the command sends PARTs before its REPLY
   bool idempotent = false;  ///< it may run twice for one request
   std::optional<std::string> key;
+  /// Of a receipt.
+  std::chrono::milliseconds run_budget{};     ///< of each run; `budget` is the receipt's
+  std::optional<std::string> idempotency_key;
+  bool preferred = false;                     ///< the client asked for it (RFC 7240); otherwise the route did
+  /// Of an outcome: how long the broker waits for the command's end.
+  std::optional<std::chrono::seconds> waits;
   std::shared_ptr<const route_table> table;
   const route* of = nullptr;  ///< of `table`; null: of a call that no route stands for
 };
@@ -90,6 +100,10 @@ class router {
   /// request that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
   [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const front::request& in,
                                                                            const request_context& with = {}) const;
+
+  /// Whether a route answers this path itself where the gateway has an answer of its own: one whose path begins with the same text. (One of
+  /// parameters only is not asked.)
+  [[nodiscard]] bool has_own_route(const front::request& in, std::string_view claims) const;
 
   /// The answer to a call that has ended: its reply's payload (an empty one stands for nil), or what went wrong.
   [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string>& payload);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -21,6 +22,8 @@
 #include <waggle/fields.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
+#include <waggle/operation.hpp>
+#include <waggle/receipt.hpp>
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/headers.hpp>
 
@@ -40,7 +43,19 @@ struct call_options {
   std::string traceparent{};  ///< W3C trace context
   header_map headers{};       ///< others
   bool idempotent = false;  ///< it may run twice: when the broker is lost it is sent again, to the next, within its budget
+  /// Of an emit: names the event. The same again within ten minutes is the same event, so the emit is idempotent.
+  std::string event_id{};
 };
+
+namespace detail {
+/// With an idempotency key it is the same operation however often it is sent.
+[[nodiscard]] inline call_options later_call(const later_options& from) {
+  call_options out;
+  out.headers = later_headers(from);
+  out.idempotent = !from.idempotency_key.empty();
+  return out;
+}
+}  // namespace detail
 
 /// Calls commands. Any thread may use it at any time; one thread of its own does the work, so thousands of calls may be under way.
 /// Every call has a budget and ends within it (and a tenth of a second), whatever becomes of broker and worker.
@@ -53,6 +68,9 @@ class client {
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
+
+  /// Names a started call, to give it up.
+  class ticket;
 
   /// Calls and waits for the answer.
   template <payload_type Reply, payload_type Request>
@@ -70,9 +88,6 @@ class client {
     return answer;
   }
 
-  /// Names a started call, to give it up.
-  class ticket;
-
   /// Calls and goes on: `done(result<Reply>)` runs on the client's own thread (or, when the call cannot even begin, on this one),
   /// so it must be quick and must not wait for another call.
   template <payload_type Reply, payload_type Request, class Done>
@@ -84,13 +99,37 @@ class client {
   result<Reply> stream(std::string_view command, const Request& request, milliseconds budget, OnPart on_part,
                        const call_options& with = {});
 
-  /// Emits an event and waits for the broker's receipt.
+  /// Emits an event and waits for the broker's receipt. An error says that it is not kept, unless it `may_have_run`.
   template <payload_type Payload>
-  result<void> emit(std::string_view topic, const Payload& payload, milliseconds budget, const call_options& with = {}) {
-    auto receipt = emit_bytes(topic, encode(payload), budget, with);
-    if (!receipt) return tl::unexpected{std::move(receipt.error())};
-    return {};
+  result<receipt> emit(std::string_view topic, const Payload& payload, milliseconds budget, const call_options& with = {}) {
+    return emit_bytes(topic, encode(payload), budget, with).map(detail::read_receipt);
   }
+  /// Emits and goes on: `done(result<receipt>)` runs as that of `start` does.
+  template <payload_type Payload, class Done>
+  void start_emit(std::string_view topic, const Payload& payload, milliseconds budget, Done done, const call_options& with = {}) {
+    submit(wire::frame_type::emit, topic, encode(payload), budget, with,
+           [done = std::move(done)](result<std::string> got) mutable { done(std::move(got).map(detail::read_receipt)); });
+  }
+
+  /// Has the broker run a command later, again and again until it succeeds or has failed for good, and waits until that is on disk. The budget is for
+  /// this; `later_options::run_budget` for the command.
+  template <payload_type Request>
+  result<operation> call_later(std::string_view command, const Request& request, const later_options& with, milliseconds budget) {
+    return call_bytes(command, encode(request), budget, detail::later_call(with)).and_then(detail::read_operation);
+  }
+  /// The same, and goes on: `done(result<operation>)` runs as that of `start` does.
+  template <payload_type Request, class Done>
+  ticket start_later(std::string_view command, const Request& request, const later_options& with, milliseconds budget, Done done);
+
+  /// What has become of such a command: as soon as it has ended, at the latest after `wait`. NOT_FOUND for one that is unknown, or forgotten.
+  template <payload_type Reply>
+  result<waggle::outcome<Reply>> outcome(std::string_view operation, milliseconds wait) {
+    return call_bytes("waggle.outcome", detail::outcome_question(operation, wait), outcome_budget(wait), {.idempotent = true})
+        .and_then(detail::read_outcome<Reply>);
+  }
+  /// The same, and goes on: `done(result<outcome<Reply>>)` runs as that of `start` does.
+  template <payload_type Reply, class Done>
+  ticket start_outcome(std::string_view operation, milliseconds wait, Done done);
 
   // The same with payloads that are msgpack already.
 
@@ -110,7 +149,7 @@ class client {
 
  private:
   /// One call between the caller's thread and ours.
-  struct operation {
+  struct open_call {
     wire::frame_type type = wire::frame_type::call;
     std::string name;
     std::string payload;
@@ -118,10 +157,10 @@ class client {
     std::chrono::steady_clock::time_point deadline;
     bytes_done done;
     std::function<void(std::string_view)> part;  ///< on our thread
-    detail::caller_core<std::shared_ptr<operation>>::call_terms terms;
+    detail::caller_core<std::shared_ptr<open_call>>::call_terms terms;
     std::uint64_t id = 0;                        ///< our thread's
   };
-  using operation_ptr = std::shared_ptr<operation>;
+  using open_call_ptr = std::shared_ptr<open_call>;
 
   /// Parts on their way from our thread to the caller's.
   struct part_queue {
@@ -151,11 +190,11 @@ class client {
 
   struct sink {
     client& to;
-    void on_part(operation_ptr& of, std::string_view payload) const {
+    void on_part(open_call_ptr& of, std::string_view payload) const {
       if (of->part) of->part(payload);
     }
-    void on_result(operation_ptr of, std::string_view payload, std::string_view) const { to.finish(of, std::string{payload}); }
-    void on_error(operation_ptr of, error why) const { to.finish(of, tl::unexpected{std::move(why)}); }
+    void on_result(open_call_ptr of, std::string_view payload, std::string_view) const { to.finish(of, std::string{payload}); }
+    void on_error(open_call_ptr of, error why) const { to.finish(of, tl::unexpected{std::move(why)}); }
     void on_complaint(const error& why) const { std::fprintf(stderr, "waggle client: the broker says: %s\n", why.message.c_str()); }
   };
 
@@ -180,15 +219,18 @@ class client {
 
   result<std::string> wait_for(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                                const call_options& with);
-  operation_ptr submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+  open_call_ptr submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                        const call_options& with, bytes_done done, std::function<void(std::string_view)> part = {});
-  void give_up(operation_ptr which);
-  void give_credit(operation_ptr which, std::uint64_t parts);
-  void finish(const operation_ptr& which, result<std::string> with);
+  void give_up(open_call_ptr which);
+  void give_credit(open_call_ptr which, std::uint64_t parts);
+  void finish(const open_call_ptr& which, result<std::string> with);
   void connect_anew();
   void serve();
-  void serve(detail::caller_core<operation_ptr>& core);
+  void serve(detail::caller_core<open_call_ptr>& core);
 
+  /// What the answer about an operation may take beyond the wait.
+  static constexpr milliseconds outcome_patience{5'000};
+  static milliseconds outcome_budget(milliseconds wait) { return std::clamp(wait, milliseconds{0}, milliseconds{wire::budget_ms_max}) + outcome_patience; }
   /// Messages taken from the socket before cancellations and budgets have their turn.
   static constexpr int turn_max = 1000;
 
@@ -196,12 +238,12 @@ class client {
   std::unique_ptr<net::context> own_sockets_;
   std::unique_ptr<net::dealer> socket_;
   net::wake_up wake_;
-  std::vector<operation_ptr> taken_;  ///< our thread's: on their way into the core
+  std::vector<open_call_ptr> taken_;  ///< our thread's: on their way into the core
 
   std::mutex mutex_;  ///< of what follows
-  std::vector<operation_ptr> submitted_;
-  std::vector<operation_ptr> given_up_;
-  std::vector<std::pair<operation_ptr, std::uint64_t>> credits_;
+  std::vector<open_call_ptr> submitted_;
+  std::vector<open_call_ptr> given_up_;
+  std::vector<std::pair<open_call_ptr, std::uint64_t>> credits_;
   std::optional<detail::welcome> welcome_;
   std::condition_variable welcomed_;
   bool closing_ = false;
@@ -221,9 +263,9 @@ class client::ticket {
 
  private:
   friend client;
-  ticket(client* owner, std::weak_ptr<operation> which) : owner_{owner}, operation_{std::move(which)} {}
+  ticket(client* owner, std::weak_ptr<open_call> which) : owner_{owner}, operation_{std::move(which)} {}
   client* owner_ = nullptr;
-  std::weak_ptr<operation> operation_;
+  std::weak_ptr<open_call> operation_;
 };
 
 template <payload_type Reply, payload_type Request, class Done>
@@ -232,6 +274,23 @@ client::ticket client::start(std::string_view command, const Request& request, m
   return start_bytes(
       command, encode(request), budget,
       [done = std::move(done)](result<std::string> got) mutable { done(decode<Reply>(std::move(got))); }, with);
+}
+
+template <payload_type Request, class Done>
+client::ticket client::start_later(std::string_view command, const Request& request, const later_options& with, milliseconds budget,
+                                   Done done) {
+  return start_bytes(
+      command, encode(request), budget,
+      [done = std::move(done)](result<std::string> got) mutable { done(std::move(got).and_then(detail::read_operation)); },
+      detail::later_call(with));
+}
+
+template <payload_type Reply, class Done>
+client::ticket client::start_outcome(std::string_view operation, milliseconds wait, Done done) {
+  return start_bytes(
+      "waggle.outcome", detail::outcome_question(operation, wait), outcome_budget(wait),
+      [done = std::move(done)](result<std::string> got) mutable { done(std::move(got).and_then(detail::read_outcome<Reply>)); },
+      {.idempotent = true});
 }
 
 template <payload_type Part, payload_type Reply, payload_type Request, class OnPart>
@@ -279,12 +338,15 @@ inline client::~client() {
   thread_.join();
 }
 
-inline client::operation_ptr client::submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
+inline client::open_call_ptr client::submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                                             const call_options& with, bytes_done done, std::function<void(std::string_view)> part) {
   const auto now = std::chrono::steady_clock::now();
   auto headers = with.headers;
   if (!with.key.empty()) headers.insert_or_assign("key", with.key);
   if (!with.traceparent.empty()) headers.insert_or_assign("traceparent", with.traceparent);
+
+  const bool names_event = type == wire::frame_type::emit && !with.event_id.empty();
+  if (names_event) headers.insert_or_assign("event_id", with.event_id);
 
   std::optional<error> wrong;
   if (!wire::is_name(name)) {
@@ -303,7 +365,7 @@ inline client::operation_ptr client::submit(wire::frame_type type, std::string_v
     done(tl::unexpected{std::move(*wrong)});
     return {};
   }
-  auto made = std::make_shared<operation>();
+  auto made = std::make_shared<open_call>();
   made->type = type;
   made->name = name;
   made->payload = std::move(payload);
@@ -311,7 +373,7 @@ inline client::operation_ptr client::submit(wire::frame_type type, std::string_v
   made->deadline = now + std::min(budget, milliseconds{wire::budget_ms_max});
   made->done = std::move(done);
   made->part = std::move(part);
-  made->terms.idempotent = with.idempotent;
+  made->terms.idempotent = with.idempotent || names_event;
   if (made->part) made->terms.parts = part_queue::credit_min;
   {
     std::unique_lock lock{mutex_};
@@ -423,7 +485,7 @@ inline result<detail::welcome> client::broker(milliseconds budget) {
   return *welcome_;
 }
 
-inline void client::give_up(operation_ptr which) {
+inline void client::give_up(open_call_ptr which) {
   {
     const std::lock_guard lock{mutex_};
     given_up_.push_back(std::move(which));
@@ -431,7 +493,7 @@ inline void client::give_up(operation_ptr which) {
   wake_.raise();
 }
 
-inline void client::give_credit(operation_ptr which, std::uint64_t parts) {
+inline void client::give_credit(open_call_ptr which, std::uint64_t parts) {
   {
     const std::lock_guard lock{mutex_};
     credits_.emplace_back(std::move(which), parts);
@@ -440,7 +502,7 @@ inline void client::give_credit(operation_ptr which, std::uint64_t parts) {
 }
 
 /// On our thread. What a callback throws ends here: it must not take the other calls with it.
-inline void client::finish(const operation_ptr& which, result<std::string> with) {
+inline void client::finish(const open_call_ptr& which, result<std::string> with) {
   --open_;
   const auto done = std::exchange(which->done, {});
   try {
@@ -465,7 +527,7 @@ inline void client::connect_anew() {
 }
 
 inline void client::serve() {
-  detail::caller_core<operation_ptr> core{std::chrono::steady_clock::now(), {options_.name, options_.broker, options_.calls_max}};
+  detail::caller_core<open_call_ptr> core{std::chrono::steady_clock::now(), {options_.name, options_.broker, options_.calls_max}};
   try {
     serve(core);
   } catch (const std::exception& e) {  // no memory, no descriptor: nothing to go on with, but nobody is left waiting
@@ -477,7 +539,7 @@ inline void client::serve() {
   for (const auto& each : taken_) {  // not empty after an exception only
     if (each->done) finish(each, failure(status::cancelled, "the client is closed", each->id != 0));
   }
-  std::vector<operation_ptr> submitted;
+  std::vector<open_call_ptr> submitted;
   do {  // callbacks may have tried to call again
     for (const auto& each : submitted) finish(each, failure(status::cancelled, "the client is closed"));
     submitted.clear();
@@ -487,13 +549,13 @@ inline void client::serve() {
   } while (!submitted.empty());
 }
 
-inline void client::serve(detail::caller_core<operation_ptr>& core) {
+inline void client::serve(detail::caller_core<open_call_ptr>& core) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
   std::string bundle;  // taken from the core and not sent yet
   auto& submitted = taken_;
-  std::vector<operation_ptr> given_up;
-  std::vector<std::pair<operation_ptr, std::uint64_t>> credits;
+  std::vector<open_call_ptr> given_up;
+  std::vector<std::pair<open_call_ptr, std::uint64_t>> credits;
   net::waiter waiter;
   bool was_ready = false;
   for (;;) {
@@ -511,7 +573,7 @@ inline void client::serve(detail::caller_core<operation_ptr>& core) {
       const auto budget = std::chrono::ceil<milliseconds>(each->deadline - now);
       const auto id = each->type == wire::frame_type::call
                           ? core.call(now, tag, each->name, each->payload, budget, each->headers, each->terms)
-                          : core.emit(now, tag, each->name, each->payload, budget, each->headers);
+                          : core.emit(now, tag, each->name, each->payload, budget, each->headers, each->terms);
       each->id = id;
       each->payload = {};
       if (id == 0) finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"));

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,8 @@
 #include <waggle/client.hpp>
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/event_endpoint.hpp>
+#include <waggle/detail/event_follower.hpp>
+#include <waggle/event.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
@@ -21,44 +25,46 @@
 
 namespace waggle {
 
-/// One event, as a subscriber gets it.
-struct event {
-  std::string topic;
-  std::string payload;         ///< one msgpack value
-  header_map headers;
-  std::uint64_t sequence = 0;  ///< in its stream; 0: not in one
-
-  /// The payload as a type.
-  template <payload_type Type>
-  [[nodiscard]] result<Type> as() const { return read_payload<Type>(payload); }
-};
-
 struct event_options {
   std::string broker = environment("WAGGLE_BROKER", default_broker);
   milliseconds patience{5000};      ///< for the broker to be reached
   net::context* sockets = nullptr;  ///< to share one, as `inproc://` needs
+  event_start start{};              ///< where a subscriber begins, as `last(20)` or `since(10min)`
+  std::function<void(const lost_events&)> on_lost{};  ///< told from inside `next` and `open`
 };
 
-/// Receives events whose topics begin with one of some prefixes. For one thread.
+/// Receives events whose topics begin with one of some prefixes: in each stream in order, and each once. For one thread.
 ///
-/// PUB/SUB loses what is sent while the subscriber is not connected, and what it is too slow for (10,000 events wait).
+/// PUB/SUB alone loses what is sent while the subscriber is not connected, and what it is too slow for. What a stream keeps is read from the
+/// broker's log then, before anything later is given out; events that are ephemeral stay lost.
 class subscriber {
  public:
-  /// Waits until the subscriptions are in force: what is emitted from then on arrives. An empty prefix is every topic.
+  /// Waits until the subscriptions are in force: what is emitted from then on arrives. An empty prefix is every topic. OUT_OF_RANGE when what it
+  /// should begin with is not kept any more, NOT_FOUND when there is no such stream.
   static result<subscriber> open(const std::vector<std::string>& prefixes, event_options with = {});
 
-  /// The next event; nothing if none comes in time. What is not an event is stepped over.
-  std::optional<event> next(milliseconds within);
+  /// The next event; nothing if none comes in time, or if none ever will: `error` says.
+  std::optional<event> next(milliseconds within) { return follower_->next(detail::instant_in(within)); }
 
-  /// For those who poll several things: read `next(0ms)` until it is empty after each wake-up.
-  net::event_subscription& socket() { return *socket_; }
+  /// Why it has ended, if it has.
+  [[nodiscard]] const std::optional<waggle::error>& error() const { return follower_->failed(); }
+  /// Events that could not be read (`event_options::on_lost` says which).
+  [[nodiscard]] std::uint64_t lost() const { return follower_->lost(); }
+  /// By stream, the last event that everything is known of up to: for another subscriber to go on there (`behind`). With several
+  /// prefixes it may be a little before the last event that `next` gave.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& positions() const { return follower_->positions(); }
+
+  /// For those who poll several things: read `next(0ms)` until it is empty after each wake-up of this or of `answers`.
+  net::event_subscription& socket() { return follower_->socket(); }
+  /// A descriptor that can be read when something of the log has come.
+  [[nodiscard]] int answers() const { return follower_->answers(); }
 
  private:
-  subscriber(std::unique_ptr<net::context> own, std::unique_ptr<net::event_subscription> socket)
-      : own_sockets_{std::move(own)}, socket_{std::move(socket)} {}
+  subscriber(std::unique_ptr<net::context> own, std::unique_ptr<detail::event_follower> follower)
+      : own_sockets_{std::move(own)}, follower_{std::move(follower)} {}
 
   std::unique_ptr<net::context> own_sockets_;
-  std::unique_ptr<net::event_subscription> socket_;
+  std::unique_ptr<detail::event_follower> follower_;
 };
 
 /// Emits events at the highest rate and without receipts: what the network cannot take is dropped. For one thread. (An
@@ -87,49 +93,21 @@ class publisher {
 };
 
 inline result<subscriber> subscriber::open(const std::vector<std::string>& prefixes, event_options with) {
-  using clock = std::chrono::steady_clock;
   const auto give_up = detail::instant_in(with.patience);
   auto own = with.sockets == nullptr ? std::make_unique<net::context>() : nullptr;
   auto& sockets = own ? *own : *with.sockets;
-  auto broker = client{{with.broker, "subscriber", 1, &sockets}}.broker(with.patience);
+  const client_options at{with.broker, "subscriber", 8, &sockets};
+  auto broker = client{at}.broker(with.patience);
   if (!broker) return tl::unexpected{std::move(broker.error())};
 
-  auto socket = std::make_unique<net::event_subscription>(sockets);
-  for (const auto& each : prefixes) socket->subscribe(each);
-  // The broker answers this subscription with an event; it stands behind ours in the same pipe.
   std::random_device entropy;
   const auto greeting = "waggle.hello." + std::to_string(entropy()) + "-" + std::to_string(entropy());
-  socket->subscribe(greeting);
-  socket->connect(detail::event_endpoint(broker->events_out, with.broker));
-  subscriber out{std::move(own), std::move(socket)};
-  while (clock::now() < give_up) {
-    while (const auto got = out.socket_->receive()) {
-      if (got->topic == greeting) return out;
-    }
-    net::waiter waiter;
-    waiter.read(*out.socket_);
-    waiter.wait_until(give_up);
+  auto follower = std::make_unique<detail::event_follower>(
+      at, detail::subscription_core::options{prefixes, std::move(with.start.stream), std::move(with.start.at)}, std::move(with.on_lost));
+  if (auto begun = follower->begin(detail::event_endpoint(broker->events_out, with.broker), greeting, give_up); !begun) {
+    return tl::unexpected{std::move(begun.error())};
   }
-  return failure(status::unavailable, "no events come from " + detail::event_endpoint(broker->events_out, with.broker));
-}
-
-inline std::optional<event> subscriber::next(milliseconds within) {
-  const auto give_up = detail::instant_in(within);
-  for (;;) {
-    while (const auto got = socket_->receive()) {
-      wire::bundle_reader frames{got->event};
-      wire::frame in;
-      if (got->topic.starts_with("waggle.hello.") || frames.next(in) != wire::decoded::frame ||
-          in.type != wire::frame_type::event) {
-        continue;
-      }
-      return event{std::string{in.name}, std::string{in.payload}, wire::headers_from_msgpack(in.headers), in.id};
-    }
-    if (std::chrono::steady_clock::now() >= give_up) return std::nullopt;
-    net::waiter waiter;
-    waiter.read(*socket_);
-    waiter.wait_until(give_up);
-  }
+  return subscriber{std::move(own), std::move(follower)};
 }
 
 inline result<publisher> publisher::open(event_options with) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct network_service {
   std::string version;
   std::vector<value> commands;  ///< each a map as `wire::read_commands` reads them
   std::vector<network_instance> instances;
+  std::optional<std::vector<value>> events{};  ///< what it handles, each a map as in a manifest's `events`; older brokers do not say
 };
-WAGGLE_FIELDS(network_service, service, version, commands, instances)
+WAGGLE_FIELDS(network_service, service, version, commands, instances, events)
 
 struct network_broker {
   std::string instance;

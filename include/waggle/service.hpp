@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,8 +25,10 @@
 #include <waggle/client.hpp>
 #include <waggle/context.hpp>
 #include <waggle/detail/handler.hpp>
+#include <waggle/detail/service_events.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
+#include <waggle/event_handler.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
@@ -101,6 +104,26 @@ class service final : private detail::context_host {
     return made;
   }
 
+  /// Handles events whose topic matches a pattern: a topic, or what topics begin with and a `*` behind it, as in "order.*". The handler takes
+  /// a payload (any payload type), a `context&`, both in this order, or nothing, and returns nothing or a `result<void>`: an error, or what it
+  /// throws, has the event delivered again. It is called from several threads. Of several patterns that match, the most specific is the one.
+  /// A group handles a pattern once, or `run` and `serve` throw. References stay valid.
+  template <class Handler>
+  event_handler& on_event(std::string pattern, Handler handler) {
+    using types = detail::types_of<Handler>;
+    static_assert(payload_type<typename types::request>, "the handler's payload is no payload type; has it WAGGLE_FIELDS?");
+    static_assert(std::is_same_v<typename detail::reply_of<typename types::returned>::type, nothing>,
+                  "an event's handler returns nothing or a waggle::result<void>: nobody waits for an answer");
+    if (!wire::is_topic_pattern(pattern)) {
+      throw std::invalid_argument{"\"" + pattern + "\" is no pattern of topics: a topic, or what topics begin with and a * behind it, as in \"order.*\""};
+    }
+    auto& made = events_.emplace_back();
+    made.manifest_.topic = std::move(pattern);
+    if constexpr (types::has_request) made.manifest_.payload = schema_of<typename types::request>();
+    made.handler_ = detail::erase_types(std::move(handler));
+    return made;
+  }
+
   /// Serves as a program: flags and environment, `ready` on standard output once joined, logs on standard error, drain on SIGTERM
   /// and SIGINT (a second one does not wait) and when an operator asks for it. Returns the exit code. A program that links the
   /// CMake target waggle::hybrid has --http, too: it then answers HTTP itself, and needs neither broker nor gateway.
@@ -111,6 +134,7 @@ class service final : private detail::context_host {
     std::string instance;
     std::string broker;
     std::size_t commands;
+    std::size_t events = 0;  ///< patterns that it handles
   };
 
   /// Serves as part of a program, on this thread, until stop is requested (or an operator asks it to leave) and the calls at hand are answered. Throws
@@ -119,10 +143,12 @@ class service final : private detail::context_host {
   bool serve(const service_options& with, const std::stop_token& stop, const std::function<void(const seat&)>& on_joined = {});
 
  private:
-  /// A call between the thread of the connection and the handlers'.
+  /// A call or an event between the thread of the connection and the handlers'.
   struct job {
     detail::lease lease;
-    const command* what = nullptr;
+    const detail::bytes_handler* handler = nullptr;
+    std::string name;  ///< command or topic
+    std::optional<handled_event> event;
     std::string payload;
     std::string headers;
     std::chrono::steady_clock::time_point deadline;
@@ -143,6 +169,7 @@ class service final : private detail::context_host {
     status code = status::ok;
     std::string payload;
     std::vector<detail::emitted> emitted;
+    std::chrono::steady_clock::time_point deadline{};  ///< for events to be kept
   };
 
   struct sink {
@@ -165,6 +192,7 @@ class service final : private detail::context_host {
   std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
   bool send(detail::worker_core& core);
   void take(const detail::lease& lease, const wire::frame& in);
+  [[nodiscard]] const event_handler* handler_of(const std::string& group, std::string_view topic) const;
   void give_up(const detail::lease& lease);
   void take_credit(const detail::lease& lease, std::uint64_t parts);
   void joined(const detail::welcome& by);
@@ -178,6 +206,7 @@ class service final : private detail::context_host {
   std::string name_;
   std::string version_;
   std::deque<command> commands_;
+  std::deque<event_handler> events_;
 
   service_options options_;
   std::string instance_;
@@ -210,6 +239,10 @@ class service final : private detail::context_host {
 inline std::string service::manifest_bytes(unsigned slots) const {
   manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true};
   for (const auto& each : commands_) all.commands.push_back(each.manifest_);
+  for (const auto& each : events_) {
+    all.events.push_back(each.manifest_);
+    if (all.events.back().group.empty()) all.events.back().group = name_;  // said, so that it is one with a handler that says it
+  }
   std::string bytes;
   wire::append_manifest(bytes, all);
   // The broker would refuse it too, but this is nearer to the mistake.
@@ -319,8 +352,11 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
         core.part(each.lease, each.payload);
         continue;
       }
-      for (const auto& event : each.emitted) core.emit(event.topic, event.payload, event.headers);
-      core.reply(each.lease, each.code, each.payload);
+      if (each.code == status::ok) {
+        core.succeed(each.lease, each.payload, each.emitted, each.deadline);
+      } else {
+        core.reply(each.lease, each.code, each.payload);
+      }
       if (const auto found = at_hand_.find(each.lease.id); found != at_hand_.end() && found->second->lease == each.lease) {
         at_hand_.erase(found);
       }
@@ -366,23 +402,32 @@ inline bool service::send(detail::worker_core& core) {
 }
 
 inline void service::joined(const detail::welcome& by) {
-  log("joined " + by.broker + " at " + options_.broker + " with " + std::to_string(by.seats) + " commands");
-  if (on_joined_) on_joined_({instance_, options_.broker, commands_.size()});
+  log("joined " + by.broker + " at " + options_.broker + " with " + std::to_string(commands_.size()) + " commands" +
+      (events_.empty() ? "" : " and handlers of " + std::to_string(events_.size()) + " patterns of events"));
+  if (on_joined_) on_joined_({instance_, options_.broker, commands_.size(), events_.size()});
 }
 
 inline void service::take(const detail::lease& lease, const wire::frame& in) {
-  const auto found = by_name_.find(in.name);
   auto made = std::make_shared<job>();
   made->lease = lease;
-  if (found == by_name_.end()) {
-    std::string payload;
-    wire::append_error(payload, {status::unimplemented, name_ + " does not serve \"" + std::string{in.name} + "\"", false});
-    return put({lease, false, status::unimplemented, std::move(payload), {}});
+  made->name = in.name;
+  auto budget = milliseconds{in.budget_ms};
+  if (in.type == wire::frame_type::event) {
+    auto about = detail::read_delivery(in);
+    budget = about.budget;
+    if (const auto* const found = handler_of(about.event.group, in.name)) made->handler = &found->handler_;
+    made->event = std::move(about.event);
+  } else if (const auto found = by_name_.find(in.name); found != by_name_.end()) {
+    made->handler = &found->second->handler_;
   }
-  made->what = found->second;
+  if (made->handler == nullptr) {
+    std::string payload;
+    wire::append_error(payload, {status::unimplemented, name_ + (made->event ? " does not handle \"" : " does not serve \"") + made->name + "\"", false});
+    return put({lease, false, status::unimplemented, std::move(payload), {}, {}});
+  }
   made->payload = in.payload;
   made->headers = in.headers;
-  made->deadline = std::chrono::steady_clock::now() + milliseconds{in.budget_ms};
+  made->deadline = std::chrono::steady_clock::now() + budget;
   made->parts = in.parts;
   at_hand_.insert_or_assign(lease.id, made);
   {
@@ -390,6 +435,17 @@ inline void service::take(const detail::lease& lease, const wire::frame& in) {
     jobs_.push_back(std::move(made));
   }
   jobs_changed_.notify_one();
+}
+
+/// The broker gives an event to a group for the most specific pattern that one of it has; of ours it is the same.
+inline const event_handler* service::handler_of(const std::string& group, std::string_view topic) const {
+  const event_handler* out = nullptr;
+  for (const auto& each : events_) {
+    const auto& mine = each.manifest_;
+    if ((mine.group.empty() ? name_ : mine.group) != group || !wire::matches(mine.topic, topic)) continue;
+    if (out == nullptr || wire::is_more_specific(mine.topic, out->manifest_.topic)) out = &each;
+  }
+  return out;
 }
 
 /// The handler learns of it; if it has not begun, it never will.
@@ -434,7 +490,7 @@ inline bool service::send_part(void* call, std::string payload, const std::stop_
     if (of.parts != wire::no_credit_limit) --of.parts;
     part_bytes_ += payload.size() + sizeof(output);  // small ones are not free
   }
-  put({of.lease, true, status::ok, std::move(payload), {}});
+  put({of.lease, true, status::ok, std::move(payload), {}, {}});
   return true;
 }
 
@@ -472,24 +528,24 @@ inline void service::run_job(const job_ptr& which) {
     got = failure(status::deadline_exceeded, "the budget passed before the handler began");
   } else {
     try {
-      context with{*this, which.get(), which->what->manifest_.name, wire::headers_from_msgpack(which->headers), which->deadline,
-                   which->stop.get_token()};
-      got = which->what->handler_(which->payload, with);
+      context with{*this, which.get(), which->name, wire::headers_from_msgpack(which->headers), which->deadline, which->stop.get_token(),
+                   which->event ? &*which->event : nullptr};
+      got = (*which->handler)(which->payload, with);
       if (got) emitted = with.take_emitted();
     } catch (const std::exception& e) {
-      log(which->what->manifest_.name + " threw: " + e.what());
+      log(which->name + " threw: " + e.what());
     } catch (...) {
-      log(which->what->manifest_.name + " threw something that is no std::exception");
+      log(which->name + " threw something that is no std::exception");
     }
   }
   if (got && got->size() > wire::payload_bytes_max) {
     got = failure(status::out_of_range, "the reply is larger than 4 MiB; send it in parts", true);
     emitted.clear();
   }
-  if (got) return put({which->lease, false, status::ok, std::move(*got), std::move(emitted)});
+  if (got) return put({which->lease, false, status::ok, std::move(*got), std::move(emitted), which->deadline});
   auto why = std::move(got.error());
   if (why.code == status::ok) {
-    log(which->what->manifest_.name + " failed with the status OK");
+    log(which->name + " failed with the status OK");
     why.code = status::internal;
   }
   if (why.problems.size() > wire::error_problems_max) why.problems.resize(wire::error_problems_max);
@@ -497,12 +553,12 @@ inline void service::run_job(const job_ptr& which) {
   std::string payload;
   wire::append_error(payload, why);
   if (payload.size() > wire::payload_bytes_max) {  // the broker would take it for garbage, and us with it
-    log(which->what->manifest_.name + " failed with problems that are larger than 4 MiB; they are left out");
+    log(which->name + " failed with problems that are larger than 4 MiB; they are left out");
     why.problems.clear();
     payload.clear();
     wire::append_error(payload, why);
   }
-  put({which->lease, false, why.code, std::move(payload), {}});
+  put({which->lease, false, why.code, std::move(payload), {}, {}});
 }
 
 }  // namespace waggle

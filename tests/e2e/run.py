@@ -17,6 +17,8 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import durable
+import events
+import http_events
 import hybrid
 import majordomo_tests
 import msgpack
@@ -436,11 +438,13 @@ def _():
 
 
 operations.define(test, BIN, in_background, completed)
+events.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
 hybrid.define(test, BIN, in_background)
 shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
+http_events.define(test, BIN)
 
 
 def main():

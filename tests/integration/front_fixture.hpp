@@ -52,11 +52,11 @@ struct board {
 
   std::mutex mutex;
   std::condition_variable changed;
-  int made = 0, destroyed = 0, drained = 0, in_flight = 0;
+  int made = 0, destroyed = 0, drained = 0, closing = 0, in_flight = 0;
   std::set<std::thread::id> made_in, destroyed_in;
   std::vector<std::string> asked;
   int abandoned = 0;
-  std::uint64_t events_read = 0;
+  std::uint64_t events_read = 0, second_events_read = 0;
   int deadlines = 0;
   int notified = 0, streams = 0;
   std::size_t backlog_max = 0, appended = 0;
@@ -65,10 +65,10 @@ struct board {
 /// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
 /// answers everything that waits, the last first; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
 /// later. Streamed: /pour/N is N bytes as fast as there is room; /open says "open", "tick" with each word of the test's,
-/// and ends with the request /shut; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
+/// and ends with the request /shut; /endless is one that ends when the server closes; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
 class toy final : public application {
  public:
-  toy(responder& out, board& notes, int event) : out_(out), notes_(notes), event_(event) {
+  toy(responder& out, board& notes, int event, int second_event = -1) : out_(out), notes_(notes), event_(event), second_event_(second_event) {
     notes_.change([&] {
       ++notes_.made;
       notes_.made_in.insert(std::this_thread::get_id());
@@ -97,6 +97,9 @@ class toy final : public application {
     } else if (path == "/open") {
       out_.begin(id, {200, "text/plain", "open", {}});
       open_.push_back(id);
+    } else if (path == "/endless") {
+      out_.begin(id, {200, "text/plain", "begun", {}});
+      endless_.push_back(id);
     } else if (path == "/shut") {
       for (const exchange_id each : std::exchange(open_, {})) out_.finish(each);
       answer(id, "shut");
@@ -142,8 +145,10 @@ class toy final : public application {
     });
   }
   [[nodiscard]] int descriptor() const override { return event_; }
+  [[nodiscard]] int second_descriptor() const override { return second_event_; }
   void on_readable(instant) override {
     eventfd_t count = 0;
+    if (::eventfd_read(second_event_, &count) == 0) notes_.change([&] { notes_.second_events_read += count; });
     if (::eventfd_read(event_, &count) != 0) return;
     for (auto at = waiting_.rbegin(); at != waiting_.rend(); ++at) answer(at->first, at->second);
     waiting_.clear();
@@ -161,6 +166,10 @@ class toy final : public application {
   }
   void on_drain(instant) override {
     notes_.change([&] { ++notes_.drained; });
+  }
+  void on_closing(instant) override {
+    for (const exchange_id each : std::exchange(endless_, {})) out_.finish(each);
+    notes_.change([&] { ++notes_.closing; });
   }
 
  private:
@@ -183,18 +192,20 @@ class toy final : public application {
 
   responder& out_;
   board& notes_;
-  const int event_;
+  const int event_, second_event_;
   std::vector<std::pair<exchange_id, std::string>> waiting_;
   std::vector<std::pair<exchange_id, std::size_t>> pouring_;  // and how many bytes are to come
-  std::vector<exchange_id> open_;
+  std::vector<exchange_id> open_, endless_;
   instant due_ = instant::max();
   exchange_id due_id_{};
 };
 
 struct toy_server {
   explicit toy_server(unsigned threads = 1, limits bounds = {})
-      : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), front(options(threads, bounds), [this](responder& out) {
-          return std::make_unique<toy>(out, notes, event.get());
+      : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        second_event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        front(options(threads, bounds), [this](responder& out) {
+          return std::make_unique<toy>(out, notes, event.get(), second_event.get());
         }) {
     front.start();
   }
@@ -214,7 +225,7 @@ struct toy_server {
 
   board notes;
   std::vector<std::string> lines;
-  unique_fd event;
+  unique_fd event, second_event;
   server front;
 };
 

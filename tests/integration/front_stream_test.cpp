@@ -203,3 +203,31 @@ TEST_CASE("front: after its notice a drain takes no new connections and lets ope
   CHECK(net.notes.drained == 1);
   CHECK(net.notes.abandoned == 0);
 }
+
+TEST_CASE("front: a stream that would go on for ever does so during the notice of a drain, and ends whole after it", "[front]") {
+  toy_server net;
+  client one(net.port());
+  REQUIRE(one.send(get("/endless")));
+  one.read_until("begun\r\n");
+  auto done = std::async(std::launch::async, [&] { net.front.drain(3 * patience, 2s); });
+  REQUIRE(net.notes.wait([&] { return net.notes.drained == 1; }));
+  client fresh(net.port());
+  REQUIRE(fresh.send(get("/endless")));
+  fresh.read_until("begun\r\n");
+  CHECK(net.notes.closing == 0);
+  CHECK(one.read_until("0\r\n\r\n") == "0\r\n\r\n");
+  CHECK(fresh.read_until("0\r\n\r\n") == "0\r\n\r\n");
+  CHECK(done.wait_for(patience) == std::future_status::ready);
+  CHECK(net.notes.closing == 1);
+  CHECK(net.notes.abandoned == 0);
+}
+
+TEST_CASE("front: a drain without notice ends endless streams at once", "[front]") {
+  toy_server net(2);
+  client one(net.port());
+  REQUIRE(one.send(get("/endless")));
+  one.read_until("begun\r\n");
+  net.front.drain(patience);
+  CHECK(one.read_until("0\r\n\r\n") == "0\r\n\r\n");
+  CHECK(net.notes.closing == 2);
+}

@@ -151,6 +151,16 @@ TEST_CASE("front: the application's descriptor wakes it once for each edge", "[f
   }
 }
 
+TEST_CASE("front: so does its second descriptor", "[front]") {
+  toy_server net;
+  for (std::uint64_t i = 1; i <= 50; ++i) {
+    ::eventfd_write(net.second_event.get(), 1);
+    REQUIRE(net.notes.wait([&] { return net.notes.second_events_read == i; }));
+  }
+  net.release();
+  CHECK(net.notes.wait([&] { return net.notes.events_read == 1; }));
+}
+
 TEST_CASE("front: the application's deadline is kept", "[front]") {
   toy_server net;
   client one(net.port());

@@ -132,7 +132,7 @@ void model::expect_error(peer_id to, std::uint64_t id, status code, bool may_hav
   }
 }
 
-bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x8a\xa8protocol"); }
+bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x8b\xa8protocol"); }
 
 bool model::admit(peer_id from) {
   const auto index = static_cast<std::size_t>(from);

@@ -5,18 +5,24 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/frames.hpp>
 #include <waggle/wire/headers.hpp>
+#include <waggle/wire/json.hpp>
 #include <waggle/wire/manifest.hpp>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/events/memory_log.hpp"
 
 namespace waggle::broker {
 
@@ -34,7 +40,12 @@ struct received {
   status code{};
   std::uint64_t seats = 0;
   std::size_t message = 0;  ///< which message it came in, of all that this peer got
+  std::string about{};      ///< of an event
 };
+
+[[nodiscard]] inline nlohmann::json json_of(std::string_view msgpack) {
+  return msgpack.empty() ? nlohmann::json() : nlohmann::json::parse(wire::msgpack_to_json(std::string{msgpack}));
+}
 
 /// A manifest, written as a sentence: `serves("a").and_also("b").slots(3)`.
 class serves {
@@ -44,6 +55,20 @@ class serves {
     manifest_.version = "1.0.0";
     and_also(std::move(command));
   }
+  /// No commands yet, for a service that only handles events.
+  [[nodiscard]] static serves service(std::string name) {
+    serves out;
+    out.manifest_.service = std::move(name);
+    return out;
+  }
+  serves& handles(std::string pattern, std::string group = {}) {
+    auto& made = manifest_.events.emplace_back();
+    made.topic = std::move(pattern);
+    made.group = std::move(group);
+    return *this;
+  }
+  serves& budget(milliseconds of) { return manifest_.events.back().budget_ms = static_cast<std::uint64_t>(of.count()), *this; }
+  serves& attempts(std::uint32_t count) { return manifest_.events.back().attempts = count, *this; }
   serves& and_also(std::string command) {
     manifest_.commands.emplace_back().name = std::move(command);
     return *this;
@@ -65,6 +90,8 @@ class serves {
   }
 
  private:
+  serves() { manifest_.version = "1.0.0"; }
+
   manifest manifest_;
 };
 
@@ -77,6 +104,18 @@ class serves {
 class broker_fixture {
  public:
   explicit broker_fixture(settings from = {}) : settings_{from}, core_{std::move(from)} {}
+  /// With a log in memory behind it. What the core wants of it is done at once, unless it is stopped.
+  broker_fixture(settings from, event_settings for_events)
+      : settings_{from},
+        core_{std::move(from), std::move(for_events)},
+        log_{std::make_unique<memory_log>(log_sources{[this] { return wall_ms(); }, [this] { return ++random_; }})} {
+    const auto there = log_->open();
+    REQUIRE(there);
+    core_.open_log(now_, *there, out_);
+    deliver();
+  }
+  broker_fixture(const broker_fixture&) = delete;
+  broker_fixture& operator=(const broker_fixture&) = delete;
 
   broker_core& core() { return core_; }
   [[nodiscard]] instant now() const { return now_; }
@@ -150,10 +189,23 @@ class broker_fixture {
     const auto leases = leases_at(peer);
     for (auto& done = answered_[peer]; done < leases.size() && count > 0; --count) reply(peer, leases[done++]);
   }
-  void emit(const std::string& peer, std::uint64_t id, std::string_view topic, std::string_view payload = "\x04") {
+  void emit(const std::string& peer, std::uint64_t id, std::string_view topic, std::string_view payload = "\x04",
+            const header_map& headers = {}) {
     std::string bytes;
-    wire::append_emit(bytes, id, topic, payload, {});
+    wire::append_emit(bytes, id, topic, payload, headers.empty() ? std::string{} : wire::headers_to_msgpack(headers));
     send(peer, bytes);
+  }
+  /// A durable command.
+  void later(const std::string& peer, std::uint64_t id, std::string_view command, header_map headers = {}, std::string_view budget = "5000") {
+    headers["later"] = budget;
+    call(peer, id, command, 60s, "\x01", wire::headers_to_msgpack(headers));
+  }
+  /// Asks the broker itself, and returns what it said.
+  nlohmann::json ask(const std::string& peer, std::uint64_t id, std::string_view command, const nlohmann::json& what = nullptr) {
+    const auto payload = wire::json_to_msgpack(what.dump());
+    REQUIRE(payload);
+    call(peer, id, command, 60s, *payload);
+    return json_of(reply_to(peer, id).payload);
   }
   void publish(std::string_view topic, std::string_view event) {
     core_.receive_event(now_, topic, event, out_);
@@ -217,6 +269,17 @@ class broker_fixture {
     if (core_.next_deadline() <= now_) FAIL("after a tick the core still wants the clock at once");
   }
 
+  // What happens to the log.
+  void stop_log() { is_log_stopped_ = true; }
+  /// Does what has waited, in its order.
+  void start_log() {
+    is_log_stopped_ = false;
+    run_log();
+    deliver();
+  }
+  /// Nothing can be written until the error is gone.
+  void fail_log(std::optional<error> why) { failing_ = std::move(why); }
+
   // What peers have got.
   const std::vector<received>& inbox(const std::string& peer) { return inboxes_[peer].frames; }
   [[nodiscard]] std::size_t messages_to(const std::string& peer) { return inboxes_[peer].messages; }
@@ -239,6 +302,8 @@ class broker_fixture {
     for (const auto& each : inbox(peer, wire::frame_type::call)) out.push_back(each.id);
     return out;
   }
+  /// Events that this member of a group was given, first to last.
+  std::vector<received> events_at(const std::string& peer) { return inbox(peer, wire::frame_type::event); }
   std::vector<std::uint64_t> cancels_at(const std::string& peer) {
     std::vector<std::uint64_t> out;
     for (const auto& each : inbox(peer, wire::frame_type::cancel)) out.push_back(each.id);
@@ -303,7 +368,33 @@ class broker_fixture {
       numbers_.erase(known->second);
       names_.erase(known);
     }
+    for (auto& each : out_.log_writes) waiting_writes_.push_back(std::move(each));
+    for (auto& each : out_.log_reads) waiting_reads_.push_back(std::move(each));
     out_.clear();
+    if (is_log_stopped_ || (waiting_writes_.empty() && waiting_reads_.empty())) return;
+    run_log();
+    deliver();
+  }
+
+  /// One commit for all that waits, like the broker's own.
+  void run_log() {
+    const auto writes = std::exchange(waiting_writes_, {});
+    const auto reads = std::exchange(waiting_reads_, {});
+    if (!log_) {
+      if (!writes.empty() || !reads.empty()) FAIL_CHECK("a broker without a log wants something of it");
+      return;
+    }
+    std::vector<write_entry> batch;
+    for (const auto& each : writes) batch.push_back(each.what);
+    const auto done = failing_ ? write_result{tl::unexpected{*failing_}} : log_->commit(batch);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+      if (writes[i].ticket == 0) continue;
+      core_.wrote(now_, writes[i].ticket, done ? result<written>{(*done)[i]} : tl::unexpected{done.error()}, out_);
+    }
+    for (const auto& each : reads) core_.looked_up(now_, each.ticket, log_->look_up(each.what), out_);
+  }
+  [[nodiscard]] std::int64_t wall_ms() const {
+    return 1'700'000'000'000 + std::chrono::duration_cast<milliseconds>(now_ - instant{}).count();
   }
 
   void deliver(const std::string& peer, std::string_view bytes) {
@@ -330,7 +421,7 @@ class broker_fixture {
 
   static received owned(const wire::frame& in, std::size_t message) {
     return {in.type, in.id, std::string{in.name}, std::string{in.payload}, std::string{in.headers}, in.budget_ms, in.parts,
-            in.status, in.seats, message};
+            in.status, in.seats, message, std::string{in.about}};
   }
 
   settings settings_;
@@ -338,6 +429,12 @@ class broker_fixture {
   outbox out_;
   bool holding_ = false;
   instant now_ = instant{} + std::chrono::hours{1};
+  std::uint64_t random_ = 0;
+  std::unique_ptr<memory_log> log_;
+  bool is_log_stopped_ = false;
+  std::optional<error> failing_;
+  std::vector<event_effects::log_write> waiting_writes_;
+  std::vector<event_effects::log_read> waiting_reads_;
   instant next_pulse_ = now_ + settings_.pulse;
   std::map<std::string, peer_id> numbers_;
   std::map<peer_id, std::string> names_;

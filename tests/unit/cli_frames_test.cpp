@@ -98,6 +98,22 @@ TEST_CASE("cli: a JSON frame is shown as it was written", "[cli]") {
   }
 }
 
+TEST_CASE("cli: an event is shown with its origin, and a delivery with its group and attempt", "[cli]") {
+  const auto label = [](std::string_view json) {
+    const auto bytes = frame_from_json(json);
+    REQUIRE(bytes);
+    const auto frames = show_frames(*bytes);
+    REQUIRE(frames.size() == 1);
+    CHECK(frames[0].json == json);
+    return frames[0].label;
+  };
+  CHECK(label(R"([6,0,"order.placed",42,null])") == "EVENT 0");
+  CHECK(label(R"([6,1042,"order.placed",42,null,{"stream":"events","time":1764000000000,"after":[6,1040]}])") == "EVENT 1042 of events");
+  CHECK(label(R"([6,16777216,"order.placed",{"a":1},{"key":"k"},{"group":"shop","stream":"events","sequence":1042,"attempt":2,"attempts_max":8}])") ==
+        "EVENT 16777216 of events 1042 to shop, attempt 2 of 8");
+  CHECK(label(R"([6,7,"a",null,null,{"stream":7,"sequence":"x","attempt":null}])") == "EVENT 7");
+}
+
 TEST_CASE("cli: as many replies are waited for as frames ask for", "[cli]") {
   const auto wanted = [](std::string_view json) { return replies_wanted(*frame_from_json(json)); };
   CHECK(wanted(R"([1,7,"a",null,1000,null])") == 1);

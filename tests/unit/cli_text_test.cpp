@@ -297,6 +297,8 @@ TEST_CASE("cli: there is a completion script for each shell, and for no other", 
     const auto script = completion_script(shell);
     CHECK(script.find("__commands") != std::string_view::npos);
     CHECK(script.find("__workers") != std::string_view::npos);
+    CHECK(script.find("__groups") != std::string_view::npos);
+    CHECK(script.find("__dead") != std::string_view::npos);
     CHECK(script.find("waggle completion " + std::string{shell}) != std::string_view::npos);
   }
   CHECK(completion_script("tcsh").empty());

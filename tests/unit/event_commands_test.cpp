@@ -162,3 +162,10 @@ TEST_CASE("durable commands: those of one key run one after the other", "[events
   net.acknowledge(net.take());
   CHECK(net.take().payload == "\x02");
 }
+
+TEST_CASE("durable commands: their stream is not one of those that hold topics, whatever the topics begin with", "[events]") {
+  event_fixture net;
+  net.later("report.make");
+  CHECK(net.told_of("waggle.streams").payload.at("streams").size() == 2);
+  CHECK(net.told_of("waggle.streams", json{{"prefixes", json::array({""})}}).payload.at("streams").size() == 1);
+}

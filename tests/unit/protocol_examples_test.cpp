@@ -14,6 +14,7 @@
 #include <waggle/wire/manifest.hpp>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/events/event_core.hpp"
 
 using namespace std::literals;
 using namespace waggle;
@@ -81,9 +82,104 @@ class one_broker {
     return from;
   }
 
-  broker::broker_core core_{settings()};
+  static broker::event_settings on_disk() {
+    broker::event_settings out;
+    out.durable = true;
+    return out;
+  }
+
+  broker::broker_core core_{settings(), on_disk()};
   broker::outbox out_;
   broker::instant now_ = broker::instant{} + 1h;
+};
+
+/// Plays the broker's part in events, over a log that says what the examples need: the stream has 1040 events, and one of another topic and
+/// then `order.placed` are kept at a certain time.
+class one_event_core : private broker::event_members {
+ public:
+  one_event_core() {
+    broker::log_contents there;
+    there.streams.push_back({"events", 1, 1040, 0, 0});
+    core_.open(now_, there);
+    core_.subscribed("order.");
+    core_.subscribed("waggle.head.");
+    const event_manifest orders{"order.*"};
+    core_.joined(now_, {orders}, "mailer");
+    core_.members_changed(now_);
+    core_.emit(now_, 0, "user.joined", {}, {});
+    settle();
+  }
+
+  /// The REPLY to an EMIT, or to a CALL that is to run later.
+  std::string answer(std::string_view bytes) {
+    bundle_reader frames{bytes};
+    frame in;
+    REQUIRE(frames.next(in) == decoded::frame);
+    if (in.type == frame_type::emit) {
+      core_.emit(now_, in.id, in.name, in.payload, in.headers);
+    } else {
+      core_.later(now_, in.id, in.name, in.payload, in.headers, 60s);
+    }
+    settle();
+    std::string out;
+    for (const auto& each : answers_) {
+      if (each.lease == in.id) append_reply(out, in.id, each.code, each.payload, {});
+    }
+    return out;
+  }
+  /// What subscribers get of a topic.
+  std::string broadcast(std::string_view topic) {
+    for (const auto& each : broadcasts_) {
+      if (each.topic == topic) return each.event;
+    }
+    return {};
+  }
+  /// What the member of the group gets.
+  std::string delivered() {
+    REQUIRE(deliveries_.size() == 1);
+    const auto& what = deliveries_.front();
+    std::string out;
+    append_event(out, 1 << 24, what.topic, what.payload, what.headers, what.about);
+    return out;
+  }
+  std::string head() {
+    core_.tick(now_ += 1s);
+    settle();
+    return broadcast("waggle.head.events");
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t slots_of(std::string_view command) const override { return command.starts_with("waggle.event mailer ") ? 1 : 0; }
+  [[nodiscard]] bool may_repeat(std::string_view) const override { return false; }
+
+  void settle() {
+    while (!core_.effects().empty()) {
+      const auto effects = std::exchange(core_.effects(), {});
+      answers_.insert(answers_.end(), effects.answers.begin(), effects.answers.end());
+      deliveries_.insert(deliveries_.end(), effects.deliveries.begin(), effects.deliveries.end());
+      broadcasts_.insert(broadcasts_.end(), effects.broadcasts.begin(), effects.broadcasts.end());
+      for (const auto& each : effects.writes) {
+        broker::written done;
+        done.time_ms = 1'764'000'000'000;
+        if (std::holds_alternative<broker::write::append>(each.what)) done.sequence = ++kept_;
+        if (std::holds_alternative<broker::write::accept>(each.what)) done.sequence = 1, done.operation = "5f0c29d7b1f94c0e8d0b6d6f3a1c2e77";
+        if (each.ticket != 0) core_.wrote(now_, each.ticket, done);
+      }
+    }
+  }
+
+  static broker::event_settings settings() {
+    broker::event_settings out;
+    out.durable = true;
+    return out;
+  }
+
+  broker::instant now_ = broker::instant{} + 1h;
+  broker::event_core core_{settings(), *this};
+  std::uint64_t kept_ = 1040;
+  std::vector<broker::event_effects::answer> answers_;
+  std::vector<broker::event_effects::delivery> deliveries_;
+  std::vector<broker::event_effects::broadcast> broadcasts_;
 };
 
 std::string map_of(const std::function<void(writer&)>& write) {
@@ -148,8 +244,41 @@ std::map<std::string, std::function<std::string()>> encoders(const std::map<std:
       {"credit", bytes([](std::string& to) { append_credit(to, 7, 16); })},
       {"cancel", bytes([](std::string& to) { append_cancel(to, 7); })},
       {"emit", bytes([](std::string& to) { append_emit(to, 9, "order.placed", "\x2a", {}); })},
-      {"receipt", [&] { return one_broker{}.answer(0, example.at("emit")); }},
-      {"event", bytes([](std::string& to) { append_event(to, 0, "order.placed", "\x2a", {}); })},
+      {"receipt", [&] { return one_event_core{}.answer(example.at("emit")); }},
+      {"published", bytes([](std::string& to) { append_event(to, 0, "order.placed", "\x2a", {}); })},
+      {"event",
+       [&] {
+         one_event_core net;
+         net.answer(example.at("emit"));
+         return net.broadcast("order.placed");
+       }},
+      {"head",
+       [&] {
+         one_event_core net;
+         net.answer(example.at("emit"));
+         return net.head();
+       }},
+      {"delivered",
+       [&] {
+         one_event_core net;
+         std::string emit;
+         append_emit(emit, 9, "order.placed", "\x2a", key());
+         net.answer(emit);
+         return net.delivered();
+       }},
+      {"later", bytes([](std::string& to) {
+         append_call(to, 7, "report.make", "\x2a", 5000, map_of([](writer& headers) {
+                       headers.map(1), headers.string("later"), headers.string("60000");
+                     }));
+       })},
+      {"accepted", [&] { return one_event_core{}.answer(example.at("later")); }},
+      {"join-events", bytes([](std::string& to) {
+         append_join(to, 1, map_of([](writer& about) {
+                       about.map(3), about.string("service"), about.string("mailer"), about.string("commands"), about.array(0);
+                       about.string("events"), about.array(1), about.map(2), about.string("topic"), about.string("order.*");
+                       about.string("from"), about.string("beginning");
+                     }));
+       })},
       {"join", [] { return joins({"hello.say"}); }},
       {"leave", bytes([](std::string& to) { append_leave(to, 2); })},
       {"pulse", bytes([](std::string& to) { append_pulse(to); })},
@@ -219,6 +348,10 @@ TEST_CASE("PROTOCOL.md: the examples mean what stands beside them", "[protocol]"
   CHECK_FALSE(read_error(status::unavailable, read("error").payload).may_have_run);
   CHECK(read_error(status::unavailable, read("error").payload).retry_after == 100ms);
   CHECK(read_manifest(read("join").manifest)->commands[0].name == "hello.say");
+  const auto mailer = read_manifest(read("join-events").manifest);
+  REQUIRE(mailer);
+  CHECK((mailer->events[0].topic == "order.*" && mailer->events[0].from_beginning));
+  CHECK((read("event").id == 1042 && !read("event").about.empty() && read("published").about.empty()));
   CHECK(read("pulse-seats").seats == 3);
   CHECK(read("newer").id == 7);
 }
@@ -258,6 +391,15 @@ TEST_CASE("PROTOCOL.md: the limits that it names are those of limits.hpp", "[pro
   says("array of at most " + std::to_string(manifest_routes_max) + " str");
   says("integer, 1 to " + std::to_string(slots_max) + "; default 1");
   says("str, 1 to " + std::to_string(key_bytes_max) + " bytes");
+  says("array of at most " + std::to_string(manifest_events_max) + " maps");
+  says("integer, 1 to " + std::to_string(event_attempts_max) + "; default " + std::to_string(event_manifest{}.attempts));
+  says("is at most " + std::to_string(about_bytes_max >> 10) + " KiB. An event of an ephemeral topic");
+  const broker::event_settings events;
+  says("In each stream a group has up to " + std::to_string(events.in_flight_max) + " events under way");
+  CHECK((events.window_max == 10'000 && events.untaken_max == 10min && events.unserved_max == 24h && events.keep_operations == 24h &&
+         events.once_within == 10min && events.command_attempts == 8 && events.backoff == 1s && events.backoff_max == 5min));
+  const broker::stream_settings stream;
+  CHECK((stream.keep == 7 * 24h && stream.keep_bytes == 1u << 30 && stream.full_bytes == 8ull << 30));
   says("nest at most " + std::to_string(depth_max) + " deep");
   says("one day (86 400 000)");
 }

@@ -338,3 +338,35 @@ TEST_CASE("config: files are read from disk, and one that cannot be is told besi
   CHECK(load_config({}).value().routes.empty());
   std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("config: a command that is kept goes with nothing that is made of its reply", "[routes]") {
+  CHECK(errors_with("    later: true\n    key: path.id\n    budget: 1h\n") == "accepted");
+  CHECK(errors_with("    later: false\n    status: 201\n") == "accepted");
+  CHECK(configured("routes: [{route: GET /a, call: x, later: true}]").routes[0].later);
+  CHECK(errors_with("    later: yes\n") == "r.yaml:4: later is neither true nor false; write later: true");
+  for (const std::string other : {"stream: whole", "reply: step.call", "status: 201", "headers: {X: y}", "then: {a: {call: y}}", "mirror: y"}) {
+    CAPTURE(other);
+    CHECK(errors_with("    later: true\n    " + other + "\n") ==
+          "r.yaml:4: later goes with a single call, whose answer is where its outcome will be; remove it, or " + other.substr(0, other.find(':')));
+  }
+}
+
+TEST_CASE("config: what events are let out is a list of topics, and stands in one place", "[routes]") {
+  const auto events = configured("events: {topics: ['order.*', stock.counted], streams_max: 5, keep_alive: 1s}").events;
+  REQUIRE(events);
+  CHECK(events->topics == std::vector<std::string>{"order.*", "stock.counted"});
+  CHECK(events->streams_max == 5);
+  CHECK(events->keep_alive == 1s);
+  CHECK_FALSE(configured("routes: []").events);
+  CHECK(errors_of("events: order.*") == "r.yaml:1: events is no map; write events: {topics: [order.*]}");
+  CHECK(errors_of("events: {}") == "r.yaml:1: events name no topics, so nobody could see one; write events: {topics: [order.*]}");
+  CHECK(errors_of("events: {topics: order.*}") == "r.yaml:1: topics is no list of topics; write events: {topics: [order.*]}");
+  CHECK(errors_of("events:\n  topics:\n    - order.*\n    - '*.placed'\n    - order.*\n    - waggle.head.x\n") ==
+        "r.yaml:4: \"*.placed\" is no topic; write one, or what topics begin with and a *, as in order.*\n"
+        "r.yaml:5: \"order.*\" stands here twice; remove one\n"
+        "r.yaml:6: \"waggle.head.x\" is no topic; write one, or what topics begin with and a *, as in order.*");
+  CHECK(errors_of("events: {topics: ['*'], keep_alive: 1h}") == "r.yaml:1: \"1h\" is no keep_alive; write a time from 100ms to 10m, as in 15s");
+  CHECK(errors_of("events: {topics: ['*'], streams_max: many}") == "r.yaml:1: streams_max is no number from 0 to 1000000; write one of those");
+  const std::vector<config_file> files{{"a.yaml", "events: {topics: [a]}\n"}, {"b.yaml", "events: {topics: [b]}\n"}};
+  CHECK(parse_config(files).error() == std::vector<std::string>{"b.yaml:1: events stand at a.yaml:1 already; write them in one place"});
+}

@@ -69,6 +69,7 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   const auto& of = schema().at("definitions");
   CHECK(keys_of(schema()) == texts(keys::file));
   CHECK(keys_of(of.at("tokens")) == texts(keys::tokens));
+  CHECK(keys_of(of.at("events")) == texts(keys::events));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
   CHECK(keys_of(of.at("then_step")) == texts(keys::then_step));
@@ -103,6 +104,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: x}]",
            "limits: {body_bytes: 1MiB, fields: 10, idle_time: 75s, header_bytes: 20000}",
            "tokens: {algorithm: HS256, key: env.KEY, issuer: https://x, audience: shop}",
+           "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
            "routes: [{route: POST /a, call: x, fields: body}]",
            "routes: [{route: POST /a, call: x, fields: {jq: '.body | {a}'}}]",
@@ -112,6 +114,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: {by: header.V, is: {'1': a, '2': b}, default: b}, when: {header.X: [2, x], query.b: ~, cookie.c: "
            "present}}]",
            "routes: [{route: GET /a, call: {split: {a: 90, b: 10}, sticky: cookie.s}, mirror: {call: c, percent: 5}, stream: sse}]",
+           "routes: [{route: POST /a, call: a, later: true, key: body.id, budget: 1h}]",
            "routes: [{route: GET /a, call: a, mirror: b, deprecated: 2026-01-01, sunset: 2027-01-01, link: https://x/y, budget: 2s}]",
            "routes: [{route: POST /a, steps: {a: {call: x, optional: true}, b: {emit: y, after: a}, c: {call: z, fallback: {n: 1}, after: [a, b], "
            "undo: {call: u, fields: {id: step.c.id}, budget: 1s}}}, reply: {a: step.a}, incomplete: 206, headers: {Location: "
@@ -135,6 +138,7 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "routes: [{route: GET /a, call: x, budget: 2}]",
            "routes: [{route: GET /a, call: x, status: 300}]",
            "routes: [{route: GET /a, call: x, stream: xml}]",
+           "routes: [{route: GET /a, call: x, later: soon}]",
            "routes: [{route: GET /a, call: x, when: {path.a: 1}}]",
            "routes: [{route: GET /a, call: x, fields: {a: nothing}}]",
            "routes: [{route: GET /a, call: x, fields: {a.b: query.x}}]",
@@ -152,6 +156,12 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "limits: {body: 1MiB}",
            "tokens: {algorithm: none, key: env.KEY}",
            "tokens: {algorithm: HS256, key: secret}",
+           "events: {}",
+           "events: {topics: order.*}",
+           "events: {topics: []}",
+           "events: {topics: ['*.placed']}",
+           "events: {topics: ['*'], keep_alive: 15}",
+           "events: {topics: ['*'], streams: 15}",
        }) {
     CAPTURE(yaml);
     CHECK_FALSE(is_read(yaml));

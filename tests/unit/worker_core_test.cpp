@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 /// A worker core with a clock to turn, whose broker is the test.
 struct worker_fixture {
   detail::time_point now{std::chrono::hours{1}};
-  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000}};
+  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000, .receipts_max = 5}};
   std::vector<detail::lease> calls;
   std::vector<detail::lease> cancels;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> credits;
@@ -22,6 +22,7 @@ struct worker_fixture {
   int joined = 0, lost = 0, left = 0, complaints = 0;
   std::optional<error> refused;
   std::string sent;
+  bool durable = false;
 
   void on_joined(const detail::welcome&) { ++joined; }
   void on_call(const detail::lease& lease, const wire::frame&) { calls.push_back(lease); }
@@ -58,7 +59,9 @@ struct worker_fixture {
     std::string about, bundle;
     if (code == status::ok) {
       wire::writer writer{about};
-      writer.map(2);
+      writer.map(3);
+      writer.string("durable");
+      writer.boolean(durable);
       writer.string("pulse_ms");
       writer.unsigned_integer(100);
       writer.string("missed_pulses_max");
@@ -66,6 +69,12 @@ struct worker_fixture {
     } else {
       wire::append_error(about, {code, "no"});
     }
+    wire::append_reply(bundle, id, code, about, {});
+    hears(bundle);
+  }
+  void receipt(std::uint64_t id, status code = status::ok) {
+    std::string about, bundle;
+    code == status::ok ? wire::writer{about}.map(0) : wire::append_error(about, {code, "so it is"});
     wire::append_reply(bundle, id, code, about, {});
     hears(bundle);
   }
@@ -272,4 +281,139 @@ TEST_CASE("worker: credit and the wish that it leaves are passed on", "[worker]"
   CHECK(net.credits == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{9, 5}});
   CHECK(net.asked_to_leave == 1);
   CHECK(net.under_test.joined());
+}
+
+TEST_CASE("worker: an event for its group is a lease like a call's", "[worker]") {
+  worker_fixture net;
+  net.join();
+  std::string bundle;
+  wire::append_event(bundle, 9, "order.placed", "\x01", {}, "\x80");
+  net.hears(bundle);
+  REQUIRE(net.calls.size() == 1);
+  CHECK(net.under_test.at_hand() == 1);
+  net.under_test.reply(net.calls[0], status::ok, "\xc0");
+  CHECK(net.sends_of(wire::frame_type::reply) == 1);
+  CHECK(net.under_test.at_hand() == 0);
+}
+
+TEST_CASE("worker: where the broker keeps nothing, a handler's events leave without receipts, before its reply", "[worker]") {
+  worker_fixture net;
+  net.join();
+  net.called(5);
+  net.under_test.succeed(net.calls.at(0), "\x02", {{"a", "\x01", ""}, {"b", "\x01", ""}}, net.now + 1s);
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 3);
+  CHECK(frames[0].type == wire::frame_type::emit);
+  CHECK(frames[0].id == 0);
+  CHECK(frames[1].name == "b");
+  CHECK(frames[2].type == wire::frame_type::reply);
+}
+
+TEST_CASE("worker: a success is told when the handler's events are kept, all of them, and not before", "[worker]") {
+  worker_fixture net;
+  net.durable = true;
+  net.join();
+  net.called(5);
+  net.called(6);
+  net.under_test.succeed(net.calls.at(0), "\x02", {{"a", "\x01", ""}, {"b", "\x01", ""}}, net.now + 1s);
+  net.under_test.succeed(net.calls.at(1), "\x03", {}, net.now + 1s);  // none: at once
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 3);
+  const auto first = frames[0].id, second = frames[1].id;
+  CHECK(first != 0);
+  CHECK(frames[2].id == 6);
+  net.receipt(second);
+  CHECK(net.sends_of(wire::frame_type::reply) == 0);
+  CHECK(net.under_test.at_hand() == 1);
+  net.receipt(second);  // once more
+  CHECK(net.sends_of(wire::frame_type::reply) == 0);
+  net.receipt(first);
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].id == 5);
+  CHECK(frames[0].status == status::ok);
+  CHECK(frames[0].payload == "\x02");
+  CHECK(net.under_test.at_hand() == 0);
+}
+
+TEST_CASE("worker: a success whose event cannot be kept, or of which nobody says so in time, is an error that may have run", "[worker]") {
+  worker_fixture net;
+  net.durable = true;
+  net.join();
+  net.called(5);
+  net.called(6);
+  net.under_test.succeed(net.calls.at(0), "\x02", {{"a", "\x01", ""}, {"b", "\x01", ""}}, net.now + 1s);
+  net.under_test.succeed(net.calls.at(1), "\x02", {{"c", "\x01", ""}}, net.now + 50ms);
+  auto frames = net.sends();
+  net.receipt(frames.at(1).id, status::resource_exhausted);
+  net.receipt(frames.at(0).id);
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].id == 5);
+  CHECK(frames[0].status == status::resource_exhausted);
+  const auto why = wire::read_error(frames[0].status, frames[0].payload);
+  CHECK(why.message == "the event b could not be kept: so it is");
+  CHECK(why.may_have_run);
+  CHECK(net.under_test.next_deadline() == net.now + 50ms);
+  net.advance(50ms);
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].id == 6);
+  CHECK(frames[0].status == status::deadline_exceeded);
+  CHECK(wire::read_error(frames[0].status, frames[0].payload).message.find("event c") != std::string::npos);
+  CHECK(net.under_test.at_hand() == 0);
+}
+
+TEST_CASE("worker: receipts that are awaited are bounded, and gone with the broker", "[worker]") {
+  worker_fixture net;
+  net.durable = true;
+  net.join();
+  net.called(5);
+  net.called(6);
+  net.called(7);
+  const std::vector<detail::emitted> three{{"a", "\x01", ""}, {"b", "\x01", ""}, {"c", "\x01", ""}};
+  net.under_test.succeed(net.calls.at(0), "\x02", three, net.now + 1s);
+  net.under_test.succeed(net.calls.at(1), "\x02", three, net.now + 1s);
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 4);
+  CHECK(frames[3].status == status::resource_exhausted);
+  const auto stale = frames[0].id;
+  net.pulse(0);
+  net.join();
+  net.receipt(stale);
+  net.advance(2s);
+  CHECK(net.sends_of(wire::frame_type::reply) == 0);
+}
+
+TEST_CASE("worker: leaves only when the events of its handlers are kept", "[worker]") {
+  worker_fixture net;
+  net.durable = true;
+  net.join();
+  net.called(5);
+  net.under_test.leave(net.now, net);
+  net.under_test.succeed(net.calls.at(0), "\x02", {{"a", "\x01", ""}}, net.now + 10s);
+  const auto frames = net.sends();
+  for (int i = 0; i < 8; ++i) {
+    net.advance(100ms);
+    net.pulse(1);
+  }
+  CHECK(net.left == 0);
+  net.receipt(frames.at(1).id);
+  CHECK(net.sends_of(wire::frame_type::reply) == 1);
+  net.answers(2, status::ok);
+  CHECK(net.left == 1);
+}
+
+TEST_CASE("worker: a lease that comes twice does no harm to the receipts of the first", "[worker]") {
+  worker_fixture net;
+  net.durable = true;
+  net.join();
+  net.called(5);
+  net.called(5);
+  net.under_test.succeed(net.calls.at(0), "\x02", {{"a", "\x01", ""}}, net.now + 50ms);
+  net.under_test.succeed(net.calls.at(1), "\x02", {{"a", "\x01", ""}, {"b", "\x01", ""}}, net.now + 60ms);
+  net.receipt(net.sends().at(1).id);
+  net.advance(100ms);
+  CHECK(net.sends_of(wire::frame_type::reply) == 2);
+  CHECK(net.under_test.at_hand() == 0);
 }

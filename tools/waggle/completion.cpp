@@ -77,6 +77,7 @@ _waggle() {
     case $word in
       --broker=*) broker=${word#*=} ;;
       --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
+      --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -87,6 +88,7 @@ _waggle() {
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
     --routes) compopt -o default 2>/dev/null; return ;;
+    --group) _waggle_offer_names __groups; return ;;
     *) return ;;
   esac
 
@@ -95,9 +97,17 @@ _waggle() {
     _waggle_offer --help --broker --budget --output --json
     case $subcommand in
       '') _waggle_offer --version ;;
-      call) _waggle_offer --key --header --input --idempotent ;;
-      emit) _waggle_offer --key --header --input ;;
-      sub) _waggle_offer --count --wait ;;
+      call) _waggle_offer --key --header --input --idempotent --later --idempotency-key ;;
+      emit) _waggle_offer --key --header --input --event-id ;;
+      sub) _waggle_offer --count --wait --since --last --all --from --stream ;;
+      later) _waggle_offer --key --header --input --idempotency-key --run-budget ;;
+      outcome) _waggle_offer --wait ;;
+      dead)
+        case ${given[1]-} in
+          ls) _waggle_offer --from --limit ;;
+          retry|drop) _waggle_offer --group ;;
+        esac
+        ;;
       ping) _waggle_offer --count --interval ;;
       raw) _waggle_offer --hex --bundle --count --wait ;;
       workers|queues|calls|stats) _waggle_offer --limit ;;
@@ -109,11 +119,15 @@ _waggle() {
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume routes
+        workers queues calls stats drain pause resume routes streams groups dead later outcome
       ;;
-    call:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
+    call:1|later:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
-    call:2|emit:2|raw:*) _waggle_offer_files ;;
+    call:2|later:2|emit:2|raw:*) _waggle_offer_files ;;
+    groups:1) _waggle_offer forget; _waggle_offer_names __groups ;;
+    groups:2) [[ ${given[1]} == forget ]] && _waggle_offer_names __groups ;;
+    dead:1) _waggle_offer ls show retry drop ;;
+    dead:2) if [[ ${given[1]} == ls ]]; then _waggle_offer_names __groups; else _waggle_offer_names __dead; fi ;;
     completion:1) _waggle_offer bash zsh fish ;;
     routes:1) _waggle_offer check ls explain schema ;;
     routes:2) [[ ${given[1]} == explain ]] && _waggle_offer GET POST PUT PATCH DELETE ;;&
@@ -145,6 +159,8 @@ _waggle() {
     'workers:list workers' 'queues:list commands and what waits for them' 'calls:list open calls'
     'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
     'resume:let them run again' 'routes:check, list and explain HTTP routes'
+    'streams:list the streams of events' 'groups:list or forget consumer groups' 'dead:list, show, retry, drop dead letters'
+    'later:have a command run whatever happens' 'outcome:tell what became of it'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
@@ -152,17 +168,26 @@ _waggle() {
     '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[what it is about]:key:' '--idempotent[may be sent again]' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
     '--limit[show at most so many]:count:' '--no-wait[only ask]' '*--routes[files of routes]:file:_files' \
-    '--offline[do not ask the broker]' \
+    '--offline[do not ask the broker]' '--event-id[own id of the event]:id:' '--since[begin so long ago]:age:' \
+    '--last[begin with the last so many]:count:' '--all[begin with the oldest]' '--from[begin with this number]:number:' \
+    '--stream[only of this stream]:stream:' '--later[only have it accepted]' '--idempotency-key[same key, same operation]:key:' \
+    '--run-budget[time for each attempt]:duration:' '--group[all of a group]:group:' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
     subcommand) _describe -t subcommands 'subcommand' subcommands ;;
     argument)
       case $words[1] in
-        call) if (( CURRENT == 2 )); then _waggle_names __commands command; else _waggle_payload; fi ;;
+        call|later) if (( CURRENT == 2 )); then _waggle_names __commands command; else _waggle_payload; fi ;;
         describe|ls|queues|calls|stats|pause|resume) (( CURRENT == 2 )) && _waggle_names __commands command ;;
         workers|drain) (( CURRENT == 2 )) && _waggle_names __workers worker ;;
         emit) (( CURRENT > 2 )) && _waggle_payload ;;
         completion) _values 'shell' bash zsh fish ;;
+        groups) if (( CURRENT == 2 )); then _values 'subcommand' forget; elif (( CURRENT == 3 )); then _waggle_names __groups group; fi ;;
+        dead)
+          if (( CURRENT == 2 )); then _values 'subcommand' ls show retry drop
+          elif (( CURRENT == 3 )); then
+            if [[ $words[2] == ls ]]; then _waggle_names __groups group; else _waggle_names __dead letter; fi
+          fi ;;
         routes) if (( CURRENT == 2 )); then _values 'subcommand' check ls explain schema; elif [[ $words[2] == check ]]; then _files; fi ;;
       esac ;;
   esac
@@ -171,7 +196,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -189,7 +214,27 @@ complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a stats -d
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a drain -d 'ask a worker to leave'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a pause -d 'let calls of a command wait'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a resume -d 'let them run again'
-complete -c waggle -n '__fish_seen_subcommand_from call describe ls queues calls stats pause resume' -a '(waggle __commands 2>/dev/null)'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a streams -d 'list the streams of events'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a groups -d 'list or forget consumer groups'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a dead -d 'list, show, retry, drop dead letters'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a later -d 'have a command run whatever happens'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a outcome -d 'tell what became of it'
+complete -c waggle -n '__fish_seen_subcommand_from groups; and not __fish_seen_subcommand_from forget' -a forget
+complete -c waggle -n '__fish_seen_subcommand_from groups' -a '(waggle __groups 2>/dev/null)'
+complete -c waggle -n '__fish_seen_subcommand_from dead; and not __fish_seen_subcommand_from ls show retry drop' -a 'ls show retry drop'
+complete -c waggle -n '__fish_seen_subcommand_from dead; and __fish_seen_subcommand_from ls' -a '(waggle __groups 2>/dev/null)'
+complete -c waggle -n '__fish_seen_subcommand_from dead; and __fish_seen_subcommand_from show retry drop' -a '(waggle __dead 2>/dev/null)'
+complete -c waggle -n '__fish_seen_subcommand_from dead; and __fish_seen_subcommand_from retry drop' -l group -x -a '(waggle __groups 2>/dev/null)' -d 'all of a group'
+complete -c waggle -n '__fish_seen_subcommand_from emit' -l event-id -x -d 'own id of the event'
+complete -c waggle -n '__fish_seen_subcommand_from sub' -l since -x -d 'begin so long ago'
+complete -c waggle -n '__fish_seen_subcommand_from sub' -l last -x -d 'begin with the last so many'
+complete -c waggle -n '__fish_seen_subcommand_from sub' -l all -d 'begin with the oldest'
+complete -c waggle -n '__fish_seen_subcommand_from sub dead' -l from -x -d 'begin with this number'
+complete -c waggle -n '__fish_seen_subcommand_from sub' -l stream -x -d 'only of this stream'
+complete -c waggle -n '__fish_seen_subcommand_from call' -l later -d 'only have it accepted'
+complete -c waggle -n '__fish_seen_subcommand_from call later' -l idempotency-key -x -d 'same key, same operation'
+complete -c waggle -n '__fish_seen_subcommand_from later' -l run-budget -x -d 'time for each attempt'
+complete -c waggle -n '__fish_seen_subcommand_from call later describe ls queues calls stats pause resume; and not __fish_seen_subcommand_from dead' -a '(waggle __commands 2>/dev/null)'
 complete -c waggle -n '__fish_seen_subcommand_from workers drain' -a '(waggle __workers 2>/dev/null)'
 complete -c waggle -n '__fish_seen_subcommand_from drain' -l no-wait -d 'only ask'
 complete -c waggle -l limit -x -d 'show at most so many'

@@ -86,10 +86,36 @@ std::string json_form(std::string_view frame) {
   }));
 }
 
+/// Where an event is from, as far as its frame says: "events 1042", and of a delivery "to shop, attempt 2 of 8" behind it.
+std::string origin_of(std::string_view about) {
+  std::string_view stream, group;
+  std::uint64_t sequence = 0, attempt = 0, attempts_max = 0;
+  wire::reader in{about};
+  if (about.empty() || in.peek() != wire::kind::map) return "";
+  const auto text = [&](std::string_view& to) { return in.peek() == wire::kind::string ? in.string(to) : in.skip(); };
+  const auto number = [&](std::uint64_t& to) { return in.peek() == wire::kind::unsigned_integer ? in.unsigned_integer(to) : in.skip(); };
+  const bool whole = wire::read_entries(in, [&](std::string_view key) {
+    if (key == "stream") return text(stream);
+    if (key == "group") return text(group);
+    if (key == "sequence") return number(sequence);
+    if (key == "attempt") return number(attempt);
+    if (key == "attempts_max") return number(attempts_max);
+    return in.skip();
+  });
+  if (!whole) return "";
+  std::string out;
+  if (!stream.empty()) out.append(" of ").append(stream);
+  if (sequence != 0) out += " " + std::to_string(sequence);
+  if (!group.empty()) out.append(" to ").append(group);
+  if (attempt != 0) out += ", attempt " + std::to_string(attempt) + (attempts_max != 0 ? " of " + std::to_string(attempts_max) : "");
+  return out;
+}
+
 std::string label_of(const wire::frame& in) {
   std::string out{types[static_cast<std::size_t>(in.type)].name};
   if (in.type != wire::frame_type::pulse) out += ' ' + std::to_string(in.id);
   if (in.type == wire::frame_type::reply) out += ' ' + std::string{name(in.status)};
+  if (in.type == wire::frame_type::event) out += origin_of(in.about);
   return out;
 }
 

@@ -17,7 +17,7 @@ namespace waggle::cli {
 
 /// One thing that came in a message, in words.
 struct shown_frame {
-  std::string label;       ///< type, id and status, as in "REPLY 7 OK"; empty if it is no frame
+  std::string label;       ///< type, id and status, as in "REPLY 7 OK", or an event's origin; empty if it is no frame
   std::string json;        ///< the frame's JSON form; empty if it is not msgpack
   std::string problem;     ///< why it is no frame, or of an unknown type
   std::string_view bytes;  ///< in the message; what is not msgpack reaches to its end

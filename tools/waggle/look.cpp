@@ -21,7 +21,7 @@ int list(const session& with, const std::string& prefix) {
   } else if (is_empty) {
     with.note("no service has joined the broker");
   } else if (all->services.empty()) {
-    with.note("no command begins with \"" + prefix + "\"");
+    with.note("no command or topic begins with \"" + prefix + "\"");
   } else {
     with.print(services_text(*all, with.out()));
   }
@@ -44,18 +44,38 @@ std::string packed(const served_command& from) {
   return bytes;
 }
 
+/// {"service": str, "version": str, "event": as in the manifest}
+std::string packed(const served_events& from) {
+  std::string bytes;
+  wire::writer out{bytes};
+  out.map(3);
+  out.string("service");
+  out.string(from.by->service);
+  out.string("version");
+  out.string(from.by->version);
+  out.string("event");
+  append_payload(bytes, from.what);
+  return bytes;
+}
+
 int describe(const session& with, const std::string& name) {
   const auto all = with.network();
   if (!all) return with.fail(all.error());
   const auto served = find_command(*all, name);
-  if (served.empty()) {
+  const auto handled = find_handlers(*all, name);
+  if (served.empty() && handled.empty()) {
     const auto other = closest(name, command_names(*all));
     return with.fail({status::unimplemented,
                       "no service here has the command \"" + name + "\"" +
                           (other.empty() ? "; `waggle ls` shows those there are" : "; did you mean " + other + "?")});
   }
-  if (with.output_or(form::table) == form::table) return with.print(command_text(served, with.out())), 0;
+  if (with.output_or(form::table) == form::table) {
+    if (!served.empty()) with.print(command_text(served, with.out()));
+    if (!handled.empty()) with.print((served.empty() ? "" : "\n") + handlers_text(handled, with.out()));
+    return 0;
+  }
   for (const auto& each : served) with.print_value(packed(each), form::json);
+  for (const auto& each : handled) with.print_value(packed(each), form::json);
   return 0;
 }
 
@@ -71,8 +91,8 @@ int command_names_of(session& with) {
 
 command make_ls(CLI::App& app, session& with) {
   const auto prefix = std::make_shared<std::string>();
-  auto* flags = app.add_subcommand("ls", "List services, commands, routes and instances");
-  flags->add_option("PREFIX", *prefix, "Only commands whose names begin so")->type_name("");
+  auto* flags = app.add_subcommand("ls", "List services, commands, routes, events and instances");
+  flags->add_option("PREFIX", *prefix, "Only commands and topics that begin so")->type_name("");
   flags->footer(
       "Examples:\n"
       "  waggle ls\n"
@@ -83,12 +103,13 @@ command make_ls(CLI::App& app, session& with) {
 
 command make_describe(CLI::App& app, session& with) {
   const auto name = std::make_shared<std::string>();
-  auto* flags = app.add_subcommand("describe", "Explain a command: fields, routes, who serves it");
-  flags->add_option("COMMAND", *name, "The command's name, as `waggle ls` shows it")->type_name("")->required();
+  auto* flags = app.add_subcommand("describe", "Explain a command or a topic: fields, routes, who serves it");
+  flags->add_option("COMMAND", *name, "A command, or a topic of events, as `waggle ls` shows it")->type_name("")->required();
   flags->footer(
       "Examples:\n"
       "  waggle describe hello.say\n"
-      "  waggle describe hello.say --json | jq .command.request");
+      "  waggle describe hello.say --json | jq .command.request\n"
+      "  waggle describe order.placed          who handles such events");
   return {flags, [&with, name] { return describe(with, *name); }};
 }
 

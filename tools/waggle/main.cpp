@@ -27,7 +27,9 @@ std::string exit_codes() {
   };
   row(0, "OK", "It is done.");
   row(1, "", "Something on this machine failed, such as writing the output.");
-  row(2, "", "The command line or the payload is not understood.");
+  row(exit_misuse, "", "The command line or the payload is not understood.");
+  row(exit_not_kept, "", "emit, later: it was taken, but it is not on disk, and not because its topic is ephemeral.");
+  row(exit_not_ended, "", "outcome: the command has not ended.");
   for (const auto& each : waggle::status_table) {
     if (each.code != waggle::status::ok) row(each.exit_code, each.name, each.meaning);
   }
@@ -106,7 +108,9 @@ int run(int argc, char** argv) {
   std::vector<command> commands{make_call(app, with),      make_emit(app, with),          make_sub(app, with),
                                 make_ls(app, with),        make_describe(app, with),      make_ping(app, with),
                                 make_raw(app, with),       make_command_names(app, with), make_version(app, with),
-                                make_completion(app, with),    make_routes(app, with)};
+                                make_completion(app, with),    make_routes(app, with),       make_streams(app, with), make_groups(app, with),
+                                make_dead(app, with),      make_later(app, with),         make_outcome(app, with)};
+  for (auto& each : make_event_names(app, with)) commands.push_back(std::move(each));
   for (auto& each : make_operations(app, with)) commands.push_back(std::move(each));
   for (const auto& each : commands) {
     each.flags->footer(each.flags->get_footer() +

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include <waggle/wire/topic.hpp>
+
 #include "tools/waggle/text.hpp"
 
 namespace waggle::cli {
@@ -12,6 +14,26 @@ std::vector<served_command> commands_of(const service_entry& service) {
   for (const auto& each : service.commands) {
     auto read = wire::read_commands("\x91" + each.bytes);
     if (read && read->size() == 1) out.push_back({&service, std::move(read->front()), each.bytes});
+  }
+  return out;
+}
+
+std::vector<handled_events> events_of(const service_entry& service) {
+  std::vector<handled_events> out;
+  if (!service.events) return out;
+  for (const auto& each : *service.events) {
+    if (auto read = read_payload<handled_events>(each.bytes)) out.push_back(std::move(*read));
+  }
+  return out;
+}
+
+std::vector<served_events> find_handlers(const network& all, std::string_view topic) {
+  std::vector<served_events> out;
+  for (const auto& service : all.services) {
+    for (auto& each : events_of(service)) {
+      const bool is_it = each.topic == topic || (wire::is_topic(topic) && wire::matches(each.topic, topic));
+      if (is_it) out.push_back({&service, std::move(each)});
+    }
   }
   return out;
 }
@@ -42,8 +64,13 @@ void keep_commands(network& all, std::string_view prefix) {
       if (each.what.name.starts_with(prefix)) kept.emplace_back(std::string{each.bytes});
     }
     service.commands = std::move(kept);
+    if (!service.events) continue;
+    std::erase_if(*service.events, [&](const value& each) {
+      const auto read = read_payload<handled_events>(each.bytes);
+      return !read || !read->topic.starts_with(prefix);
+    });
   }
-  std::erase_if(all.services, [](const service_entry& each) { return each.commands.empty(); });
+  std::erase_if(all.services, [](const service_entry& each) { return each.commands.empty() && (!each.events || each.events->empty()); });
 }
 
 std::string closest(std::string_view name, const std::vector<std::pair<std::string, std::string>>& names) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "tools/waggle/listing.hpp"
 #include "tools/waggle/network.hpp"
 #include "tools/waggle/session.hpp"
 
@@ -66,31 +67,6 @@ std::string command_hint(const session& with, const std::string& name) {
   const auto other = closest(name, names);
   return "no service here has the command \"" + name + "\"" +
          (other.empty() ? "; `waggle ls` shows those there are" : "; did you mean " + other + "?");
-}
-
-/// Prints a list that the broker has answered with: as it came, or as a table.
-template <class List, class Text>
-int show(const session& with, std::string_view command, const inquiry& wanted, Text&& text) {
-  const auto bytes = [&] {
-    std::string payload;
-    append_payload(payload, wanted);
-    return client{with.caller()}.call_bytes(command, std::move(payload), with.budget());
-  }();
-  if (!bytes) return with.fail(bytes.error());
-  const auto all = read_payload<List>(*bytes);
-  if (!all) return with.fail(error{status::internal, "the broker's answer is not understood: " + all.error().message});
-  if (with.output_or(form::table) != form::table) {
-    with.print_value(*bytes, form::json);
-  } else {
-    with.print(text(*all));
-  }
-  return 0;
-}
-
-/// That a list is cut is said where it does not get into what reads it.
-void note_rest(const session& with, std::size_t shown, std::uint64_t total, std::string_view noun, std::string_view order) {
-  if (shown >= total) return;
-  with.note(fmt::format("{} of {} are shown, {}; --limit shows more", shown, counted(total, noun), order));
 }
 
 struct listing {

@@ -10,15 +10,8 @@
 namespace waggle::cli {
 namespace {
 
-std::string milliseconds_text(std::uint64_t milliseconds) {
-  return duration_text(milliseconds > ~std::uint64_t{0} / 1000 ? ~std::uint64_t{0} : milliseconds * 1000);
-}
-
 /// With one decimal below ten, as in 1.2 or 9.9, and without from then on.
 std::string two_digits(double value) { return value < 9.95 ? fmt::format("{:.1f}", value) : fmt::format("{:.0f}", value); }
-
-/// What is not worth a look stays empty, and so does its column if that is so in every line.
-std::string unless_zero(std::uint64_t count) { return count == 0 ? "" : std::to_string(count); }
 
 std::string errors_text(const std::map<std::string, std::uint64_t>& errors) {
   std::vector<std::pair<std::uint64_t, std::string>> most;
@@ -30,6 +23,12 @@ std::string errors_text(const std::map<std::string, std::uint64_t>& errors) {
 }
 
 }  // namespace
+
+std::string milliseconds_text(std::uint64_t milliseconds) {
+  return duration_text(milliseconds > ~std::uint64_t{0} / 1000 ? ~std::uint64_t{0} : milliseconds * 1000);
+}
+
+std::string unless_zero(std::uint64_t count) { return count == 0 ? "" : std::to_string(count); }
 
 std::string duration_text(std::uint64_t microseconds) {
   const auto us = static_cast<double>(microseconds);

@@ -99,6 +99,12 @@ WAGGLE_FIELDS(broker_statistics, uptime_ms, counters, total, commands)
 /// As people say it, in two units at most: 340 µs, 1.2 s, 35 s, 4 min 5 s, 2 h.
 [[nodiscard]] std::string duration_text(std::uint64_t microseconds);
 
+/// The same of milliseconds.
+[[nodiscard]] std::string milliseconds_text(std::uint64_t milliseconds);
+
+/// What is not worth a look stays empty, and so does its column if that is so in every line.
+[[nodiscard]] std::string unless_zero(std::uint64_t count);
+
 /// 812 B, 1.2 KiB, 34 MiB.
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
 

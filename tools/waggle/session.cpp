@@ -51,7 +51,7 @@ void session::add_flags(CLI::App& app) {
 void session::add_payload_flags(CLI::App& command) {
   arguments_.push_back(
       command.add_option("PAYLOAD", argument_, "JSON, @FILE, or - (without it, what is piped in)")->type_name(""));
-  command.add_option("--key", key_, "What it is about: calls of one key run one at a time, in order");
+  command.add_option("--key", key_, "What it is about: what has the same key is handled one at a time, in order");
   command.add_option("--header", headers_, "A header to send; may be given several times")
       ->type_name("NAME=VALUE")
       ->expected(1)
@@ -96,6 +96,14 @@ result<std::string> session::payload() const {
 
 result<network> session::network() const {
   return client{caller()}.call<cli::network>("waggle.services", nothing{}, budget());
+}
+
+result<std::string> session::ask(std::string_view command, std::string payload, milliseconds budget, bool may_repeat) const {
+  call_options options;
+  options.idempotent = may_repeat;
+  auto out = client{caller()}.call_bytes(command, std::move(payload), budget, options);
+  if (!out) out.error() = with_remedy(std::move(out.error()), command, broker);
+  return out;
 }
 
 void session::print(std::string_view text) const {

@@ -9,6 +9,7 @@
 #include <waggle/client.hpp>
 #include <waggle/wire/error.hpp>
 
+#include "tools/waggle/exit_codes.hpp"
 #include "tools/waggle/network.hpp"
 #include "tools/waggle/payload.hpp"
 #include "tools/waggle/text.hpp"
@@ -21,8 +22,6 @@ class Option;
 namespace waggle::cli {
 
 enum class form { automatic, json, table, msgpack };
-
-inline constexpr int exit_misuse = 2;
 
 /// What the flags that all commands share say, and the ways out: results go to standard output, all else to standard
 /// error.
@@ -48,6 +47,16 @@ class session {
   [[nodiscard]] result<std::string> payload() const;
   /// What the broker says of the network.
   [[nodiscard]] result<cli::network> network() const;
+
+  /// What one of the broker's own commands answers. An error of a broker that cannot do this says what would help.
+  [[nodiscard]] result<std::string> ask(std::string_view command, std::string payload, milliseconds budget, bool may_repeat = false) const;
+  /// The same as a type; INTERNAL for another.
+  template <payload_type Answer>
+  [[nodiscard]] result<Answer> understood(std::string_view bytes) const {
+    auto out = read_payload<Answer>(bytes);
+    if (!out) return failure(status::internal, "the broker's answer is not understood: " + out.error().message);
+    return out;
+  }
 
   [[nodiscard]] form output_or(form otherwise) const { return output == form::automatic ? otherwise : output; }
   [[nodiscard]] const screen& out() const { return out_; }
@@ -91,6 +100,16 @@ command make_command_names(CLI::App& app, session& with);
 command make_routes(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
+command make_streams(CLI::App& app, session& with);
+/// Consumer groups: list and forget.
+command make_groups(CLI::App& app, session& with);
+/// Dead letters: ls, show, retry, drop.
+command make_dead(CLI::App& app, session& with);
+/// Durable commands, and what has become of them.
+command make_later(CLI::App& app, session& with);
+command make_outcome(CLI::App& app, session& with);
+/// Hidden, for completion scripts: `__groups`, `__dead`.
+std::vector<command> make_event_names(CLI::App& app, session& with);
 /// What looks into the broker and steers it: workers, queues, calls, stats, drain, pause, resume, and a hidden `__workers` for
 /// completion scripts.
 std::vector<command> make_operations(CLI::App& app, session& with);

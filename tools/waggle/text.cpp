@@ -1,5 +1,7 @@
 #include "tools/waggle/text.hpp"
 
+#include <algorithm>
+
 #include <waggle/wire/utf8.hpp>
 
 namespace waggle::cli {
@@ -67,6 +69,13 @@ std::string wrapped(std::string_view text, std::size_t width, std::size_t indent
     out += word;
   }
   return out;
+}
+
+std::string described(std::string_view name, std::string_view text, const screen& on) {
+  constexpr std::size_t indent = 11;
+  std::string key{name};
+  key.resize(std::max(indent, name.size() + 1), ' ');
+  return toned(tone::faint, key, on) + wrapped(text, on.width, indent) + "\n";
 }
 
 std::string shell_quoted(std::string_view text) {

@@ -31,6 +31,9 @@ enum class tone { plain, strong, faint, good, bad };
 /// is no limit.
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t width, std::size_t indent);
 
+/// One line of what is known of a thing: a faint name, then text, wrapped. `text` is printable.
+[[nodiscard]] std::string described(std::string_view name, std::string_view text, const screen& on);
+
 /// The text as one word of a POSIX shell.
 [[nodiscard]] std::string shell_quoted(std::string_view text);
 

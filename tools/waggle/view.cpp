@@ -8,6 +8,7 @@
 
 #include <waggle/wire/json.hpp>
 
+#include "tools/waggle/operations_view.hpp"
 #include "tools/waggle/schema_text.hpp"
 #include "tools/waggle/table.hpp"
 
@@ -76,16 +77,19 @@ std::string services_text(const network& all, const screen& on) {
                      each.draining ? "draining" : "serving"});
     }
     if (!commands.empty()) out += commands.lines(on, 2);
+    table events{{"EVENT", "GROUP", "TRIES", "DOC"}};
+    for (const auto& each : events_of(service)) {
+      events.row({printable(each.topic), printable(each.group.value_or(service.service)), std::to_string(each.attempts.value_or(event_manifest{}.attempts)),
+                  printable(each.doc.value_or(""))});
+    }
+    if (!events.empty()) out += (commands.empty() ? "" : "\n") + events.lines(on, 2);
     if (!instances.empty()) out += "\n" + instances.lines(on, 2);
   }
   return out;
 }
 
 std::string command_text(const std::vector<served_command>& served, const screen& on) {
-  constexpr std::size_t indent = 11;
-  const auto entry = [&](std::string_view key, std::string_view text) {
-    return toned(tone::faint, fmt::format("{:<11}", key), on) + wrapped(text, on.width, indent) + "\n";
-  };
+  const auto entry = [&](std::string_view key, std::string_view text) { return described(key, text, on); };
   std::string out;
   for (const auto& [by, what, bytes] : served) {
     if (!out.empty()) out += "\n";
@@ -106,6 +110,26 @@ std::string command_text(const std::vector<served_command>& served, const screen
     const auto example = example_of_schema(what.request);
     out += "\n" + toned(tone::strong, "try", on) + "\n  waggle call " + what.name +
            (example.empty() ? "" : " " + shell_quoted(printable(example))) + "\n";
+  }
+  return out;
+}
+
+std::string handlers_text(const std::vector<served_events>& handled, const screen& on) {
+  std::string out;
+  const auto entry = [&](std::string_view key, std::string_view text) { out += described(key, text, on); };
+  for (const auto& [by, what] : handled) {
+    if (!out.empty()) out += "\n";
+    out += toned(tone::strong, printable(what.topic), on) + "\n";
+    if (what.doc) out += wrapped(printable(*what.doc), on.width, 0) + "\n";
+    out += "\n";
+    entry("service", printable(by->service) + " " + printable(by->version) + ", " + instances_summary(*by));
+    entry("group", printable(what.group.value_or(by->service)) + ", begins " +
+                       (what.from.value_or("now") == "beginning" ? "with the oldest event there is" : "with what is emitted once it is there"));
+    const event_manifest usual;
+    entry("tries", fmt::format("{} of at most {}, the second after {}, then twice as long each time, up to {}", what.attempts.value_or(usual.attempts),
+                               milliseconds_text(what.budget_ms.value_or(usual.budget_ms)), milliseconds_text(what.backoff_ms.value_or(usual.backoff_ms)),
+                               milliseconds_text(what.backoff_max_ms.value_or(usual.backoff_max_ms))));
+    if (what.payload && what.payload->bytes.size() > 1) out += schema_lines("payload", what.payload->bytes, on);
   }
   return out;
 }
@@ -138,6 +162,13 @@ std::string value_text(std::string_view msgpack, const screen& on) {
     rows.row(std::move(cells));
   }
   return rows.lines(on);
+}
+
+error with_remedy(error why, std::string_view asked, std::string_view broker) {
+  if (why.code == status::unimplemented && asked.starts_with("waggle.")) {
+    why.message = fmt::format("the broker at {} has no {}: it is older than this program", broker, asked);
+  }
+  return why;
 }
 
 std::string error_text(const error& why, bool has_call, const screen& on) {

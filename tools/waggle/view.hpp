@@ -18,8 +18,14 @@ namespace waggle::cli {
 /// All that its workers say of one command.
 [[nodiscard]] std::string command_text(const std::vector<served_command>& served, const screen& on);
 
+/// All that is said of who handles events of a topic.
+[[nodiscard]] std::string handlers_text(const std::vector<served_events>& handled, const screen& on);
+
 /// A msgpack value as a table: maps as names and values, lists of maps with a column for each key, all else as JSON.
 [[nodiscard]] std::string value_text(std::string_view msgpack, const screen& on);
+
+/// An error of the broker itself, with what would help where the broker is too old for what was asked of it.
+[[nodiscard]] error with_remedy(error why, std::string_view asked, std::string_view broker);
 
 /// Why a call failed, in one line; several problems with a payload follow in a line each. `has_call` adds whether it
 /// may have run.

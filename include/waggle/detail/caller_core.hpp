@@ -27,6 +27,7 @@ struct welcome {
   milliseconds pulse{1000};
   std::uint64_t missed_pulses_max = 3;
   std::uint64_t seats = 0;
+  bool durable = false;  ///< it keeps events on disk
 
   [[nodiscard]] milliseconds silence_max() const { return pulse * static_cast<std::int64_t>(missed_pulses_max); }
 };
@@ -53,6 +54,7 @@ struct welcome {
     if (key == "pulse_ms") return number(pulse_ms);
     if (key == "missed_pulses_max") return number(out.missed_pulses_max);
     if (key == "seats") return number(out.seats);
+    if (key == "durable" && in.peek() == wire::kind::boolean) return in.boolean(out.durable);
     return in.skip();
   });
   out.pulse = milliseconds{std::clamp<std::uint64_t>(pulse_ms, 10, 3'600'000)};
@@ -93,10 +95,10 @@ class caller_core {
     return open(now, tag, wire::frame_type::call, command, payload, budget, headers, terms);
   }
 
-  /// The same for an event with a receipt.
+  /// The same for an event with a receipt. One that its emitter has named (the header `event_id`) may be sent twice.
   std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, std::string_view payload, milliseconds budget,
-                     std::string_view headers) {
-    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, {});
+                     std::string_view headers, const call_terms& terms = {}) {
+    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, terms);
   }
 
   /// So many PARTs more of this call may come; of one that has ended is no harm.

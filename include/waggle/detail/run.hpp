@@ -125,7 +125,8 @@ inline int service::run(int argc, char** argv) {
     detail::last_of ready{settings.hybrid ? 3u : 1u, [&] {
       const auto http = inside ? fmt::format("http={} ", inside->http()) : std::string{};
       const auto at = inside && !inside->listen().empty() ? inside->listen() : joined_as->broker;
-      fmt::print("ready {} {}instance={} broker={} commands={}\n", name_, http, joined_as->instance, at, joined_as->commands);
+      const auto events = joined_as->events == 0 ? std::string{} : fmt::format(" events={}", joined_as->events);
+      fmt::print("ready {} {}instance={} broker={} commands={}{}\n", name_, http, joined_as->instance, at, joined_as->commands, events);
       std::fflush(stdout);
       if (at.starts_with("inproc:")) log("its broker is for this process only; --listen tcp://127.0.0.1:5555 lets the waggle CLI in");
     }};

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/wire/error.hpp>
@@ -23,10 +26,18 @@ struct lease {
   friend bool operator==(const lease&, const lease&) = default;
 };
 
+/// An event that a handler has emitted.
+struct emitted {
+  std::string topic;
+  std::string payload;
+  std::string headers;  ///< one msgpack map, or empty
+};
+
 /// A worker's side of the protocol: joins, pulses, joins again when the broker is lost or has forgotten it, leaves. No socket,
 /// clock, thread or log; the owner gives a sink with
 ///   on_joined(const welcome&)                       first or again
-///   on_call(lease, const wire::frame&)              to be answered by exactly one `reply`, whatever happens
+///   on_call(lease, const wire::frame&)              a CALL, or an EVENT to a member of a group (the frame's type says which): to be
+///                                                   answered by exactly one `reply` or `succeed`, whatever happens
 ///   on_cancel(lease)                                nobody waits for it any more; the `reply` is still due
 ///   on_credit(lease, std::uint64_t parts)           so many PARTs more may be sent (the CALL said how many at first)
 ///   on_asked_to_leave()                             an operator wants it gone: it gets no more calls, and should `leave`
@@ -41,6 +52,7 @@ class worker_core {
     std::string broker;              ///< the endpoint, for messages
     std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
     std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
+    std::size_t receipts_max = 100'000;        ///< of emitted events that are awaited; past it a success that needs more is a failure
   };
 
   worker_core(time_point now, options from) : options_{std::move(from)}, heard_{now}, act_at_{now}, random_{options_.jitter_seed | 1} {}
@@ -54,10 +66,25 @@ class worker_core {
   void part(const lease& of, std::string_view payload) {
     if (holds(of)) append([&](std::string& out) { wire::append_part(out, of.id, payload); });
   }
-  /// An event without a receipt; lost if the broker is.
-  void emit(std::string_view topic, std::string_view payload, std::string_view headers) {
-    if (at_ != stage::joined && at_ != stage::leaving) return;
-    append([&](std::string& out) { wire::append_emit(out, 0, topic, payload, headers); });
+  /// Answers a lease with a success, and emits what its handler has emitted. If the broker keeps events on disk, the answer leaves when all
+  /// of them are kept; when one cannot be, or nobody says so until `give_up`, the answer is an error instead.
+  ///
+  /// This is the one place where the events of a handler are handed over: what is to be atomic with something else comes here.
+  void succeed(const lease& to, std::string_view payload, const std::vector<emitted>& events, time_point give_up) {
+    if (!holds(to)) return;
+    const bool awaited = welcome_.durable && !events.empty();
+    if (awaited && receipts_.size() + events.size() > options_.receipts_max) {
+      return refuse(to, {status::resource_exhausted, "too many events wait for their receipts (receipts_max)", true});
+    }
+    const auto first_id = next_emit_id_;
+    for (const auto& each : events) {
+      const auto id = awaited ? next_emit_id_++ : 0;
+      append([&](std::string& out) { wire::append_emit(out, id, each.topic, each.payload, each.headers); });
+      if (awaited) receipts_.emplace(id, receipt{first_id, each.topic});
+    }
+    if (!awaited) return reply(to, status::ok, payload);
+    successes_.emplace(first_id, success{to, std::string{payload}, events.size(), events.size(), give_up});
+    give_ups_.emplace(give_up, first_id);
   }
   /// Whether what waits to be sent is below its limit; owners stop taking PARTs from handlers while it is not.
   [[nodiscard]] bool has_room() const { return unsent_bytes_ < options_.unsent_bytes_max; }
@@ -92,6 +119,11 @@ class worker_core {
     if (at_ == stage::leaving && at_hand_ == 0 && left_by_ <= now) {
       at_ = stage::left;
       return sink.on_left();
+    }
+    while (!give_ups_.empty() && give_ups_.begin()->first <= now) {
+      const auto late = give_ups_.begin()->second;
+      const error why{status::deadline_exceeded, "the event " + first_awaited(late) + " could not be kept: the broker has not said so in time", true};
+      refuse(take_success(late).to, why);
     }
     act_when_due(now);
     const auto silence_ends = heard_ + welcome_.silence_max();
@@ -128,7 +160,8 @@ class worker_core {
   /// When time alone gives `tick` something to do; after a `tick` it is not past, even if nothing can be sent.
   [[nodiscard]] time_point next_deadline() const {
     if (at_ == stage::left) return time_point::max();
-    const auto next = std::min(act_at_, heard_ + welcome_.silence_max());
+    auto next = std::min(act_at_, heard_ + welcome_.silence_max());
+    if (!give_ups_.empty()) next = std::min(next, give_ups_.begin()->first);
     return at_ == stage::leaving && at_hand_ == 0 ? std::min(next, left_by_) : next;
   }
 
@@ -141,6 +174,7 @@ class worker_core {
  private:
   static constexpr std::uint64_t join_id = 1;
   static constexpr std::uint64_t leave_id = 2;
+  static constexpr std::uint64_t emit_id_min = 16;
   static constexpr std::uint32_t jitter_max_ms = 250;
   /// So long a LEAVE without calls at hand waits for its answer: a broker that stops at the same time gives none.
   static constexpr milliseconds leave_patience{500};
@@ -150,6 +184,53 @@ class worker_core {
     std::string bytes;
     std::uint32_t frames = 0;
   };
+
+  /// An answer that waits until its handler's events are kept.
+  struct success {
+    lease to;
+    std::string payload;
+    std::size_t emits = 0;
+    std::size_t awaited = 0;
+    time_point give_up{};
+  };
+  struct receipt {
+    std::uint64_t of = 0;  ///< the success that waits for it
+    std::string topic;
+  };
+
+  void refuse(const lease& to, const error& why) {
+    std::string payload;
+    wire::append_error(payload, why);
+    reply(to, why.code, payload);
+  }
+
+  // Successes are named by the id of their first EMIT, for the broker may give out a lease's number twice.
+
+  [[nodiscard]] std::string first_awaited(std::uint64_t of) const {
+    for (auto id = of; id < of + successes_.at(of).emits; ++id) {
+      if (const auto found = receipts_.find(id); found != receipts_.end()) return found->second.topic;
+    }
+    return {};
+  }
+  success take_success(std::uint64_t of) {
+    auto out = std::move(successes_.extract(of).mapped());
+    give_ups_.erase({out.give_up, of});
+    for (auto id = of; id < of + out.emits; ++id) receipts_.erase(id);
+    return out;
+  }
+
+  void on_receipt(std::uint64_t id, const wire::frame& in) {
+    const auto got = std::move(receipts_.extract(id).mapped());
+    if (in.status == status::ok) {
+      if (--successes_.at(got.of).awaited > 0) return;
+      const auto done = take_success(got.of);
+      return reply(done.to, status::ok, done.payload);
+    }
+    auto why = wire::read_error(in.status, in.payload);
+    why.message = "the event " + got.topic + " could not be kept: " + why.message;
+    why.may_have_run = true;
+    refuse(take_success(got.of).to, why);
+  }
 
   [[nodiscard]] bool holds(const lease& what) const {
     return what.seat == seat_ && (at_ == stage::joined || at_ == stage::leaving);
@@ -185,6 +266,7 @@ class worker_core {
   void on_frame(time_point now, const wire::frame& in, Sink&& sink) {
     switch (in.type) {
       case wire::frame_type::call:
+      case wire::frame_type::event:
         if (at_ != stage::joined && at_ != stage::leaving) return;
         ++at_hand_;
         return sink.on_call(lease{in.id, seat_}, in);
@@ -203,6 +285,7 @@ class worker_core {
           at_ = stage::left;
           return sink.on_left();
         }
+        if (receipts_.contains(in.id)) return on_receipt(in.id, in);
         if (in.id == 0) sink.on_complaint(wire::read_error(in.status, in.payload));
         return;
       default: return;
@@ -237,6 +320,9 @@ class worker_core {
     act_at_ = now + jitter();
     heard_ = now;
     at_hand_ = 0;
+    successes_.clear();
+    receipts_.clear();
+    give_ups_.clear();
     unsent_.clear();
     unsent_bytes_ = 0;
     wants_connection_ = !was_leaving;
@@ -262,6 +348,10 @@ class worker_core {
   time_point left_by_ = time_point::max();
   std::uint64_t random_;
   bool wants_connection_ = false;
+  std::unordered_map<std::uint64_t, success> successes_;
+  std::unordered_map<std::uint64_t, receipt> receipts_;   ///< by the emit's id
+  std::set<std::pair<time_point, std::uint64_t>> give_ups_;
+  std::uint64_t next_emit_id_ = emit_id_min;
   std::deque<open_bundle> unsent_;
   std::size_t unsent_bytes_ = 0;
 };

@@ -288,6 +288,8 @@ class event_subscription : public event_source {
     socket_.set(zmq::sockopt::rcvhwm, 10'000);
   }
   void subscribe(const std::string& prefix) { socket_.set(zmq::sockopt::subscribe, prefix); }
+  /// Takes back one `subscribe` of the same prefix.
+  void unsubscribe(const std::string& prefix) { socket_.set(zmq::sockopt::unsubscribe, prefix); }
 };
 
 /// Where events leave: the broker's fan-out, or a publisher's socket. What a subscriber is too slow for is dropped for it.

@@ -31,6 +31,8 @@ inline constexpr std::uint32_t slots_max = 4096;
 
 /// What an EVENT says of where it is from.
 inline constexpr std::size_t about_bytes_max = 4u << 10;
+/// The header `event_id`.
+inline constexpr std::size_t event_id_bytes_max = 128;
 /// Deliveries of one event to one consumer group before it is a dead letter.
 inline constexpr std::uint32_t event_attempts_max = 100;
 
