@@ -204,6 +204,7 @@ void consumer::on_read(instant now, const read_result& what) {
   const auto set_aside = [&](std::uint64_t before) {
     for (; damaged != what->damaged.end() && *damaged < before; ++damaged) {
       if (*damaged < position_) continue;
+      if (const auto known = marks_.find(*damaged); known != marks_.end() && known->second.first.settled) continue;  // it was handled while it was sound
       ++desk_.counts.damaged;
       auto& lost = items_[*damaged];
       lost.why = error_object({status::data_loss, "the event's record in the log is damaged", false});

@@ -99,6 +99,7 @@ class event_books {
 
   /// After the calm: whatever has to be over is.
   void all_is_over() const;
+  [[nodiscard]] bool is_over() const;
   [[nodiscard]] std::size_t dead_of(const std::string& group) const;
   [[nodiscard]] const std::map<std::string, kept_stream>& streams() const { return streams_; }
   [[nodiscard]] const std::map<std::uint64_t, letter>& letters() const { return letters_; }

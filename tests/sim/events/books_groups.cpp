@@ -303,6 +303,15 @@ std::vector<std::string> event_books::patterns_of(const std::string& group) cons
   return found == groups_.end() ? std::vector<std::string>{} : found->second.patterns;
 }
 
+bool event_books::is_over() const {
+  try {
+    all_is_over();
+  } catch (const violation&) {
+    return false;
+  }
+  return true;
+}
+
 void event_books::all_is_over() const {
   for (const auto& [name, group] : groups_) {
     if (!group.exists) continue;

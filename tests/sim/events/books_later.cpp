@@ -143,7 +143,7 @@ void event_books::outcome(const std::string& operation, std::string_view state, 
     if (!of.ended) fail("the outcome of operation " + operation + " is told before it has ended");
     if ((state == "succeeded") != (status_name == "OK")) fail("an outcome's state is not its status");
     if (status_name == name(of.code)) {
-      if (state == "succeeded" && result != of.result) fail("the outcome of operation " + operation + " is another than it ended with");
+      if (state == "succeeded" && result != (of.result.empty() ? std::string_view{"\xc0"} : of.result)) fail("the outcome of operation " + operation + " is another than it ended with");
       return;
     }
     const bool revived = of.begun == 0 || std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) { return each.second.sequence == of.sequence && each.second.group == "waggle.later"; });

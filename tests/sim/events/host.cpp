@@ -153,6 +153,10 @@ void event_host::perform(instant now) {
       if (around_.log.verbose()) around_.log.say(now, "peer " + std::to_string(static_cast<std::uint32_t>(peer)) + " is unreachable, " + std::to_string(unsent.size()) + " unsent");
       around_.books.peer_gone(static_cast<std::uint32_t>(peer));
       core_->unreachable(now, peer, unsent, out_);
+      // Members hear from the broker's pulses that they have lost their seats; others would wait for their answers for ever.
+      if (auto& connection = around_.net.at(to.connection); to.connection != nobody && connection.up && !around_.is_member(connection.owner)) {
+        around_.net.cut(now, to.connection, true);
+      }
     }
   }
 }

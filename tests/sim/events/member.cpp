@@ -92,7 +92,7 @@ member::job& member::begin(instant now, const wire::frame& in) {
   auto& made = jobs_.emplace_back();
   made.lease = in.id;
   made.seat = seat_;
-  const auto longest = static_cast<std::uint64_t>(around_.calm ? 20 : like.handler_max.count());
+  const auto longest = static_cast<std::uint64_t>(around_.calm ? 5 : like.handler_max.count());
   made.ends = now + microseconds{chance.below(1000 * longest) + 1};
   old_leases_.push_back(in.id);
   if (old_leases_.size() > 10) old_leases_.erase(old_leases_.begin());

@@ -16,6 +16,8 @@ struct event_surroundings : surroundings {
   std::vector<pub_sub_pipe*> subscribers;
   std::uint64_t started = 0;  ///< brokers
 
+  [[nodiscard]] bool is_member(std::uint32_t actor) const { return actor >= events.emitters && actor < events.emitters + events.members; }
+
   /// What the log's clock says.
   [[nodiscard]] static std::int64_t wall_ms(instant now) {
     return 1'700'000'000'000 + std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
