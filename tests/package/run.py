@@ -11,7 +11,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from network import REPOSITORY, Network, Program
+from network import REPOSITORY, Network, Program, eventually
 
 BUILD = os.path.abspath(sys.argv[1])
 
