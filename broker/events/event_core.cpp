@@ -21,6 +21,7 @@ constexpr std::uint64_t memory_full_bytes = 256u << 20;
 constexpr std::string_view head_topic = "waggle.head.";
 /// What `operation` and its 32 digits add to the headers of a durable command.
 constexpr std::size_t operation_bytes = 64;
+constexpr std::size_t frame_bytes = 32;  // what an EVENT frame has besides its parts, at the most
 
 }  // namespace
 
@@ -190,8 +191,10 @@ void event_core::parts::emit(std::uint64_t lease, std::string_view topic, std::s
   if (is_ephemeral) {
     ++at.counts.ephemeral;
     std::string event;
+    event.reserve(topic.size() + payload.size() + headers.size() + frame_bytes);
     wire::append_event(event, 0, topic, payload, headers);
     at.effects.broadcasts.push_back({std::string{topic}, std::move(event)});
+    if (lease == 0) return;
     std::string receipt;
     wire::writer to{receipt};
     to.map(1);
@@ -283,6 +286,7 @@ void event_core::parts::broadcast(stream& in, const stored_event& event) {
     to.string(event.event_id);
   }
   std::string frame;
+  frame.reserve(event.topic.size() + event.payload.size() + event.headers.size() + about.size() + frame_bytes);
   wire::append_event(frame, event.sequence, event.topic, event.payload, event.headers, about);
   at.effects.broadcasts.push_back({event.topic, std::move(frame)});
 }
