@@ -106,12 +106,10 @@ std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::fr
   const auto index = calls_.open(caller, in.id);
   auto& opened = calls_[index];
   opened.opened = now;
-  opened.budget = milliseconds{in.budget_ms};
-  opened.deadline = caller == self ? instant::max() : now + opened.budget;  // ours counts from the lease
-  if (delivering_ != nullptr && delivering_->is_event) {
-    opened.is_event = true;
-    opened.topic = delivering_->topic;
-    opened.about = delivering_->about;
+  opened.deadline = now + milliseconds{in.budget_ms};
+  if (caller == self) {
+    opened.own = std::make_unique<own_call>(own_call{milliseconds{in.budget_ms}, delivering_->is_event, delivering_->topic, delivering_->about});
+    opened.deadline = instant::max();
   }
   opened.parts = in.parts;
   opened.worker = none;
@@ -134,13 +132,13 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   leased.leased = now;
   if (++leased.attempts == 1) command.meter.queued(now - leased.opened);
   at(to).leases.push_back(calls_.items(), call_index);
-  if (leased.caller == self) {
+  if (leased.own != nullptr) {
     deadlines_.erase(calls_.items(), call_index);
-    leased.deadline = now + leased.budget;
+    leased.deadline = now + leased.own->budget;
     deadlines_.insert(calls_.items(), call_index, leased.deadline);
   }
-  if (leased.is_event) {
-    wire::append_event(frame_for(to, out), calls_.lease_of(call_index), leased.topic, payload, headers, leased.about);
+  if (leased.own != nullptr && leased.own->is_event) {
+    wire::append_event(frame_for(to, out), calls_.lease_of(call_index), leased.own->topic, payload, headers, leased.own->about);
   } else {
     wire::append_call(frame_for(to, out), calls_.lease_of(call_index), name, payload,
                       milliseconds_left(now, leased.deadline), headers, leased.parts);
@@ -202,7 +200,7 @@ void broker_core::requeue(std::uint32_t call_index) {
   calls_.end_lease(call_index);
   queued.state = call_state::queued;
   queued.worker = none;
-  if (queued.caller == self) {  // its budget is the next worker's, from the beginning
+  if (queued.own != nullptr) {  // its budget is the next worker's, from the beginning
     deadlines_.erase(calls_.items(), call_index);
     queued.deadline = instant::max();
     deadlines_.insert(calls_.items(), call_index, queued.deadline);
@@ -346,7 +344,9 @@ void broker_core::expire(std::uint32_t call_index, outbox& out) {
   if (calls_[call_index].state == call_state::parked) return reply_services(call_index, out);
   const auto& expired = calls_[call_index];
   if (expired.state == call_state::asked) {
-    return end(call_index, {status::deadline_exceeded, "the budget passed before the log had done it; it may still be done", true}, out);
+    const bool may_be_done = expired.attempts > 0;
+    return end(call_index, {status::deadline_exceeded, std::string{"the budget passed before the log "} +
+                            (may_be_done ? "had done it; it may still be done" : "had answered"), may_be_done}, out);
   }
   end(call_index, deadline_exceeded(expired.state == call_state::leased, expired.attempts > 0), out);
 }
@@ -365,8 +365,7 @@ void broker_core::on_credit(peer_id from, const wire::frame& in, outbox& out) {
 void broker_core::on_cancel(peer_id from, const wire::frame& in, outbox& out) {
   const auto call_index = calls_.find(from, in.id);
   if (call_index == none) return;  // its reply is on the way
-  const bool may_have_run = calls_[call_index].attempts > 0 || calls_[call_index].state == call_state::asked;
-  end(call_index, {status::cancelled, "the caller gave up", may_have_run}, out);
+  end(call_index, {status::cancelled, "the caller gave up", calls_[call_index].attempts > 0}, out);
 }
 
 void broker_core::on_part(peer_id from, const wire::frame& in, outbox& out) {

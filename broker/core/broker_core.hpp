@@ -115,7 +115,7 @@ class broker_core : private event_members {
   // Events, in broker_events.cpp
   [[nodiscard]] std::uint32_t slots_of(std::string_view command) const override;
   [[nodiscard]] bool may_repeat(std::string_view command) const override;
-  std::uint64_t open_asked(instant now, peer_id from, const wire::frame& in);
+  std::uint64_t open_asked(instant now, peer_id from, const wire::frame& in, bool only_reads);
   void on_later(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_question(instant now, peer_id from, const wire::frame& in);
   [[nodiscard]] static bool read_published(std::string_view topic, std::string_view event, wire::frame& into);

@@ -41,9 +41,10 @@ void broker_core::looked_up(instant now, std::uint64_t ticket, const read_result
 }
 
 /// Opens the record of a call that the events' core answers; returns its lease.
-std::uint64_t broker_core::open_asked(instant now, peer_id from, const wire::frame& in) {
+std::uint64_t broker_core::open_asked(instant now, peer_id from, const wire::frame& in, bool only_reads) {
   const auto call_index = open_call(now, from, in, none);
   calls_[call_index].state = call_state::asked;
+  calls_[call_index].attempts = only_reads ? 0 : 1;  // when it ends before it is answered, it may be done all the same
   return calls_.lease_of(call_index);
 }
 
@@ -53,7 +54,7 @@ void broker_core::on_emit(instant now, peer_id from, const wire::frame& in, outb
   if (const auto why = too_many_calls(from)) return refuse(from, in.id, *why, out);
   auto emitted = in;
   emitted.budget_ms = static_cast<std::uint64_t>(settings_.emit_budget.count());
-  events_.emit(now, open_asked(now, from, emitted), in.name, in.payload, in.headers);
+  events_.emit(now, open_asked(now, from, emitted, false), in.name, in.payload, in.headers);
   settle_events(now, out);  // a receipt that needs no log is given at once: the id is free for the next frame of the bundle
 }
 
@@ -67,12 +68,12 @@ void broker_core::on_later(instant now, peer_id from, const wire::frame& in, out
   if (command_index != none && in.key.empty() && directory_.needs_key(command_index)) {
     return refuse(from, in.id, {status::invalid_argument, "\"" + std::string{in.name} + "\" needs a key: send it as the header `key`"}, out);
   }
-  const auto lease = open_asked(now, from, in);
+  const auto lease = open_asked(now, from, in, false);
   events_.later(now, lease, in.name, in.payload, in.headers, in.later_ms == 0 ? later_budget : milliseconds{in.later_ms});
 }
 
 void broker_core::on_question(instant now, peer_id from, const wire::frame& in) {
-  events_.ask(now, open_asked(now, from, in), in.name, in.payload, milliseconds{in.budget_ms});
+  events_.ask(now, open_asked(now, from, in, event_core::only_reads(in.name)), in.name, in.payload, milliseconds{in.budget_ms});
 }
 
 /// False: it is broken.

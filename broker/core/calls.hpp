@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,14 @@ enum class call_state : std::uint8_t {
   orphaned,  ///< a worker has it, but the caller has had its reply or has gone: only the slot is still held
   parked,    ///< waggle.services that waits for a change
   asked,     ///< the events' core has it
+};
+
+/// What a delivery of an event or of a durable command needs besides; calls of peers are not to be larger for it.
+struct own_call {
+  milliseconds budget{};  ///< from the lease on
+  bool is_event = false;  ///< for a consumer group
+  std::string topic{};    ///< of an event
+  std::string about{};    ///< of an event
 };
 
 struct call {
@@ -36,10 +45,7 @@ struct call {
   std::uint32_t line = none;      ///< its caller's, while it waits without a key
   std::uint32_t key_line = none;  ///< its key's, from first to last; `none` without a key
   std::uint64_t parts = 0;        ///< that the caller takes before it gives more credit
-  bool is_event = false;       ///< a delivery to a consumer group
-  milliseconds budget{};       ///< of what the broker itself calls: it counts from the lease
-  std::string topic;           ///< of an event
-  std::string about;           ///< of an event
+  std::unique_ptr<own_call> own;  ///< what the broker itself calls; null for peers' calls
   std::uint32_t attempts = 0;  ///< workers it has been handed to
   bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
   bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
@@ -70,7 +76,7 @@ class call_table {
     made.caller_id = id;
     made.attempts = 0;
     made.parted = false;
-    made.is_event = false;
+    made.own = nullptr;
     made.key_line = none;
     by_caller_id_.emplace(key{caller, id}, index);
     return index;

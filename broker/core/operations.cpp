@@ -194,7 +194,7 @@ std::string broker_core::list_calls(instant now, const inquiry& wanted, outbox&)
         .text("state", is_orphan ? "orphaned" : has_worker ? "running" : "queued")
         .number("age_ms", milliseconds_between(call.opened, now))
         .number("budget_left_ms", is_orphan                       ? 0
-                                  : call.deadline == instant::max() ? static_cast<std::uint64_t>(call.budget.count())
+                                  : call.deadline == instant::max() ? static_cast<std::uint64_t>(call.own->budget.count())
                                                                     : milliseconds_between(now, call.deadline))
         .number("attempts", call.attempts)
         .number("bytes", call.kept ? call.bytes() : 0);
@@ -219,11 +219,22 @@ std::string broker_core::list_statistics(instant now, const inquiry& wanted, out
   const auto total = all.size();
   sort_and_cut(all, wanted.limit, rows_usual,
                [](const row& a, const row& b) { return a.calls != b.calls ? a.calls > b.calls : a.command < b.command; });
+  const auto& events = events_.counts();
   const std::pair<std::string_view, std::uint64_t> counted[] = {
       {"bundles", counts_.bundles},
       {"frames", counts_.frames},
       {"calls", counts_.calls},
       {"events", counts_.events},
+      {"events_kept", events.appended},
+      {"events_repeated", events.repeated},
+      {"events_ephemeral", events.ephemeral},
+      {"events_dropped", events.dropped},
+      {"deliveries", events.delivered},
+      {"deliveries_failed", events.failed},
+      {"dead_letters", events.dead},
+      {"damaged_records", events.damaged},
+      {"log_failures", events.log_failures},
+      {"events_under_way", events_.appending()},
       {"retries", counts_.retries},
       {"dead_workers", counts_.dead_workers},
       {"broken_bundles", counts_.broken_bundles},

@@ -169,6 +169,8 @@ class event_core {
   bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget);
   /// Whether `ask` would take it.
   [[nodiscard]] static bool answers(std::string_view command);
+  /// Whether it changes nothing.
+  [[nodiscard]] static bool only_reads(std::string_view command);
   /// Nobody waits for the answer any more.
   void abandon(std::uint64_t lease);
   /// Somebody subscribes to this prefix on the events' socket.

@@ -129,6 +129,10 @@ bool event_core::answers(std::string_view command) {
   return std::find(questions.begin(), questions.end(), command) != questions.end();
 }
 
+bool event_core::only_reads(std::string_view command) {
+  return command != "waggle.forget_group" && command != "waggle.retry_dead" && command != "waggle.drop_dead";
+}
+
 bool event_core::parts::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget) {
   if (!answers(command)) return false;
   question about;

@@ -50,10 +50,17 @@ void log_thread::refuse(std::vector<event_effects::log_write>& writes, std::vect
   for (const auto& each : reads) answers_.reads.push_back({each.ticket, tl::unexpected{why}});
   writes.clear();
   reads.clear();
+  tell();
+}
+
+/// There are answers. In this order: what is raised after the other thread has looked would keep it awake with nothing to take.
+void log_thread::tell() {
   wake_up_.raise();
+  has_answers_ = true;
 }
 
 void log_thread::take(log_answers& out) {
+  if (!has_answers_.exchange(false)) return;
   wake_up_.lower();
   const std::lock_guard lock{mutex_};
   move_all(answers_, out);
@@ -79,7 +86,7 @@ void log_thread::work() {
       answers_.notes.emplace_back("the thread of the event log has failed; start the broker again");
     } catch (...) {
     }
-    wake_up_.raise();
+    tell();
   }
 }
 
@@ -112,7 +119,7 @@ void log_thread::work_or_throw() {
     if (!answers.empty()) {
       const std::lock_guard lock{mutex_};
       move_all(answers, answers_);
-      wake_up_.raise();
+      tell();
     }
     if (is_over) return;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -38,6 +39,7 @@ class log_thread {
  private:
   void work();
   void work_or_throw();
+  void tell();
   void refuse(std::vector<event_effects::log_write>& writes, std::vector<event_effects::log_read>& reads);
 
   std::unique_ptr<event_log> log_;
@@ -48,6 +50,7 @@ class log_thread {
   std::vector<event_effects::log_write> writes_;
   std::vector<event_effects::log_read> reads_;
   log_answers answers_;
+  std::atomic<bool> has_answers_ = false;  ///< asked for on every turn of the other thread's loop, which is not to cost a lock
   bool stopping_ = false;
   bool failed_ = false;  ///< the thread has ended by an exception
   std::thread thread_;

@@ -3,7 +3,7 @@
 
 usage: mutants.py BUILD [--check] [--search] [NAME...]
 
-BUILD is a build folder in which waggle_sim has been built. For each mutant of mutants_list.py (or those named) only the sources
+BUILD is a build folder in which waggle_sim and waggle_sim_events have been built. For each mutant of mutants_list.py (or those named) only the sources
 that change are compiled, beside the folder's objects; then the seed that mutants.txt names is run, which must fail.
   --check    only looks whether each mutant's old text is still there, once
   --search   looks for a seed where none is named or the one that is does not catch it, and writes mutants.txt
@@ -47,9 +47,28 @@ def sources_of(path):
     if path.endswith(".cpp"):
         return [path]
     if path.startswith("include/"):
-        return ["tests/sim/caller.cpp" if "caller" in path else "tests/sim/worker.cpp"]
+        return ["tests/sim/events/subscriber.cpp" if "subscription" in path else "tests/sim/caller.cpp" if "caller" in path else "tests/sim/worker.cpp"]
     core = "broker/core"
     return [f"{core}/{name}" for name in sorted(os.listdir(os.path.join(ROOT, core))) if name.endswith(".cpp")]
+
+
+def program_of(mutant):
+    """Which simulator is to find it."""
+    return "waggle_sim_events" if mutant[0].startswith("events.") else "waggle_sim"
+
+
+def objects_of(folder, program):
+    """All objects that the program is linked from, by their sources."""
+    out = {}
+    for target, sources in (("broker/CMakeFiles/waggle_broker_core.dir", "broker"), ("broker/CMakeFiles/waggle_broker_events.dir", "broker"),
+                            (f"tests/CMakeFiles/{program}.dir", "tests")):
+        top = os.path.join(folder, target)
+        for where, _, names in os.walk(top):
+            for name in names:
+                if name.endswith(".o"):
+                    path = os.path.join(where, name)
+                    out[f"{sources}/{os.path.relpath(path, top)[:-2]}"] = path
+    return out
 
 
 def build(mutant, folder, into):
@@ -77,12 +96,10 @@ def build(mutant, folder, into):
         if done.returncode != 0:
             return None, done.stderr
         objects.append((source, target))
-    replaced = {os.path.basename(source) for source, _ in objects}
-    rest = []
-    for each in (os.path.join(folder, "broker/CMakeFiles/waggle_broker_core.dir/core"), os.path.join(folder, "tests/CMakeFiles/waggle_sim.dir/sim")):
-        rest += [os.path.join(each, name) for name in sorted(os.listdir(each)) if name.endswith(".o") and name[:-2] not in replaced]
-    program = os.path.join(into, "waggle_sim")
-    done = subprocess.run(["c++", "-o", program, *[target for _, target in objects], *rest, "-lfmt", "-lzmq", "-lpthread"],
+    linked = objects_of(folder, program_of(mutant))
+    linked.update(objects)
+    program = os.path.join(into, program_of(mutant))
+    done = subprocess.run(["c++", "-o", program, *sorted(linked.values()), "-lfmt", "-lzmq", "-lyaml-cpp", "-lpthread"],
                           capture_output=True, text=True, check=False)
     return (program, "") if done.returncode == 0 else (None, done.stderr)
 
@@ -118,7 +135,7 @@ def try_one(mutant, folder, seeds, search):
         elif not search:
             return name, None, "no seed is known; run with --search"
         found, says = failing_seed(program, 1, SEARCHED_SEEDS, STEPS)
-        if found is not None and failing_seed(os.path.join(folder, "bin/waggle_sim"), found, 1, STEPS)[0] is not None:
+        if found is not None and failing_seed(os.path.join(folder, "bin", program_of(mutant)), found, 1, STEPS)[0] is not None:
             return name, None, f"seed {found} fails without it, too"
         return name, None if found is None else (found, STEPS), says
 

@@ -10,6 +10,13 @@ QUEUES = "broker/core/queues.hpp"
 OPERATIONS = "broker/core/operations.cpp"
 CALLER = "include/waggle/detail/caller_core.hpp"
 WORKER = "include/waggle/detail/worker_core.hpp"
+EVENTS = "broker/events/event_core.cpp"
+QUESTIONS = "broker/events/event_questions.cpp"
+CONSUMER = "broker/events/consumer.cpp"
+LOG_QUEUE = "broker/events/log_queue.cpp"
+MEMORY_LOG = "broker/events/memory_log.cpp"
+HANDED = "broker/core/broker_events.cpp"
+SUBSCRIPTION = "include/waggle/detail/subscription_core.hpp"
 
 MUTANTS = [
     ("attempts", CALLS, "if (!repeatable || leased.attempts >= settings_.attempts_max) {",
@@ -83,4 +90,40 @@ MUTANTS = [
      "calls that a lost broker may have run are said not to have run"),
     ("old-seat", WORKER, "    return what.seat == seat_ && (at_", "    return (at_", "answers of an earlier seat are sent under leases of the next"),
     ("rejoin", WORKER, "        if (in.seats == 0 && at_ == stage::joined) {", "        if (in.seats == 0 && at_ == stage::left) {", "a worker that was forgotten does not join again"),
+    # Those that waggle_sim_events is to find.
+    ("events.early-receipt", EVENTS, "  event->sequence = how.sequence;\n  event->time_ms = how.time_ms;\n  at.learn_wall", "  event->sequence = how.sequence + 1;\n  event->time_ms = how.time_ms;\n  at.learn_wall",
+     "an event is broadcast with the sequence of another"),
+    ("events.false-receipt", EVENTS, "               if (lease == 0) ++at.counts.dropped;\n               return at.refuse(lease, how.error());", "               if (lease == 0) ++at.counts.dropped;\n               return kept(later, lease, *in, event, {});",
+     "a failed write gives a receipt"),
+    ("events.repeats", EVENTS, "event->event_id, at.settings.once_within.count()}", "event->event_id, 0}", "an event that comes twice is kept twice"),
+    ("events.trim-unsettled", EVENTS, "settled = std::min(settled, consumed->durably_settled());", "settled = std::max(settled, consumed->durably_settled());",
+     "events are forgotten that a group still has to handle"),
+    ("events.heads", EVENTS, "wire::append_event(frame, each->head, topic", "wire::append_event(frame, each->head > 0 ? each->head - 1 : 0, topic", "subscribers do not learn of the last event"),
+    ("events.cover", EVENTS, "from_now ? each->head : each->first - 1", "from_now || newcomer == nullptr ? each->head : each->first - 1", "a new group begins too late"),
+    ("events.reserved", EVENTS, "made->resume(reserved, reserved);", "made->resume(0, reserved);", "after a crash attempts begin again with 1"),
+    ("events.marks", EVENTS, "if (mark.group == each.group && mark.stream == each.stream) made->resume(now, mark);", ";", "after a crash what was acknowledged is delivered again"),
+    ("events.key-order", CONSUMER, "    if (line.front() != id) {", "    if (line.front() != id && line.size() > 2) {", "two events of one key are at members at once"),
+    ("events.attempts", CONSUMER, "  if (over.attempts >= attempts_max(over)) return bury(id);", "  if (over.attempts > attempts_max(over)) return bury(id);", "an event is delivered once too often"),
+    ("events.early-death", CONSUMER, "  if (over.attempts >= attempts_max(over)) return bury(id);", "  if (over.attempts + 1 >= attempts_max(over)) return bury(id);", "an event is a dead letter before its last attempt"),
+    ("events.begun-mark", CONSUMER, "  if (!is_first && next.begun <= next.attempts) {", "  if (false) {", "a further attempt is made before it is written down"),
+    ("events.settle-failed", CONSUMER, "    if (how.code != status::ok) {\n      failed(now, id, how);", "    if (how.code != status::ok && over.attempts < 3) {\n      failed(now, id, how);", "the third failure counts as success"),
+    ("events.progress", CONSUMER, "  const auto to = settled();\n  for (const auto id", "  const auto to = position_ - 1;\n  for (const auto id", "what is not settled is written down as settled"),
+    ("events.outcome-lost", CONSUMER, "                if (!what) return wait_until(id, stage::waiting, later + read_pause);\n                const auto operation = found->second.operation;",
+     "                const auto operation = found->second.operation;", "an outcome that could not be written is forgotten"),
+    ("events.bury-fails", CONSUMER, "                if (!what) return wait_until(id, stage::waiting, later + read_pause);\n                ++desk_.counts.dead;", "                if (!what) return settle(later, id);\n                ++desk_.counts.dead;",
+     "a letter that could not be written is lost"),
+    ("events.once-again", CONSUMER, "  if (of.repeatable) return false;", "  if (true) return false;", "a durable command that may run only once runs again"),
+    ("events.why", CONSUMER, "  over.why = why_of(how);", "  if (over.why.empty()) over.why = why_of(how);", "a dead letter tells its first error"),
+    ("events.in-flight", CONSUMER, "next != ready_.end() && in_flight_ < desk_.settings.in_flight_max;)", "next != ready_.end() && in_flight_ <= desk_.settings.in_flight_max;)", "a group has one delivery too many"),
+    ("events.parked", CONSUMER, "    for (const auto id : std::exchange(there.parked, {})) schedule(now, id);\n", "", "events that wait for slots wait for ever when members go"),
+    ("events.untaken", CONSUMER, "  for (const auto id : std::exchange(untaken_, {})) {", "  for (const auto id : std::set<item_id>{}) {", "events wait on though a member is there now"),
+    ("events.read-again", CONSUMER, "    read_again_at_ = now + read_pause;\n", "", "a group whose read failed reads no more"),
+    ("events.damaged-handled", CONSUMER, "known != marks_.end() && known->second.first.settled) continue;", "known != marks_.end() && false) continue;", "a damaged event that was handled becomes a dead letter"),
+    ("events.dropping", QUESTIONS, " || at.dropping.contains(each.id)) continue;", ") continue;", "a dead letter that is being dropped is delivered again"),
+    ("events.forget-busy", QUESTIONS, "    if (each->look().in_flight > 0) {", "    if (false) {", "a group is forgotten while deliveries are queued"),
+    ("events.next", QUESTIONS, "    nothing.next = std::max(from, in->head + 1);", "    nothing.next = std::max(from, in->head + 2);", "waggle.events goes on beyond the end"),
+    ("events.handed-over", HANDED, "each.payload, each.handed_over, each.answered});", "each.payload, true, each.answered});", "a delivery that nobody got counts as an attempt"),
+    ("events.queue-order", LOG_QUEUE, "  if (!kept_.empty()) {\n    refuse_waiting(out);", "  if (false) {\n    refuse_waiting(out);", "what comes later is written before what could not be written"),
+    ("events.queue-keeps", LOG_QUEUE, "    if (!adds_event(each.what) && kept_.size() < settings_.kept_max) {", "    if (kept_.size() < settings_.kept_max) {", "an event that its emitter was told is lost is kept later"),
+    ("events.subscriber-gap", SUBSCRIPTION, "    return wants ? ask_at_ : time_point::max();", "    return time_point::max();", "a subscriber does not look for what it has missed"),
 ]

@@ -26,6 +26,7 @@ class pub_sub_pipe {
   void open(instant now, std::vector<std::string> prefixes) {
     prefixes_ = std::move(prefixes);
     is_open_ = true;
+    was_in_force_ = false;
     cut(now);
   }
   void close() {
@@ -40,7 +41,9 @@ class pub_sub_pipe {
   }
   [[nodiscard]] bool wants_connection(instant now) const { return is_open_ && !connected_ && connects_at_ <= now; }
   [[nodiscard]] instant connects_at() const { return is_open_ && !connected_ ? connects_at_ : instant::max(); }
-  void connect() { connected_ = true; }
+  void connect() { connected_ = was_in_force_ = true; }
+  /// What it has subscribed to was once known to the broker.
+  [[nodiscard]] bool was_in_force() const { return was_in_force_; }
   [[nodiscard]] const std::vector<std::string>& prefixes() const { return prefixes_; }
 
   void publish(instant now, std::string_view topic, std::string_view event, bool calm) {
@@ -62,7 +65,7 @@ class pub_sub_pipe {
   const event_climate& in_;
   random& chance_;
   std::vector<std::string> prefixes_;
-  bool is_open_ = false, connected_ = false;
+  bool is_open_ = false, connected_ = false, was_in_force_ = false;
   instant connects_at_{}, last_{};
   std::deque<message> under_way_;
 };

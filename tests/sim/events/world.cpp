@@ -20,6 +20,7 @@ event_world::event_world(std::uint64_t seed, bool verbose)
   add(members_, climate_.members);
   add(clients_, climate_.clients);
   add(operators_, climate_.operators);
+  add(subscribers_, climate_.subscribers);
   broker_.start(now_);
   around_.broker_up = true;
   fault_at_ = now_ + climate_.net.fault_every;
@@ -185,6 +186,7 @@ void event_world::look_at_everything() {
   until(now_ + 5s);
   if (emitters_.front()->open() != 0) throw violation{"with nothing wrong any more, an EMIT is not answered soon"};
   books_.all_is_over();
+  for (const auto& each : subscribers_) each->all_is_there();
   auto& person = *operators_.front();
   for (const auto& [stream, of] : books_.streams()) {
     if (stream != "waggle.later") person.read_stream(now_, stream);

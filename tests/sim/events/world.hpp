@@ -9,6 +9,7 @@
 #include "sim/events/host.hpp"
 #include "sim/events/member.hpp"
 #include "sim/events/operator.hpp"
+#include "sim/events/subscriber.hpp"
 #include "sim/events/surroundings.hpp"
 
 namespace waggle::sim {
@@ -55,6 +56,7 @@ class event_world {
   std::vector<std::unique_ptr<member>> members_;
   std::vector<std::unique_ptr<client>> clients_;
   std::vector<std::unique_ptr<operator_>> operators_;
+  std::vector<std::unique_ptr<subscriber>> subscribers_;
   std::vector<actor*> actors_;
   instant now_ = instant{} + std::chrono::hours{1};
   instant fault_at_{};
