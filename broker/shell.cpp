@@ -126,7 +126,11 @@ bool shell::receive_events() {
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto event = events_in_.receive();
     if (!event) return busy || turn > 0;
-    core_.receive_event(now, event->topic, event->event, out_);
+    if (core_.passes_on(event->topic, event->event)) {
+      events_out_.pass_on(events_in_);
+    } else {
+      core_.receive_event(now, event->topic, event->event, out_);
+    }
   }
   return true;
 }

@@ -37,6 +37,9 @@ class broker_core : private event_members {
   void receive_parts(instant now, peer_id from, outbox& out, std::string why = "a message has one ZeroMQ frame");
   /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed.
   void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out);
+  /// Whether subscribers are to get this message as it is, which spares its copies: it is a sound event, and of an ephemeral topic. If not, it is
+  /// for `receive_event`, which takes these, too.
+  [[nodiscard]] bool passes_on(std::string_view topic, std::string_view event);
   /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
   /// topic: it tells the subscriber that what it subscribed to before is in force.
   void subscribed(instant now, std::string_view prefix, outbox& out);
@@ -115,6 +118,7 @@ class broker_core : private event_members {
   std::uint64_t open_asked(instant now, peer_id from, const wire::frame& in, bool only_reads);
   void on_later(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_question(instant now, peer_id from, const wire::frame& in);
+  [[nodiscard]] static bool read_published(std::string_view topic, std::string_view event, wire::frame& into);
   void begin_delivery(instant now, const event_effects::delivery& what, outbox& out);
   void settle_events(instant now, outbox& out);
 

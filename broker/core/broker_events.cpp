@@ -76,18 +76,32 @@ void broker_core::on_question(instant now, peer_id from, const wire::frame& in) 
   events_.ask(now, open_asked(now, from, in, event_core::only_reads(in.name)), in.name, in.payload, milliseconds{in.budget_ms});
 }
 
+/// False: it is broken.
+bool broker_core::read_published(std::string_view topic, std::string_view event, wire::frame& into) {
+  wire::bundle_reader frames{event};
+  wire::frame more;
+  return frames.next(into) == wire::decoded::frame && into.type == wire::frame_type::event && into.name == topic && into.id == 0 &&
+         wire::is_topic(topic) && frames.next(more) == wire::decoded::end;
+}
+
 void broker_core::receive_event(instant now, std::string_view topic, std::string_view event, outbox& out) {
   now = observe(now);
-  wire::bundle_reader frames{event};
-  wire::frame in, more;
-  if (frames.next(in) != wire::decoded::frame || in.type != wire::frame_type::event || in.name != topic || in.id != 0 ||
-      !wire::is_topic(topic) || frames.next(more) != wire::decoded::end) {
+  wire::frame in;
+  if (!read_published(topic, event, in)) {
     ++counts_.broken_events;
     return;
   }
   ++counts_.events;
   events_.emit(now, 0, topic, in.payload, in.headers);
   settle_events(now, out);
+}
+
+bool broker_core::passes_on(std::string_view topic, std::string_view event) {
+  wire::frame in;
+  if (!events_.is_ephemeral(topic) || !read_published(topic, event, in) || !in.about.empty()) return false;
+  ++counts_.events;
+  events_.passed_on();
+  return true;
 }
 
 void broker_core::subscribed(instant now, std::string_view prefix, outbox& out) {

@@ -21,6 +21,7 @@ constexpr std::uint64_t memory_full_bytes = 256u << 20;
 constexpr std::string_view head_topic = "waggle.head.";
 /// What `operation` and its 32 digits add to the headers of a durable command.
 constexpr std::size_t operation_bytes = 64;
+constexpr std::size_t frame_bytes = 32;  // what an EVENT frame has besides its parts, at the most
 
 }  // namespace
 
@@ -50,6 +51,8 @@ void event_core::wrote(instant now, std::uint64_t ticket, const result<written>&
 void event_core::looked_up(instant now, std::uint64_t ticket, const read_result& what) { parts_->touched().at.looked_up(now, ticket, what); }
 void event_core::tick(instant now) { parts_->touched().tick(now); }
 instant event_core::next_deadline() const { return parts_->next_deadline(); }
+bool event_core::is_ephemeral(std::string_view topic) const { return !topic.starts_with("waggle.") && parts_->stream_of(topic) == nullptr; }
+void event_core::passed_on() { ++parts_->at.counts.ephemeral; }
 bool event_core::is_durable() const { return parts_->at.settings.durable; }
 event_effects& event_core::effects() { return parts_->at.effects; }
 const event_counters& event_core::counts() const { return parts_->at.counts; }
@@ -144,7 +147,7 @@ void event_core::parts::cover(instant now, member_of& which, const event_manifes
 }
 
 /// The stream that the topic belongs to; null if it is ephemeral.
-stream* event_core::parts::stream_of(std::string_view topic, bool& is_ephemeral) {
+stream* event_core::parts::stream_of(std::string_view topic) const {
   std::string_view best;
   stream* out = nullptr;
   for (const auto& each : streams_) {
@@ -160,7 +163,6 @@ stream* event_core::parts::stream_of(std::string_view topic, bool& is_ephemeral)
       out = nullptr;
     }
   }
-  is_ephemeral = out == nullptr;
   return out;
 }
 
@@ -185,13 +187,14 @@ void event_core::parts::emit(std::uint64_t lease, std::string_view topic, std::s
     return at.refuse(lease, {status::permission_denied, "topics that begin with \"waggle.\" are the broker's own"});
   }
   if (!wire::is_topic(topic)) return at.refuse(lease, {status::invalid_argument, "a topic has no *; patterns of topics do"});
-  bool is_ephemeral = false;
-  auto* const in = stream_of(topic, is_ephemeral);
-  if (is_ephemeral) {
+  auto* const in = stream_of(topic);
+  if (in == nullptr) {
     ++at.counts.ephemeral;
     std::string event;
+    event.reserve(topic.size() + payload.size() + headers.size() + frame_bytes);
     wire::append_event(event, 0, topic, payload, headers);
     at.effects.broadcasts.push_back({std::string{topic}, std::move(event)});
+    if (lease == 0) return;
     std::string receipt;
     wire::writer to{receipt};
     to.map(1);
@@ -283,6 +286,7 @@ void event_core::parts::broadcast(stream& in, const stored_event& event) {
     to.string(event.event_id);
   }
   std::string frame;
+  frame.reserve(event.topic.size() + event.payload.size() + event.headers.size() + about.size() + frame_bytes);
   wire::append_event(frame, event.sequence, event.topic, event.payload, event.headers, about);
   at.effects.broadcasts.push_back({event.topic, std::move(frame)});
 }

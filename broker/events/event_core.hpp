@@ -160,6 +160,9 @@ class event_core {
 
   /// An event: kept if its topic's stream is, and broadcast; the receipt is the answer.
   void emit(instant now, std::uint64_t lease, std::string_view topic, std::string_view payload, std::string_view headers);
+  /// Whether an event of this topic is only broadcast. Whoever does that without `emit` says so.
+  [[nodiscard]] bool is_ephemeral(std::string_view topic) const;
+  void passed_on();
   /// A durable command: the receipt is the answer. `budget` is for each time it is run.
   void later(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, std::string_view headers, milliseconds budget);
   /// One of the broker's commands about events (`waggle.streams`, …). False if it is none of them.

@@ -22,6 +22,8 @@ class event_core::parts {
   void open(instant now, const log_contents& what);
   void emit(std::uint64_t lease, std::string_view topic, std::string_view payload, std::string_view headers);
   void later(std::uint64_t lease, std::string_view command, std::string_view payload, std::string_view headers, milliseconds budget);
+  /// Where events of this topic are kept; none of ephemeral ones.
+  [[nodiscard]] stream* stream_of(std::string_view topic) const;
   void subscribed(std::string_view prefix);
   [[nodiscard]] result<void> may_join(const std::vector<event_manifest>& what, std::string_view service) const;
   void joined(instant now, const std::vector<event_manifest>& what, std::string_view service);
@@ -50,7 +52,6 @@ class event_core::parts {
     instant until{};
   };
 
-  stream* stream_of(std::string_view topic, bool& is_ephemeral);
   [[nodiscard]] std::size_t index_of(const stream& which) const;
   stream* find_stream(std::string_view name);
   stream& make_stream(stream_settings from);

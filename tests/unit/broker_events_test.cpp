@@ -64,6 +64,29 @@ TEST_CASE("broker: an event without an id and a published one are kept without a
   CHECK(kept["events"][1][1] == "order.paid");
 }
 
+TEST_CASE("broker: subscribers get as it came what is sound, of an ephemeral topic and without more, and nothing else", "[broker][events]") {
+  auto with = on_disk();
+  with.topics.ephemeral = {"hint.*"};
+  broker_fixture net{quick(), with};
+  const auto frame = [](std::string_view topic, std::uint64_t id = 0, std::string_view about = {}) {
+    std::string out;
+    wire::append_event(out, id, topic, "\x01", {}, about);
+    return out;
+  };
+  CHECK(net.core().passes_on("hint.seen", frame("hint.seen")));
+  CHECK(net.core().counts().events == 1);
+  CHECK(net.core().event_counts().ephemeral == 1);
+  CHECK_FALSE(net.core().passes_on("order.placed", frame("order.placed")));
+  CHECK_FALSE(net.core().passes_on("waggle.head.events", frame("waggle.head.events")));
+  CHECK_FALSE(net.core().passes_on("hint.*", frame("hint.*")));
+  CHECK_FALSE(net.core().passes_on("hint.seen", frame("hint.other")));
+  CHECK_FALSE(net.core().passes_on("hint.seen", frame("hint.seen", 7)));
+  CHECK_FALSE(net.core().passes_on("hint.seen", frame("hint.seen", 0, "\x81\xa6stream\xa6" "events")));
+  CHECK_FALSE(net.core().passes_on("hint.seen", frame("hint.seen") + frame("hint.seen")));
+  CHECK_FALSE(net.core().passes_on("hint.seen", "\x93"));
+  CHECK(net.core().counts().events == 1);
+}
+
 TEST_CASE("broker: an event that does not get into the log in time is answered once, and may be kept all the same", "[broker][events]") {
   broker_fixture net{quick(), on_disk()};
   net.stop_log();

@@ -124,6 +124,17 @@ class socket {
     }
   }
 
+  /// A part that has been received, which is empty afterwards.
+  sent send_part(zmq::message_t& part, zmq::send_flags flags) {
+    try {
+      return socket_.send(part, flags | zmq::send_flags::dontwait) ? sent::yes : sent::full;
+    } catch (const zmq::error_t& e) {
+      if (e.num() == EHOSTUNREACH) return sent::unreachable;
+      if (e.num() == EINTR) return sent::full;
+      throw;
+    }
+  }
+
   /// One part; false when nothing is there.
   bool receive_part(zmq::message_t& into) {
     try {
@@ -266,6 +277,7 @@ class event_source : public socket {
   [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
+  friend class event_sink;
   zmq::message_t topic_;
   zmq::message_t event_;
   std::uint64_t malformed_ = 0;
@@ -299,6 +311,11 @@ class event_sink : public socket {
 
   void send(std::string_view topic, std::string_view event) {
     if (send_part(topic, zmq::send_flags::sndmore) == sent::yes) send_part(event, zmq::send_flags::none);
+  }
+
+  /// Sends what this has received last as it is, without a copy of it. It can be sent once.
+  void pass_on(event_source& from) {
+    if (send_part(from.topic_, zmq::send_flags::sndmore) == sent::yes) send_part(from.event_, zmq::send_flags::none);
   }
 
   /// The next prefix that somebody has newly subscribed to, if any; valid until the next call.
