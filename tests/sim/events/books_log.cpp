@@ -58,6 +58,7 @@ void event_books::committed(std::int64_t wall_ms, const std::vector<broker::writ
 void event_books::damage(const std::string& stream, std::uint64_t sequence) {
   ++sums_.damaged;
   event_at(stream, sequence).damaged = true;
+  for (auto& [name, group] : groups_) over(group, stream, sequence);  // nobody can tell its key
 }
 
 void event_books::on(std::int64_t, const write::append& what, const written& how) {

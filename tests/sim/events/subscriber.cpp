@@ -30,17 +30,21 @@ void subscriber::start(instant now) {
       const auto known = positions_.find(which.first);
       each.given = each.whole = std::min(each.given, known == positions_.end() ? 0 : known->second);
     }
-    for (const auto& [stream, of] : around_.books.streams()) {  // others begin with what there is
-      if (positions_.contains(stream)) continue;
-      for (const auto& prefix : prefixes_) chains_[{stream, prefix}].whole = of.first - 1;
-    }
   } else {
     const std::vector<std::vector<std::string>> choices{{""}, {"order."}, {"stock."}, {"order.", "stock."}, {"order.p"}, {"note"}};
     like.prefixes = chance.pick(choices);
-    like.start.from = chance.chance(1, 2) ? kind::now : kind::sequence;  // from the oldest
+    like.start.from = chance.chance(1, 2) ? kind::now : kind::positions;  // of no stream: each from its oldest
     chains_.clear();
+    positions_.clear();
   }
   if (chance.chance(1, 3)) like.held_bytes_max = chance.between(1, 3000);
+  if (like.start.from == kind::positions) {  // streams that it does not name begin with what there is
+    for (const auto& [stream, of] : around_.books.streams()) {
+      for (const auto& prefix : like.prefixes) {
+        if (!positions_.contains(stream)) chains_[{stream, prefix}].whole = of.first - 1;
+      }
+    }
+  }
   lost_.clear();
   began_with_ = like.start.from;
   core_ = std::make_unique<detail::subscription_core>(like);
@@ -50,12 +54,16 @@ void subscriber::start(instant now) {
   had_begun_ = failed_ = false;
   auto topics = prefixes_;
   topics.emplace_back(detail::subscription_core::head_topics);
+  if (around_.log.verbose()) around_.log.say(now, "subscriber " + std::to_string(number_) + (resumes_ ? " resumes" : began_with_ == kind::now ? " begins now" : " begins with the oldest") + ", " + std::to_string(prefixes_.size()) + " prefixes, " + prefixes_.front());
   pipe_.open(now, topics);
   socket_.open(now);
 }
 
 void subscriber::crash(instant now) {
   positions_ = core_->positions();
+  if (around_.log.verbose()) {
+    for (const auto& [stream, at] : positions_) around_.log.say(now, "subscriber " + std::to_string(number_) + " dies at " + std::to_string(at) + " of " + stream);
+  }
   resumes_ = had_begun_ && !failed_ && around_.chance.chance(2, 3);
   socket_.cut(now, true);
   pipe_.close();
@@ -95,6 +103,7 @@ void subscriber::given(const detail::subscribed_event& what) {
   const bool is_whole = of.given > 0 || had_begun_ || began_with_ == detail::subscription_start::kind::positions;
   if (is_whole) check_gap(stream, *prefix, std::max(of.given, of.whole), what.sequence);
   of.given = what.sequence;
+  if (around_.log.verbose()) around_.log.say({}, "  subscriber " + std::to_string(number_) + " gets event " + std::to_string(what.sequence) + " of " + stream);
 }
 
 void subscriber::lost(std::string_view stream, std::uint64_t from, std::uint64_t to) {
@@ -116,7 +125,6 @@ void subscriber::begin() {
     for (const auto& prefix : prefixes_) {
       auto& each = chains_[{stream, prefix}];
       if (began_with_ == detail::subscription_start::kind::now) each.whole = std::max(each.whole, of.head);
-      if (began_with_ == detail::subscription_start::kind::sequence) each.whole = std::max(each.whole, of.first - 1);
     }
   }
 }
