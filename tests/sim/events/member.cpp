@@ -72,6 +72,7 @@ void member::join(instant now) {
     manifest_.commands.emplace_back().name = command.name;
     manifest_.commands.back().retry = command.retry;
   }
+  for (auto& each : jobs_) each.doubtful = true;
   std::string bytes;
   wire::append_manifest(bytes, manifest_);
   join_id_ = ++last_id_;
@@ -85,7 +86,7 @@ member::job& member::begin(instant now, const wire::frame& in) {
   auto& chance = around_.chance;
   const auto& like = around_.events;
   // What it has answered the broker may not know yet, so only what it has not is counted.
-  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_; });
+  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_ && !each.doubtful; });
   auto slots_max = manifest_.slots;
   for (const auto& each : before_) slots_max = std::max(slots_max, each.slots);
   if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};

@@ -42,6 +42,7 @@ class member : public actor {
     std::uint32_t answers = 1;
     std::string payload;
     std::uint64_t seat = 0;
+    bool doubtful = false;  ///< the broker may have given it up before it heard the last JOIN
   };
 
   void read(instant now, const wire::frame& in);

@@ -28,7 +28,7 @@ void subscriber::start(instant now) {
     // Of several prefixes, some events may come once more.
     for (auto& [which, each] : chains_) {
       const auto known = positions_.find(which.first);
-      each.given = each.whole = std::min(each.given, known == positions_.end() ? 0 : known->second);
+      each.given = std::min(each.given, known == positions_.end() ? 0 : known->second);
     }
   } else {
     const std::vector<std::vector<std::string>> choices{{""}, {"order."}, {"stock."}, {"order.", "stock."}, {"order.p"}, {"note"}};
@@ -41,7 +41,8 @@ void subscriber::start(instant now) {
   if (like.start.from == kind::positions) {  // streams that it does not name begin with what there is
     for (const auto& [stream, of] : around_.books.streams()) {
       for (const auto& prefix : like.prefixes) {
-        if (!positions_.contains(stream)) chains_[{stream, prefix}].whole = of.first - 1;
+        const auto known = positions_.find(stream);
+        chains_[{stream, prefix}].whole = known == positions_.end() ? of.first - 1 : known->second;
       }
     }
   }
