@@ -202,6 +202,7 @@ void member::work(instant now) {
       ++i;
       continue;
     }
+    if (each.doubtful) each.answers = std::max<std::uint32_t>(each.answers, 1);
     if (each.answers == 0 && each.seat == seat_) {  // it never answers, and is at it until it is called back or stops
       each.ends = now + milliseconds{1000};
       ++i;
@@ -245,6 +246,7 @@ void member::run(instant now) {
     if (!old_leases_.empty() && chance.chance(around_.events.twice, 1000)) answer(chance.pick(old_leases_), status::ok, {});
   }
   if (!bundle_.empty() && silent_until_ <= now && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = std::max(bundle_.empty() ? now : silent_until_, now + milliseconds{bundle_.empty() ? was_connected_ ? 500 : 20 : 5});
   if (!over_) return;
   over_ = false;
   socket_.close();
@@ -255,12 +257,12 @@ void member::run(instant now) {
 }
 
 instant member::next_deed(instant now) const {
-  auto next = pulse_at_;
+  if (over_) return now;
+  auto next = std::min(pulse_at_, look_at_);
   if (!around_.calm) next = std::min(next, act_at_);
   for (const auto& each : jobs_) next = std::min(next, each.ends);
-  if (!bundle_.empty()) next = std::min(next, std::max(now + milliseconds{5}, silent_until_));
-  if (over_) return now;
-  return std::max(next, was_connected_ ? now : now + milliseconds{20});
+  if (!was_connected_) next = std::max(next, look_at_);
+  return next;
 }
 
 }  // namespace waggle::sim

@@ -66,6 +66,7 @@ class member : public actor {
   std::vector<job> jobs_;
   std::vector<std::uint64_t> old_leases_;
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
   bool takes_everything_ = false, rejoin_ = false, over_ = false;
 };
 

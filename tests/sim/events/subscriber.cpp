@@ -73,13 +73,14 @@ void subscriber::crash(instant now) {
 }
 
 /// What is between must have been told as lost.
-void subscriber::check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to) const {
+void subscriber::check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to, bool from_oldest) const {
   const auto known = around_.books.streams().find(stream);
   if (known == around_.books.streams().end()) return;
   const auto told = lost_.find(stream);
   for (auto next = known->second.events.upper_bound(from); next != known->second.events.end() && next->first < to; ++next) {
     if (!next->second.topic.starts_with(prefix)) continue;
     const auto sequence = next->first;
+    if (from_oldest && next->second.trimmed) continue;  // it was gone before anything was read
     const bool is_told = told != lost_.end() && std::any_of(told->second.begin(), told->second.end(), [&](const auto& each) { return each.first <= sequence && sequence <= each.second; });
     if (!is_told) throw violation{"subscriber " + std::to_string(number_) + " has missed event " + std::to_string(sequence) + " of " + stream};
   }
@@ -102,7 +103,7 @@ void subscriber::given(const detail::subscribed_event& what) {
   auto& of = chains_[{stream, *prefix}];
   if (what.sequence <= of.given) throw violation{"subscriber " + std::to_string(number_) + " gets event " + std::to_string(what.sequence) + " of " + stream + " after " + std::to_string(of.given)};
   const bool is_whole = of.given > 0 || had_begun_ || began_with_ == detail::subscription_start::kind::positions;
-  if (is_whole) check_gap(stream, *prefix, std::max(of.given, of.whole), what.sequence);
+  if (is_whole) check_gap(stream, *prefix, std::max(of.given, of.whole), what.sequence, of.given == 0 && began_with_ == detail::subscription_start::kind::positions);
   of.given = what.sequence;
   if (around_.log.verbose()) around_.log.say({}, "  subscriber " + std::to_string(number_) + " gets event " + std::to_string(what.sequence) + " of " + stream);
 }
@@ -137,7 +138,8 @@ void subscriber::all_is_there() const {
     if (stream == "waggle.later") continue;
     for (const auto& prefix : prefixes_) {
       const auto known = chains_.find({stream, prefix});
-      check_gap(stream, prefix, known == chains_.end() ? 0 : std::max(known->second.given, known->second.whole), of.head + 1);
+      check_gap(stream, prefix, known == chains_.end() ? 0 : std::max(known->second.given, known->second.whole), of.head + 1,
+                (known == chains_.end() || known->second.given == 0) && began_with_ == detail::subscription_start::kind::positions);
     }
   }
 }
@@ -181,13 +183,13 @@ void subscriber::run(instant now) {
   }
   if (!had_begun_ && core_->begun()) begin();
   if (!bundle_.empty() && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = now + milliseconds{bundle_.empty() ? was_connected_ ? 200 : 20 : 5};
 }
 
-instant subscriber::next_deed(instant now) const {
-  auto next = std::min(pipe_.next(), core_->next_deadline());
-  if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
-  if (next <= now && (!was_connected_ || !pipe_.was_in_force()) && pipe_.next() > now) next = now + milliseconds{20};
-  return std::min(next, now + milliseconds{200});
+instant subscriber::next_deed(instant) const {
+  auto next = std::min(pipe_.next(), look_at_);
+  if (was_connected_ && pipe_.was_in_force()) next = std::min(next, core_->next_deadline());
+  return next;
 }
 
 }  // namespace waggle::sim
