@@ -53,8 +53,8 @@ struct accept {
   std::string idempotency_key;
 };
 
-/// Writes down how an operation has ended. `keep_ms` later it may be forgotten. Unknown operations are stepped over, and so are those that
-/// have ended: somebody may have been told how.
+/// Writes down how an operation has ended; anew when its dead letter was tried again. `keep_ms` later it may be forgotten. Unknown operations are
+/// stepped over, and so are those that have succeeded: somebody may have been told so.
 struct finish {
   std::string operation;
   status code = status::ok;

@@ -103,8 +103,8 @@ written memory_log::apply(const write::accept& what) {
 
 written memory_log::apply(const write::finish& what) {
   const auto at = operations_.find(what.operation);
-  // Somebody may have been told the first outcome: it stays.
-  if (at == operations_.end() || at->second.known.ended_ms) return {};
+  if (at == operations_.end()) return {};
+  if (at->second.known.ended_ms && at->second.known.code == status::ok) return {};  // somebody may have been told so
   at->second.known.ended_ms = now_ms_;
   at->second.known.code = what.code;
   at->second.known.payload = what.payload;

@@ -103,7 +103,9 @@ written sqlite_store::apply(const write::finish& what) {
   {
     operation_at_.with(what.operation);
     const sqlite_rows rows{operation_at_};
-    if (!operation_at_.step() || !operation_at_.is_null(3)) return {};
+    if (!operation_at_.step()) return {};
+    const bool has_ended = !operation_at_.is_null(3);
+    if (has_ended && operation_at_.natural(4) == static_cast<std::uint64_t>(status::ok)) return {};  // somebody may have been told so
     done.command = operation_at_.bytes(0);
     done.sequence = operation_at_.natural(1);
     done.accepted_ms = operation_at_.integer(2);

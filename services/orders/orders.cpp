@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
     const auto made = orders.add(in);
     if (!made) return tl::unexpected{made.error()};
     if (made->second) {
-      if (const auto noted = with.emit("order.placed", made->first); !noted) return tl::unexpected{noted.error()};
+      if (const auto noted = with.emit("order.placed", made->first, std::to_string(in.customer)); !noted) return tl::unexpected{noted.error()};
     }
     return placed{made->first.id};
   }).doc("Places the order of a checkout, whose name the caller chooses; emits order.placed.").keyed("checkout").idempotent();

@@ -7,7 +7,7 @@ import subprocess
 
 from network import REPOSITORY, Network, ToolsRun, eventually
 
-SERVICES = ("customers", "stock", "payments", "orders")
+SERVICES = ("customers", "stock", "payments", "orders", "mailer")
 
 
 def readme_commands():

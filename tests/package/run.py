@@ -11,7 +11,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from network import REPOSITORY, Network, Program
+from network import REPOSITORY, Network, Program, eventually
 
 BUILD = os.path.abspath(sys.argv[1])
 
@@ -25,8 +25,8 @@ def run(*command):
 def programs_of_the_readme():
     with open(os.path.join(REPOSITORY, "README.md"), encoding="utf-8") as file:
         blocks = re.findall(r"```cpp\n(.*?)```", file.read(), re.S)
-    assert len(blocks) == 3, "the README has a hello, a shop and a caller"
-    return dict(zip(("hello.cpp", "shop.cpp", "caller.cpp"), blocks))
+    assert len(blocks) == 4, "the README has a hello, a shop, a mailer and a caller"
+    return dict(zip(("hello.cpp", "shop.cpp", "mailer.cpp", "caller.cpp"), blocks))
 
 
 def main():
@@ -63,6 +63,12 @@ def main():
             assert net.cli("call", "shop.order", '{"customer":"c","items":[]}')[0] == 13  # it is an actor
             code, out, err = net.cli("call", "shop.order", '{"customer":"c","items":[]}', "--key", "c")
             assert code == 19 and "nothing in the order" in err, (code, out, err)
+            mailer = net.start(os.path.join(build, "mailer"), "--broker", net.endpoint)
+            code, out, err = net.cli("emit", "shop.ordered", '{"customer":"Ada","items":["honey"]}')
+            assert code == 0, (code, out, err)
+            net.cli("drain", mailer.value("instance"), "--budget", "20s")  # it writes what it has printed when it ends
+            eventually(lambda: mailer.process.poll() is not None, what="the mailer has left")
+            assert "attempt 1: a letter to Ada" in mailer.read(), mailer.output
 
 
 try:

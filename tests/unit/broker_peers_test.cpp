@@ -14,6 +14,7 @@ namespace {
 struct welcome {
   std::map<std::string, std::uint64_t> numbers;
   std::map<std::string, std::string> texts;
+  bool durable = true;
 };
 
 welcome read_welcome(std::string_view payload) {
@@ -21,6 +22,7 @@ welcome read_welcome(std::string_view payload) {
   wire::reader in{payload};
   REQUIRE(wire::read_entries(in, [&](std::string_view key) {
     std::string_view text;
+    if (key == "durable") return in.boolean(out.durable);
     if (in.peek() == wire::kind::string) return in.string(text) && (out.texts[std::string{key}] = text, true);
     return in.unsigned_integer(out.numbers[std::string{key}]);
   }));
@@ -115,6 +117,7 @@ TEST_CASE("broker: HELLO is answered by what a peer needs to know of the broker"
                                                          {"version", "1.2.3"},
                                                          {"events_in", "tcp://*:5556"},
                                                          {"events_out", "tcp://*:5557"}});
+  CHECK_FALSE(told.durable);
 }
 
 TEST_CASE("broker: JOIN is welcomed like HELLO, with the seats it has got", "[broker]") {

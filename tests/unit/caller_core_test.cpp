@@ -396,3 +396,21 @@ TEST_CASE("caller: a call that was given up is not sent again when the broker is
   for (const auto& each : net.sends()) calls += each.type == wire::frame_type::call ? 1 : 0;
   CHECK(calls == 1);
 }
+
+TEST_CASE("caller: an emit that names its event is sent again to the next broker, one that does not is not", "[caller]") {
+  caller_fixture net;
+  std::string named = "named", plain = "plain";
+  net.sends();
+  net.welcomed("b1");
+  net.under_test.emit(net.now, named, "order.placed", "\x01", 10s, {}, {.idempotent = true});
+  net.under_test.emit(net.now, plain, "order.placed", "\x01", 10s, {});
+  CHECK(net.sends().size() == 2);
+  net.welcomed("b2");
+  CHECK(net.errors.at("plain").code == status::unavailable);
+  CHECK(net.errors.at("plain").may_have_run);
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].type == wire::frame_type::emit);
+  net.replied(frames[0].id);
+  CHECK(net.results.count("named") == 1);
+}

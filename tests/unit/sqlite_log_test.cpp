@@ -154,14 +154,9 @@ TEST_CASE("sqlite log: pages that are torn out of the file cost what was in them
   CHECK(out.events.size() > 150);
   CHECK(std::find(out.damaged.begin(), out.damaged.end(), 101u) != out.damaged.end());
   for (const auto& each : out.events) CHECK(each.payload.starts_with("payload " + std::to_string(each.sequence - 1) + "x"));
-  // A trim that meets the damage fails, and goes on behind it the next time.
+  // A trim that meets the damage fails; events are kept all the same.
   CHECK(log->commit({write::trim{"events", 0, 0, 200, 300}}).error().code == status::data_loss);
   CHECK(write_one(*log, event("a")).sequence == 201);
-  CHECK(write_one(*log, write::trim{"events", 0, 0, 200, 300}).first == 201);
-  log.reset();
-  log = open_log(folder.path(), sources);
-  CHECK(sequences(look(*log, read::events{"events", 1, {}, 10})) == std::vector<std::uint64_t>{201});
-  CHECK(write_one(*log, write::trim{"events", 0, 0, 201, 300}).first == 202);
 }
 
 TEST_CASE("sqlite log: of a torn journal what is whole comes back", "[log]") {

@@ -57,15 +57,15 @@ void event_books::on(std::int64_t wall_ms, const write::finish& what, const writ
   const auto found = operations_.find(what.operation);
   if (found == operations_.end()) fail("an operation ends that was never accepted");
   auto& of = found->second;
-  if (of.ended) return;  // a dead letter of it was delivered anew: somebody may have been told how it has ended
+  if (of.ended && of.code == status::ok) return;  // somebody may have been told so; an error is replaced by what its dead letter came to
   const bool said = std::any_of(of.said.begin(), of.said.end(), [&](const auto& each) { return each.first == what.code && each.second == what.payload; });
   if (what.code == status::ok && !said) fail("operation " + what.operation + " succeeds with what no worker has said");
+  if (!of.ended) ++sums_.ended;
   of.ended = true;
   of.ended_ms = wall_ms;
   of.keep_ms = what.keep_ms;
   of.code = what.code;
   of.result = what.payload;
-  ++sums_.ended;
   if (log_.verbose()) log_.say({}, "  disk: operation " + what.operation + " ends as " + std::string{name(what.code)});
 }
 
