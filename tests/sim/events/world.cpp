@@ -188,6 +188,10 @@ void event_world::look_at_everything() {
   books_.all_is_over();
   for (const auto& each : subscribers_) each->all_is_there();
   around_.quiet = true;
+  if (broker_.core().appending() != 0) throw violation{"with nothing wrong any more, events are on their way to the log"};
+  if (broker_.core().open_calls() != 0) throw violation{"with nothing wrong any more, calls are open that nobody waits for"};
+  if (broker_.core().kept_bytes() != 0) throw violation{"with nothing wrong any more, bytes are kept for nobody"};
+  if (broker_.station().waiting() != 0) throw violation{"with nothing wrong any more, entries wait to be written"};
   auto& person = *operators_.front();
   for (const auto& [stream, of] : books_.streams()) {
     if (stream != "waggle.later") person.read_stream(now_, stream);
