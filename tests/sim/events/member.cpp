@@ -180,6 +180,7 @@ void member::read(instant now, const wire::frame& in) {
       if (in.id == join_id_ && at_ == stage::joining) {
         if (in.status != status::ok) throw violation{"a good manifest is refused: " + wire::read_error(in.status, in.payload).message};
         at_ = stage::joined;
+        for (auto& each : jobs_) each.doubtful = true;  // from before it
       } else if (in.id == leave_id_ && at_ == stage::leaving) {
         over_ = true;
       }
