@@ -82,7 +82,7 @@ void subscriber::check_gap(const std::string& stream, const std::string& prefix,
     const auto sequence = next->first;
     if (from_oldest && next->second.trimmed) continue;  // it was gone before anything was read
     const bool is_told = told != lost_.end() && std::any_of(told->second.begin(), told->second.end(), [&](const auto& each) { return each.first <= sequence && sequence <= each.second; });
-    if (!is_told) throw violation{"subscriber " + std::to_string(number_) + " has missed event " + std::to_string(sequence) + " of " + stream};
+    if (!is_told) throw violation{"subscriber " + std::to_string(number_) + " has missed event " + std::to_string(sequence) + " of " + stream + (next->second.trimmed ? ", which is not kept any more" : "")};
   }
 }
 
@@ -118,6 +118,7 @@ void subscriber::lost(std::string_view stream, std::uint64_t from, std::uint64_t
   for (auto next = events.lower_bound(from); next != events.end() && next->first <= to; ++next) any |= next->second.trimmed || next->second.damaged;
   if (!any) throw violation{"subscriber " + std::to_string(number_) + " is told that it has lost events " + std::to_string(from) + " to " + std::to_string(to) + " of " + std::string{stream} + ", which are all there"};
   lost_[std::string{stream}].emplace_back(from, to);
+  if (around_.log.verbose()) around_.log.say({}, "  subscriber " + std::to_string(number_) + " has lost events " + std::to_string(from) + " to " + std::to_string(to) + " of " + std::string{stream});
 }
 
 /// From now on everything that is emitted has to come.
