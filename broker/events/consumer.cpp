@@ -188,8 +188,16 @@ void consumer::want(instant now) {
   if (!group_.has_members() || items_.size() >= desk_.settings.window_max || ready_.size() >= ready_wanted) return;
   reading_ = true;
   const auto count = std::min<std::size_t>(ready_wanted, desk_.settings.window_max - items_.size());
-  desk_.read(read::events{stream_.name(), position_, group_.prefixes(), static_cast<std::uint32_t>(count)},
-             guarded([this](instant then, const read_result& what) { on_read(then, what); }));
+  auto prefixes = group_.prefixes();
+  desk_.read(read::events{stream_.name(), position_, prefixes, static_cast<std::uint32_t>(count)},
+             guarded([this, asked = prefixes](instant then, const read_result& what) {
+               // What has joined meanwhile may want events that were stepped over.
+               if (what && asked != group_.prefixes()) {
+                 reading_ = false;
+                 return want(then);
+               }
+               on_read(then, what);
+             }));
 }
 
 void consumer::on_read(instant now, const read_result& what) {

@@ -455,14 +455,12 @@ class subscription_core {
     if (got.head < asked.newest) {
       return begin_again(of, got, sink);
     }
-    if (of.from_oldest) {
-      const auto last = of.all_complete();
-      if (got.first > last + 1) {
-        sink.on_lost(of.name, last + 1, got.first - 1);
-        raise(of, got.first - 1);
-      }
-    }
     of.from_oldest = false;
+    // They may have been forgotten between the broker's look at the question and the log's.
+    if (const auto last = of.all_complete(); got.first > last + 1) {
+      sink.on_lost(of.name, last + 1, got.first - 1);
+      raise(of, got.first - 1);
+    }
     const auto before = of.all_complete();
     std::size_t damaged = 0;
     const auto tell_damaged = [&](std::uint64_t up_to) {

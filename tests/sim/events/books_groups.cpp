@@ -59,7 +59,7 @@ void event_books::broker_gone() {
       auto& of = group.events[each];
       of.acked = answer::none;
       const auto* const kept = find(each.first, each.second);
-      if (of.due && !of.settled && kept != nullptr && !kept->key.empty()) group.open[{each.first, kept->key}].insert(each.second);
+      if (of.due && !of.settled && kept != nullptr && !kept->damaged && !kept->key.empty()) group.open[{each.first, kept->key}].insert(each.second);
     }
     group.unsure.clear();
     group.busy.clear();

@@ -58,6 +58,7 @@ void event_books::committed(std::int64_t wall_ms, const std::vector<broker::writ
 void event_books::damage(const std::string& stream, std::uint64_t sequence) {
   ++sums_.damaged;
   event_at(stream, sequence).damaged = true;
+  for (auto& [name, group] : groups_) over(group, stream, sequence);  // nobody can tell its key
 }
 
 void event_books::on(std::int64_t, const write::append& what, const written& how) {
@@ -98,6 +99,14 @@ void event_books::on(std::int64_t, const write::group& what, const written&) {
   auto& group = groups_[what.group];
   group.exists = true;
   group.patterns = patterns_in(what.about);
+  // Nobody has taken a pattern for long, so the group has it no longer: it need not look at events that it has not begun to handle.
+  for (auto& [where, of] : group.events) {
+    const auto* const kept = find(where.first, where.second);
+    if (!of.due || of.settled || of.offered > 0 || kept == nullptr) continue;
+    if (std::any_of(group.patterns.begin(), group.patterns.end(), [&](const auto& each) { return pattern_takes(each, kept->topic); })) continue;
+    of.due = false;
+    over(group, where.first, where.second);
+  }
   if (log_.verbose()) log_.say({}, "  disk: group " + what.group + " handles " + std::to_string(group.patterns.size()) + " patterns");
 }
 

@@ -39,9 +39,17 @@ void client::call(instant now) {
 }
 
 void client::ask(const std::string& operation, std::uint64_t wait_ms) {
+  if (around_.log.verbose()) around_.log.say({}, "  client " + std::to_string(number_) + " asks for the outcome of " + operation + ", waits " + std::to_string(wait_ms));
   const auto id = ++last_id_;
   questions_[id] = {operation, around_.books.has_ended(operation)};
   wire::append_call(bundle_, id, "waggle.outcome", asked_map{}.text("operation", operation).number("wait_ms", wait_ms).bytes(), 600'000, {});
+}
+
+std::string client::open_in_words() const {
+  std::string out = "client " + std::to_string(number_) + ":";
+  for (const auto& [id, n] : calls_) out += " call " + std::to_string(n) + " (id " + std::to_string(id) + ")";
+  for (const auto& [id, each] : questions_) out += " outcome of " + each.operation + " (id " + std::to_string(id) + ")";
+  return out;
 }
 
 void client::ask_for_all(instant now) {
@@ -107,12 +115,11 @@ void client::run(instant now) {
     }
   }
   if (!bundle_.empty() && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = now + milliseconds{bundle_.empty() ? was_connected_ ? 500 : 20 : 5};
 }
 
-instant client::next_deed(instant now) const {
-  if (!bundle_.empty()) return now + milliseconds{5};
-  if (!was_connected_) return now + milliseconds{20};
-  return around_.calm ? now + milliseconds{500} : act_at_;
+instant client::next_deed(instant) const {
+  return was_connected_ && !around_.calm ? std::min(act_at_, look_at_) : look_at_;
 }
 
 }  // namespace waggle::sim

@@ -21,6 +21,8 @@ class client : public actor {
   void crash(instant now) override;
   [[nodiscard]] bool running() const override { return up_; }
   [[nodiscard]] std::size_t open() const { return calls_.size() + questions_.size(); }
+  /// What it waits for, for people.
+  [[nodiscard]] std::string open_in_words() const;
   /// Asks for the outcome of everything it knows of.
   void ask_for_all(instant now);
 
@@ -44,6 +46,7 @@ class client : public actor {
   std::uint64_t last_id_ = 0;
   instant act_at_{};
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
 };
 
 }  // namespace waggle::sim

@@ -111,15 +111,14 @@ void emitter::run(instant now) {
     act_at_ = now + microseconds{around_.chance.between(1, 2 * every)};
     for (auto left = around_.chance.between(1, around_.events.burst_max); left > 0; --left) emit_something(now);
   }
-  if (bundle_.empty()) return;
-  if (!was_connected_ && !socket_.connected()) return lost(now);
-  if (socket_.send(now, bundle_)) bundle_.clear();
+  if (!bundle_.empty() && !was_connected_ && !socket_.connected()) lost(now);
+  if (!bundle_.empty() && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = now + milliseconds{bundle_.empty() ? was_connected_ ? 500 : 20 : 5};
 }
 
-instant emitter::next_deed(instant now) const {
-  if (!bundle_.empty()) return now + milliseconds{5};
-  const auto next = around_.calm ? now + milliseconds{500} : act_at_;
-  return again_.empty() ? next : std::min(next, std::max(again_.front().at, now));
+instant emitter::next_deed(instant) const {
+  const auto next = around_.calm ? look_at_ : std::min(act_at_, look_at_);
+  return again_.empty() ? next : std::min(next, again_.front().at);
 }
 
 }  // namespace waggle::sim

@@ -49,6 +49,7 @@ class emitter : public actor {
   std::uint64_t named_ = 0;
   instant act_at_{};
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
 };
 
 }  // namespace waggle::sim

@@ -114,6 +114,8 @@ void event_host::wake(instant now) {
   send_backlogs(now);
   perform(now);
   station_.wake(now);
+  const auto& limits = around_.events.events;
+  if (core_->appending() > limits.appending_max) throw violation{"more events are on their way to the log than may be"};
 }
 
 instant event_host::next_wake(instant now) const {

@@ -51,7 +51,6 @@ class event_host {
   void has_left(instant now, broker::peer_id to, const std::string& bytes, bool late);
   void send_backlogs(instant now);
   void forget(broker::peer_id peer);
-  void check(instant now) const;
 
   event_surroundings& around_;
   log_station station_;

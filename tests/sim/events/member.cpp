@@ -72,6 +72,7 @@ void member::join(instant now) {
     manifest_.commands.emplace_back().name = command.name;
     manifest_.commands.back().retry = command.retry;
   }
+  for (auto& each : jobs_) each.doubtful = true;
   std::string bytes;
   wire::append_manifest(bytes, manifest_);
   join_id_ = ++last_id_;
@@ -85,7 +86,7 @@ member::job& member::begin(instant now, const wire::frame& in) {
   auto& chance = around_.chance;
   const auto& like = around_.events;
   // What it has answered the broker may not know yet, so only what it has not is counted.
-  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_; });
+  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_ && !each.doubtful; });
   auto slots_max = manifest_.slots;
   for (const auto& each : before_) slots_max = std::max(slots_max, each.slots);
   if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};
@@ -179,6 +180,7 @@ void member::read(instant now, const wire::frame& in) {
       if (in.id == join_id_ && at_ == stage::joining) {
         if (in.status != status::ok) throw violation{"a good manifest is refused: " + wire::read_error(in.status, in.payload).message};
         at_ = stage::joined;
+        for (auto& each : jobs_) each.doubtful = true;  // from before it
       } else if (in.id == leave_id_ && at_ == stage::leaving) {
         over_ = true;
       }
@@ -201,6 +203,7 @@ void member::work(instant now) {
       ++i;
       continue;
     }
+    if (each.doubtful) each.answers = std::max<std::uint32_t>(each.answers, 1);
     if (each.answers == 0 && each.seat == seat_) {  // it never answers, and is at it until it is called back or stops
       each.ends = now + milliseconds{1000};
       ++i;
@@ -244,6 +247,7 @@ void member::run(instant now) {
     if (!old_leases_.empty() && chance.chance(around_.events.twice, 1000)) answer(chance.pick(old_leases_), status::ok, {});
   }
   if (!bundle_.empty() && silent_until_ <= now && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = std::max(bundle_.empty() ? now : silent_until_, now + milliseconds{bundle_.empty() ? was_connected_ ? 500 : 20 : 5});
   if (!over_) return;
   over_ = false;
   socket_.close();
@@ -254,12 +258,12 @@ void member::run(instant now) {
 }
 
 instant member::next_deed(instant now) const {
-  auto next = pulse_at_;
+  if (over_) return now;
+  auto next = std::min(pulse_at_, look_at_);
   if (!around_.calm) next = std::min(next, act_at_);
   for (const auto& each : jobs_) next = std::min(next, each.ends);
-  if (!bundle_.empty()) next = std::min(next, std::max(now + milliseconds{5}, silent_until_));
-  if (over_) return now;
-  return std::max(next, was_connected_ ? now : now + milliseconds{20});
+  if (!was_connected_) next = std::max(next, look_at_);
+  return next;
 }
 
 }  // namespace waggle::sim

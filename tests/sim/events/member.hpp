@@ -42,6 +42,7 @@ class member : public actor {
     std::uint32_t answers = 1;
     std::string payload;
     std::uint64_t seat = 0;
+    bool doubtful = false;  ///< the broker may have given it up before it heard the last JOIN
   };
 
   void read(instant now, const wire::frame& in);
@@ -65,6 +66,7 @@ class member : public actor {
   std::vector<job> jobs_;
   std::vector<std::uint64_t> old_leases_;
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
   bool takes_everything_ = false, rejoin_ = false, over_ = false;
 };
 

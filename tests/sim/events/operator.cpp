@@ -152,10 +152,10 @@ void operator_::told_streams(const wire::frame& in) {
     const told_map stream{each};
     const auto known = around_.books.streams().find(stream.text("stream"));
     const auto head = known == around_.books.streams().end() ? 0 : known->second.head;
-    if (stream.number("head") > head || (around_.calm && stream.number("head") != head)) throw violation{"waggle.streams shows another head than the disk has"};
+    if (stream.number("head") > head || (around_.quiet && stream.number("head") != head)) throw violation{"waggle.streams shows another head than the disk has"};
     if (known == around_.books.streams().end()) continue;
     if (stream.number("first") > known->second.first) throw violation{"waggle.streams shows that events are gone which are not"};
-    if (around_.calm && stream.number("bytes") != known->second.bytes) throw violation{"waggle.streams shows " + std::to_string(stream.number("bytes")) + " bytes and not " + std::to_string(known->second.bytes)};
+    if (around_.quiet && stream.number("bytes") != known->second.bytes) throw violation{"waggle.streams shows " + std::to_string(stream.number("bytes")) + " bytes and not " + std::to_string(known->second.bytes)};
   }
 }
 
@@ -166,7 +166,7 @@ void operator_::told_groups(const wire::frame& in) {
     const auto which = group.text("group") + " in " + group.text("stream");
     const auto settled = group.number("settled"), head = group.number("head");
     if (settled > head || group.number("lag") != head - settled) throw violation{"waggle.groups shows that " + which + " is at " + std::to_string(settled) + " of " + std::to_string(head)};
-    if (!around_.calm) continue;
+    if (!around_.quiet) continue;
     if (group.number("lag") + group.number("in_flight") + group.number("retrying") + group.number("waiting") != 0) throw violation{"with nothing wrong any more, " + which + " is behind"};
     const auto dead = around_.books.dead_of(group.text("group"));
     if (group.number("dead") != dead) throw violation{"waggle.groups shows " + std::to_string(group.number("dead")) + " dead letters of " + which + " and not " + std::to_string(dead)};
@@ -182,7 +182,7 @@ void operator_::told_dead(const question& asked, const wire::frame& in) {
     const auto& of = known->second;
     if (letter.text("group") != of.group || letter.text("stream") != of.stream || letter.number("sequence") != of.sequence) throw violation{"a dead letter is shown as another"};
     const auto& event = books.streams().at(of.stream).events.at(of.sequence);
-    if (letter.raw("error") != of.why && around_.calm) throw violation{"a dead letter is shown with another error than it died of"};
+    if (letter.raw("error") != of.why && around_.quiet) throw violation{"a dead letter is shown with another error than it died of"};
     if (letter.has("payload") && letter.number("time_ms") != 0 && (letter.raw("payload") != (event.payload.empty() ? "\xc0" : std::string_view{event.payload}) || letter.raw("headers") != event.headers)) {
       throw violation{"a dead letter has lost what its event said"};
     }
@@ -193,7 +193,7 @@ void operator_::told_dead(const question& asked, const wire::frame& in) {
   const auto list = all.list("dead");
   for (const auto each : list) check(told_map{each});
   const auto total = asked.group.empty() ? books.letters().size() : books.dead_of(asked.group);
-  if (around_.calm && all.number("total") != total) throw violation{"waggle.dead shows " + std::to_string(all.number("total")) + " dead letters and not " + std::to_string(total)};
+  if (around_.quiet && all.number("total") != total) throw violation{"waggle.dead shows " + std::to_string(all.number("total")) + " dead letters and not " + std::to_string(total)};
 }
 
 void operator_::told_events(instant now, const question& asked, const wire::frame& in) {
@@ -269,12 +269,11 @@ void operator_::run(instant now) {
     ask_something(now);
   }
   if (!bundle_.empty() && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = now + milliseconds{bundle_.empty() ? was_connected_ ? 500 : 20 : 5};
 }
 
-instant operator_::next_deed(instant now) const {
-  if (!bundle_.empty()) return now + milliseconds{5};
-  if (!was_connected_) return now + milliseconds{20};
-  return around_.calm ? now + milliseconds{500} : act_at_;
+instant operator_::next_deed(instant) const {
+  return was_connected_ && !around_.calm ? std::min(act_at_, look_at_) : look_at_;
 }
 
 }  // namespace waggle::sim

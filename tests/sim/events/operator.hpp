@@ -57,6 +57,7 @@ class operator_ : public actor {
   std::uint64_t last_id_ = 0;
   instant act_at_{};
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
 };
 
 }  // namespace waggle::sim

@@ -28,19 +28,24 @@ void subscriber::start(instant now) {
     // Of several prefixes, some events may come once more.
     for (auto& [which, each] : chains_) {
       const auto known = positions_.find(which.first);
-      each.given = each.whole = std::min(each.given, known == positions_.end() ? 0 : known->second);
-    }
-    for (const auto& [stream, of] : around_.books.streams()) {  // others begin with what there is
-      if (positions_.contains(stream)) continue;
-      for (const auto& prefix : prefixes_) chains_[{stream, prefix}].whole = of.first - 1;
+      each.given = std::min(each.given, known == positions_.end() ? 0 : known->second);
     }
   } else {
     const std::vector<std::vector<std::string>> choices{{""}, {"order."}, {"stock."}, {"order.", "stock."}, {"order.p"}, {"note"}};
     like.prefixes = chance.pick(choices);
-    like.start.from = chance.chance(1, 2) ? kind::now : kind::sequence;  // from the oldest
+    like.start.from = chance.chance(1, 2) ? kind::now : kind::positions;  // of no stream: each from its oldest
     chains_.clear();
+    positions_.clear();
   }
   if (chance.chance(1, 3)) like.held_bytes_max = chance.between(1, 3000);
+  if (like.start.from == kind::positions) {  // streams that it does not name begin with what there is
+    for (const auto& [stream, of] : around_.books.streams()) {
+      for (const auto& prefix : like.prefixes) {
+        const auto known = positions_.find(stream);
+        chains_[{stream, prefix}].whole = known == positions_.end() ? of.first - 1 : known->second;
+      }
+    }
+  }
   lost_.clear();
   began_with_ = like.start.from;
   core_ = std::make_unique<detail::subscription_core>(like);
@@ -50,12 +55,16 @@ void subscriber::start(instant now) {
   had_begun_ = failed_ = false;
   auto topics = prefixes_;
   topics.emplace_back(detail::subscription_core::head_topics);
+  if (around_.log.verbose()) around_.log.say(now, "subscriber " + std::to_string(number_) + (resumes_ ? " resumes" : began_with_ == kind::now ? " begins now" : " begins with the oldest") + ", " + std::to_string(prefixes_.size()) + " prefixes, " + prefixes_.front());
   pipe_.open(now, topics);
   socket_.open(now);
 }
 
 void subscriber::crash(instant now) {
   positions_ = core_->positions();
+  if (around_.log.verbose()) {
+    for (const auto& [stream, at] : positions_) around_.log.say(now, "subscriber " + std::to_string(number_) + " dies at " + std::to_string(at) + " of " + stream);
+  }
   resumes_ = had_begun_ && !failed_ && around_.chance.chance(2, 3);
   socket_.cut(now, true);
   pipe_.close();
@@ -64,15 +73,16 @@ void subscriber::crash(instant now) {
 }
 
 /// What is between must have been told as lost.
-void subscriber::check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to) const {
+void subscriber::check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to, bool from_oldest) const {
   const auto known = around_.books.streams().find(stream);
   if (known == around_.books.streams().end()) return;
   const auto told = lost_.find(stream);
   for (auto next = known->second.events.upper_bound(from); next != known->second.events.end() && next->first < to; ++next) {
     if (!next->second.topic.starts_with(prefix)) continue;
     const auto sequence = next->first;
+    if (from_oldest && next->second.trimmed) continue;  // it was gone before anything was read
     const bool is_told = told != lost_.end() && std::any_of(told->second.begin(), told->second.end(), [&](const auto& each) { return each.first <= sequence && sequence <= each.second; });
-    if (!is_told) throw violation{"subscriber " + std::to_string(number_) + " has missed event " + std::to_string(sequence) + " of " + stream};
+    if (!is_told) throw violation{"subscriber " + std::to_string(number_) + " has missed event " + std::to_string(sequence) + " of " + stream + (next->second.trimmed ? ", which is not kept any more" : "")};
   }
 }
 
@@ -93,8 +103,9 @@ void subscriber::given(const detail::subscribed_event& what) {
   auto& of = chains_[{stream, *prefix}];
   if (what.sequence <= of.given) throw violation{"subscriber " + std::to_string(number_) + " gets event " + std::to_string(what.sequence) + " of " + stream + " after " + std::to_string(of.given)};
   const bool is_whole = of.given > 0 || had_begun_ || began_with_ == detail::subscription_start::kind::positions;
-  if (is_whole) check_gap(stream, *prefix, std::max(of.given, of.whole), what.sequence);
+  if (is_whole) check_gap(stream, *prefix, std::max(of.given, of.whole), what.sequence, of.given == 0 && began_with_ == detail::subscription_start::kind::positions);
   of.given = what.sequence;
+  if (around_.log.verbose()) around_.log.say({}, "  subscriber " + std::to_string(number_) + " gets event " + std::to_string(what.sequence) + " of " + stream);
 }
 
 void subscriber::lost(std::string_view stream, std::uint64_t from, std::uint64_t to) {
@@ -107,6 +118,7 @@ void subscriber::lost(std::string_view stream, std::uint64_t from, std::uint64_t
   for (auto next = events.lower_bound(from); next != events.end() && next->first <= to; ++next) any |= next->second.trimmed || next->second.damaged;
   if (!any) throw violation{"subscriber " + std::to_string(number_) + " is told that it has lost events " + std::to_string(from) + " to " + std::to_string(to) + " of " + std::string{stream} + ", which are all there"};
   lost_[std::string{stream}].emplace_back(from, to);
+  if (around_.log.verbose()) around_.log.say({}, "  subscriber " + std::to_string(number_) + " has lost events " + std::to_string(from) + " to " + std::to_string(to) + " of " + std::string{stream});
 }
 
 /// From now on everything that is emitted has to come.
@@ -116,7 +128,6 @@ void subscriber::begin() {
     for (const auto& prefix : prefixes_) {
       auto& each = chains_[{stream, prefix}];
       if (began_with_ == detail::subscription_start::kind::now) each.whole = std::max(each.whole, of.head);
-      if (began_with_ == detail::subscription_start::kind::sequence) each.whole = std::max(each.whole, of.first - 1);
     }
   }
 }
@@ -128,7 +139,8 @@ void subscriber::all_is_there() const {
     if (stream == "waggle.later") continue;
     for (const auto& prefix : prefixes_) {
       const auto known = chains_.find({stream, prefix});
-      check_gap(stream, prefix, known == chains_.end() ? 0 : std::max(known->second.given, known->second.whole), of.head + 1);
+      check_gap(stream, prefix, known == chains_.end() ? 0 : std::max(known->second.given, known->second.whole), of.head + 1,
+                (known == chains_.end() || known->second.given == 0) && began_with_ == detail::subscription_start::kind::positions);
     }
   }
 }
@@ -172,13 +184,13 @@ void subscriber::run(instant now) {
   }
   if (!had_begun_ && core_->begun()) begin();
   if (!bundle_.empty() && socket_.send(now, bundle_)) bundle_.clear();
+  look_at_ = now + milliseconds{bundle_.empty() ? was_connected_ ? 200 : 20 : 5};
 }
 
-instant subscriber::next_deed(instant now) const {
-  auto next = std::min(pipe_.next(), core_->next_deadline());
-  if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
-  if (next <= now && (!was_connected_ || !pipe_.was_in_force()) && pipe_.next() > now) next = now + milliseconds{20};
-  return std::min(next, now + milliseconds{200});
+instant subscriber::next_deed(instant) const {
+  auto next = std::min(pipe_.next(), look_at_);
+  if (was_connected_ && pipe_.was_in_force()) next = std::min(next, core_->next_deadline());
+  return next;
 }
 
 }  // namespace waggle::sim

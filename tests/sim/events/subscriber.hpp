@@ -38,7 +38,7 @@ class subscriber : public actor {
 
   void given(const detail::subscribed_event& what);
   void lost(std::string_view stream, std::uint64_t from, std::uint64_t to);
-  void check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to) const;
+  void check_gap(const std::string& stream, const std::string& prefix, std::uint64_t from, std::uint64_t to, bool from_oldest) const;
   void begin();
   [[nodiscard]] instant next_deed(instant now) const override;
 
@@ -54,6 +54,7 @@ class subscriber : public actor {
   std::uint64_t last_id_ = 0;
   bool was_connected_ = false, had_begun_ = false, failed_ = false, resumes_ = false;
   std::string bundle_;
+  instant look_at_{};  ///< when it looks whether it is still connected, at the latest
 };
 
 }  // namespace waggle::sim

@@ -15,6 +15,7 @@ struct event_surroundings : surroundings {
   event_books& books;
   std::vector<pub_sub_pipe*> subscribers;
   std::uint64_t started = 0;  ///< brokers
+  bool quiet = false;         ///< all is over: what is shown now is what the books say
 
   [[nodiscard]] bool is_member(std::uint32_t actor) const { return actor >= events.emitters && actor < events.emitters + events.members; }
 

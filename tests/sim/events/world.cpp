@@ -168,7 +168,7 @@ void event_world::calm_down() {
     if (each->open() != 0) throw violation{"with nothing wrong any more, an EMIT is not answered"};
   }
   for (const auto& each : clients_) {
-    if (each->open() != 0) throw violation{"with nothing wrong any more, a call for later or for its outcome is not answered"};
+    if (each->open() != 0) throw violation{"with nothing wrong any more, it is not answered: " + each->open_in_words()};
   }
   for (const auto& each : operators_) {
     if (each->open() != 0) throw violation{"with nothing wrong any more, an operator is not answered"};
@@ -187,6 +187,11 @@ void event_world::look_at_everything() {
   if (emitters_.front()->open() != 0) throw violation{"with nothing wrong any more, an EMIT is not answered soon"};
   books_.all_is_over();
   for (const auto& each : subscribers_) each->all_is_there();
+  around_.quiet = true;
+  if (broker_.core().appending() != 0) throw violation{"with nothing wrong any more, events are on their way to the log"};
+  if (broker_.core().open_calls() != 0) throw violation{"with nothing wrong any more, calls are open that nobody waits for"};
+  if (broker_.core().kept_bytes() != 0) throw violation{"with nothing wrong any more, bytes are kept for nobody"};
+  if (broker_.station().waiting() != 0) throw violation{"with nothing wrong any more, entries wait to be written"};
   auto& person = *operators_.front();
   for (const auto& [stream, of] : books_.streams()) {
     if (stream != "waggle.later") person.read_stream(now_, stream);
@@ -213,7 +218,7 @@ void event_world::run(std::uint64_t steps) {
     calm_down();
     if (steps_ >= steps) return;
     climate_ = wild_;
-    around_.calm = false;
+    around_.calm = around_.quiet = false;
     fault_at_ = now_ + climate_.net.fault_every;
     for (auto& each : members_) each->take_what_it_likes();
     for (auto* const each : actors_) each->thaw(now_);
