@@ -212,9 +212,11 @@ void consumer::on_read(instant now, const read_result& what) {
   const auto set_aside = [&](std::uint64_t before) {
     for (; damaged != what->damaged.end() && *damaged < before; ++damaged) {
       if (*damaged < position_) continue;
-      if (const auto known = marks_.find(*damaged); known != marks_.end() && known->second.first.settled) continue;  // it was handled while it was sound
+      const auto known = marks_.find(*damaged);
+      if (known != marks_.end() && known->second.first.settled) continue;  // it was handled while it was sound
       ++desk_.counts.damaged;
       auto& lost = items_[*damaged];
+      lost.attempts = lost.begun = known != marks_.end() ? known->second.first.attempts : *damaged <= began_to_ ? 1 : 0;
       lost.why = error_object({status::data_loss, "the event's record in the log is damaged", false});
       bury(*damaged);
     }

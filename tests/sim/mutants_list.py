@@ -118,7 +118,7 @@ MUTANTS = [
     ("events.parked", CONSUMER, "    for (const auto id : std::exchange(there.parked, {})) schedule(now, id);\n", "", "events that wait for slots wait for ever when members go"),
     ("events.untaken", CONSUMER, "  for (const auto id : std::exchange(untaken_, {})) {", "  for (const auto id : std::set<item_id>{}) {", "events wait on though a member is there now"),
     ("events.read-again", CONSUMER, "    read_again_at_ = now + read_pause;\n", "", "a group whose read failed reads no more"),
-    ("events.damaged-handled", CONSUMER, "known != marks_.end() && known->second.first.settled) continue;", "known != marks_.end() && false) continue;", "a damaged event that was handled becomes a dead letter"),
+    ("events.damaged-handled", CONSUMER, "      if (known != marks_.end() && known->second.first.settled) continue;", "      if (known != marks_.end() && false) continue;", "a damaged event that was handled becomes a dead letter"),
     ("events.dropping", QUESTIONS, " || at.dropping.contains(each.id)) continue;", ") continue;", "a dead letter that is being dropped is delivered again"),
     ("events.forget-busy", QUESTIONS, "    if (each->look().in_flight > 0) {", "    if (false) {", "a group is forgotten while deliveries are queued"),
     ("events.next", QUESTIONS, "    nothing.next = std::max(from, in->head + 1);", "    nothing.next = std::max(from, in->head + 2);", "waggle.events goes on beyond the end"),

@@ -159,7 +159,7 @@ void event_books::outcome_unknown(std::int64_t wall_ms, const std::string& opera
   const auto found = operations_.find(operation);
   if (found == operations_.end()) return;
   const auto& of = found->second;
-  if (!of.ended || wall_ms - of.ended_ms < of.keep_ms) fail("the outcome of operation " + operation + " is forgotten before its time");
+  if (!of.ended || wall_ms - of.ended_ms < of.keep_ms) fail("the outcome of operation " + operation + " is forgotten " + std::to_string(wall_ms - of.ended_ms) + " ms after its end, and was to be kept for " + std::to_string(of.keep_ms));
 }
 
 }  // namespace waggle::sim
