@@ -637,7 +637,9 @@ void consumer::tick(instant now) {
       continue;
     }
     due.why = error_object({status::unimplemented, group_.is_of_commands() ? "nobody has served the command" : "no member of the group takes this topic", false});
-    if (const auto* const terms = group_.terms_of(due.topic); terms != nullptr && !group_.is_of_commands()) {
+    // Not while there is more of the stream to look at: its events would be nobody's then, without a word.
+    const bool has_seen_all = position_ > stream_.head && !reading_;
+    if (const auto* const terms = group_.terms_of(due.topic); terms != nullptr && has_seen_all && !group_.is_of_commands()) {
       group_.unsubscribe(std::string{terms->pattern});
       desk_.write(write::group{group_.name(), group_.to_msgpack()});
     }

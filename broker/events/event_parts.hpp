@@ -89,6 +89,7 @@ class event_core::parts {
   bool opened_ = false;
   std::size_t appending_ = 0;
   std::size_t appending_bytes_ = 0;
+  std::uint64_t forgotten_ = 0;  ///< groups, ever
   std::size_t looking_ = 0;  ///< reads for peers that are under way
   std::map<std::uint64_t, watcher> watchers_;  ///< by lease
   instant heads_at_ = instant::max();

@@ -62,6 +62,9 @@ void append_dead_letter(wire::writer& to, const dead_letter& of, bool whole) {
   value_or_nil(to, of.event.payload);
 }
 
+/// Letters that were read may be those of a group that is gone, and there may be a new one of its name.
+const error another_group{status::aborted, "a group was forgotten at the same time; ask again", false, milliseconds{100}};
+
 }  // namespace
 
 /// What a call asks; what it does not say is empty.
@@ -331,6 +334,7 @@ void event_core::parts::forget_group(std::uint64_t lease, const question& about)
                                false, milliseconds{1000}});
     }
   }
+  ++forgotten_;
   groups_.erase(found);
   at.write(write::forget_group{about.group}, [this, lease](instant, const result<written>& how) {
     how ? at.answer(lease, counted("forgotten", how->count)) : at.refuse(lease, how.error());
@@ -375,7 +379,8 @@ consumer* event_core::parts::consumer_of(std::string_view of, std::string_view i
 void event_core::parts::retry_dead(std::uint64_t lease, const question& about) {
   if (about.id.has_value() == !about.group.empty()) return at.refuse(lease, {status::invalid_argument, "waggle.retry_dead takes an id or a group"});
   read::dead_letters wanted{about.group, about.id.value_or(about.from.value_or(0)), about.id ? 1 : dead_at_once, true, retried_bytes_max};
-  look(lease, wanted, [this, lease, id = about.id](instant now, const found& got) {
+  look(lease, wanted, [this, lease, id = about.id, forgotten = forgotten_](instant now, const found& got) {
+    if (forgotten != forgotten_) return at.refuse(lease, another_group);
     if (id && (got.dead.empty() || got.dead.front().id != *id)) {
       return at.refuse(lease, {status::not_found, "there is no dead letter " + std::to_string(*id)});
     }
@@ -395,7 +400,8 @@ void event_core::parts::retry_dead(std::uint64_t lease, const question& about) {
 void event_core::parts::drop_dead(std::uint64_t lease, const question& about) {
   if (about.id.has_value() == !about.group.empty()) return at.refuse(lease, {status::invalid_argument, "waggle.drop_dead takes an id or a group"});
   read::dead_letters wanted{about.group, about.id.value_or(0), about.id ? 1 : dead_at_once};
-  look(lease, wanted, [this, lease, id = about.id](instant, const found& got) {
+  look(lease, wanted, [this, lease, id = about.id, forgotten = forgotten_](instant, const found& got) {
+    if (forgotten != forgotten_) return at.refuse(lease, another_group);
     if (id && (got.dead.empty() || got.dead.front().id != *id)) {
       return at.refuse(lease, {status::not_found, "there is no dead letter " + std::to_string(*id)});
     }
