@@ -389,6 +389,9 @@ result<void> event_core::parts::may_join(const std::vector<event_manifest>& what
   std::vector<std::string_view> added;
   for (const auto& each : what) {
     const auto name = each.group.empty() ? service : std::string_view{each.group};
+    if (forgetting_.contains(name)) {
+      return failure(status::unavailable, "the group \"" + std::string{name} + "\" is just being forgotten; join again in a moment");
+    }
     if (!groups_.contains(name) && std::find(added.begin(), added.end(), name) == added.end()) added.push_back(name);
   }
   if (groups_.size() + added.size() <= at.settings.groups_max || added.empty()) return {};

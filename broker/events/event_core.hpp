@@ -178,7 +178,8 @@ class event_core {
 
   // From the network.
 
-  /// Whether a worker of `service` may handle these: RESOURCE_EXHAUSTED when there are too many groups.
+  /// Whether a worker of `service` may handle these: RESOURCE_EXHAUSTED when there are too many groups, UNAVAILABLE while one of them is being
+  /// forgotten.
   [[nodiscard]] result<void> may_join(const std::vector<event_manifest>& what, std::string_view service) const;
   /// A worker has joined (first or again) that handles these.
   void joined(instant now, const std::vector<event_manifest>& what, std::string_view service);

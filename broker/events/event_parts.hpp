@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,6 +90,7 @@ class event_core::parts {
   bool opened_ = false;
   std::size_t appending_ = 0;
   std::size_t appending_bytes_ = 0;
+  std::set<std::string, std::less<>> forgetting_;  ///< groups that the log has not forgotten yet
   std::uint64_t forgotten_ = 0;  ///< groups, ever
   std::size_t looking_ = 0;  ///< reads for peers that are under way
   std::map<std::uint64_t, watcher> watchers_;  ///< by lease

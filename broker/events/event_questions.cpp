@@ -334,9 +334,12 @@ void event_core::parts::forget_group(std::uint64_t lease, const question& about)
                                false, milliseconds{1000}});
     }
   }
-  ++forgotten_;
+  // Until the log has forgotten it too, nobody may make a new one of its name: what is read meanwhile is the old one's.
+  forgetting_.insert(about.group);
   groups_.erase(found);
-  at.write(write::forget_group{about.group}, [this, lease](instant, const result<written>& how) {
+  at.write(write::forget_group{about.group}, [this, lease, name = about.group](instant, const result<written>& how) {
+    forgetting_.erase(name);
+    ++forgotten_;
     how ? at.answer(lease, counted("forgotten", how->count)) : at.refuse(lease, how.error());
   });
 }

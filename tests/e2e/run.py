@@ -59,12 +59,12 @@ def in_background(work):
     return result
 
 
-def readme_commands():
-    """The lines `command → what it prints` of the README."""
+def readme_commands(follow=False):
+    """The lines `command → what it prints` of the README; or those of commands that do not end by themselves."""
     with open(os.path.join(REPOSITORY, "README.md"), encoding="utf-8") as file:
         lines = file.read().splitlines()
     return [tuple(part.strip() for part in line.split("→", 1)) for line in lines
-            if "→" in line and line.startswith(("curl ", "build/bin/"))]
+            if "→" in line and line.startswith(("curl ", "build/bin/")) and (" sub " in line or " -N " in line) == follow]
 
 
 def run_readme(net, command):
@@ -84,7 +84,7 @@ def _():
         for command, wanted in commands:
             code, out, err = run_readme(net, command)
             assert code == 0, (command, out, err)
-            if wanted.startswith("{"):
+            if wanted.startswith("{") or wanted.startswith("kept"):
                 assert out.strip() == wanted, (command, out, wanted)
                 compared += 1
             else:
@@ -93,26 +93,17 @@ def _():
         assert compared >= 3
 
 
-@test("README: an event emitted from one terminal is seen in another")
+@test("README: an event is kept, and seen by who comes later, in a terminal and over HTTP")
 def _():
-    line = next(l for l in open(os.path.join(REPOSITORY, "README.md"), encoding="utf-8") if "(and, elsewhere)" in l)
-    sub, emit = (part.strip() for part in line.split("(and, elsewhere)"))
-    with Network(BIN) as net:
-        env = {**os.environ, "WAGGLE_BROKER": net.endpoint}
-        listening = subprocess.Popen(shlex.split(sub.replace("build/bin/", BIN + "/")) + ["--count", "1"], stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True, env=env)
-        try:
-            # Emitted until it is seen, since only `sub` itself knows when its subscription is in force.
-            def seen():
-                code, out, err = run_readme(net, emit)
-                assert code == 0, (out, err)
-                return listening.poll() is not None
-            eventually(seen)
-            out = listening.stdout.read()
-            assert "hello.greeted" in out and '{"name":"Ada"}' in out, out
-        finally:
-            listening.kill()
-            listening.communicate()
+    lines = {command.split("'")[0]: command for command, _ in readme_commands(follow=True)}
+    sub, curl = lines["build/bin/waggle sub "], lines["curl -N "]
+    with Network(BIN, events="*") as net:
+        code, out, err = net.cli("emit", "hello.greeted", '{"name":"Ada"}')
+        assert code == 0 and out == "kept as events 1\n", (code, out, err)
+        code, out, err = run_readme(net, sub + " --count 1")
+        assert code == 0 and "hello.greeted" in out and '{"name":"Ada"}' in out, (code, out, err)
+        code, out, err = run_readme(net, curl.replace("topic=hello.", "topic=hello.&last=1") + " --max-time 3")
+        assert "event: hello.greeted" in out and '{"name":"Ada"}' in out, (code, out, err)
 
 
 @test("tools/run: brings a network up, says what to try, and stops all of it within two seconds of SIGTERM")

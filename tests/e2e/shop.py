@@ -168,6 +168,7 @@ def define(test, bin_folder, in_background):
             commands = re.findall(r"^ +(curl .*)$", script.said, re.M)
             assert len(commands) >= 4, script.said
             for command in commands:
+                command += " --max-time 2" if " -N " in command else ""  # which does not end by itself
                 got = subprocess.run(["bash", "-c", command + " -sS -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=20)
                 assert got.stdout.splitlines()[-1] in ("200", "201"), (command, got)
             script.stop(within=4)

@@ -57,6 +57,7 @@ void event_books::on(std::int64_t wall_ms, const write::finish& what, const writ
   const auto found = operations_.find(what.operation);
   if (found == operations_.end()) fail("an operation ends that was never accepted");
   auto& of = found->second;
+  if (of.ended && wall_ms - of.ended_ms >= of.keep_ms) return;  // it may be forgotten: its dead letter lives longer than its outcome
   if (of.ended && of.code == status::ok) return;  // somebody may have been told so; an error is replaced by what its dead letter came to
   const bool said = std::any_of(of.said.begin(), of.said.end(), [&](const auto& each) { return each.first == what.code && each.second == what.payload; });
   if (what.code == status::ok && !said) fail("operation " + what.operation + " succeeds with what no worker has said");
