@@ -57,7 +57,10 @@ void event_books::on(std::int64_t wall_ms, const write::finish& what, const writ
   const auto found = operations_.find(what.operation);
   if (found == operations_.end()) fail("an operation ends that was never accepted");
   auto& of = found->second;
-  if (of.ended && wall_ms - of.ended_ms >= of.keep_ms) return;  // it may be forgotten: its dead letter lives longer than its outcome
+  if (of.ended && wall_ms - of.ended_ms >= of.keep_ms) {
+    of.late = true;
+    return;
+  }
   if (of.ended && of.code == status::ok) return;  // somebody may have been told so; an error is replaced by what its dead letter came to
   const bool said = std::any_of(of.said.begin(), of.said.end(), [&](const auto& each) { return each.first == what.code && each.second == what.payload; });
   if (what.code == status::ok && !said) fail("operation " + what.operation + " succeeds with what no worker has said");
@@ -147,7 +150,7 @@ void event_books::outcome(const std::string& operation, std::string_view state, 
       if (state == "succeeded" && result != (of.result.empty() ? std::string_view{"\xc0"} : of.result)) fail("the outcome of operation " + operation + " is another than it ended with");
       return;
     }
-    const bool revived = of.begun == 0 || std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) { return each.second.sequence == of.sequence && each.second.group == "waggle.later"; });
+    const bool revived = of.begun == 0 || of.late || std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) { return each.second.sequence == of.sequence && each.second.group == "waggle.later"; });
     if (!revived) fail("the outcome of operation " + operation + " is " + std::string{status_name} + ", and it ended as " + std::string{name(of.code)});
     return;
   }

@@ -178,6 +178,7 @@ void member::read(instant now, const wire::frame& in) {
       return;
     case wire::frame_type::reply:
       if (in.id == join_id_ && at_ == stage::joining) {
+        if (in.status == status::unavailable) return lost();  // a group of it is just being forgotten
         if (in.status != status::ok) throw violation{"a good manifest is refused: " + wire::read_error(in.status, in.payload).message};
         at_ = stage::joined;
         for (auto& each : jobs_) each.doubtful = true;  // from before it
