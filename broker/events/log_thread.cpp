@@ -53,16 +53,18 @@ void log_thread::refuse(std::vector<event_effects::log_write>& writes, std::vect
   tell();
 }
 
-/// There are answers. In this order: what is raised after the other thread has looked would keep it awake with nothing to take.
+/// There are answers; with the mutex held. The raise is what wakes the other thread, often in the place of this one: what it then looks at is
+/// there before, or it would turn round and round until this one runs again.
 void log_thread::tell() {
-  wake_up_.raise();
   has_answers_ = true;
+  wake_up_.raise();
 }
 
 void log_thread::take(log_answers& out) {
-  if (!has_answers_.exchange(false)) return;
+  if (!has_answers_) return;
+  const std::lock_guard lock{mutex_};  // after the raise that belongs to what it has seen, so that none is left behind
+  has_answers_ = false;
   wake_up_.lower();
-  const std::lock_guard lock{mutex_};
   move_all(answers_, out);
 }
 

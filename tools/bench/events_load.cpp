@@ -28,6 +28,7 @@ constexpr milliseconds warm_up{500};
 constexpr milliseconds patience{10'000};     // for the last events to come
 constexpr milliseconds silence{500};         // after which what has not come is lost
 constexpr std::size_t handled_at_a_time = 256;
+constexpr std::size_t many = 100;  // emits at a time
 
 double seconds_in(steady::duration of) { return std::chrono::duration<double>(of).count(); }
 
@@ -98,6 +99,7 @@ std::string percentiles(std::vector<std::int64_t> nanoseconds) {
 /// One client with so many emits under way, each begun from the receipt of the one before: as many emitters, without what threads of theirs
 /// would cost.
 void measure_emits(network& on, std::size_t overhead, int pid, std::size_t emitters, double seconds) {
+  if (emitters >= many) on.expect_many();
   std::atomic<std::uint64_t> receipts{0}, refused{0}, emitted{0};
   std::atomic<std::size_t> open{emitters};
   std::atomic<bool> over{false};
@@ -187,6 +189,7 @@ void measure_broadcasts(network& on, std::size_t overhead, int pid, std::size_t 
 
 /// From emit to handler. With a rate, events leave when they are due, whatever has become of those before.
 void measure_handling(network& on, std::size_t overhead, int pid, double rate, double seconds) {
+  if (rate == 0) on.expect_many();
   std::mutex mutex;
   std::vector<std::int64_t> latencies;
   latencies.reserve(4'000'000);
@@ -234,24 +237,32 @@ void measure_handling(network& on, std::size_t overhead, int pid, double rate, d
              static_cast<std::int64_t>(emitted.load()) - static_cast<std::int64_t>(handled.load()), percentiles(std::move(latencies)));
 }
 
-/// Appends 4 KiB and syncs, as a log that grows does.
+/// Appends 4 KiB and syncs, as a log does that grows; then writes over them, as one does that begins anew in the same file.
 void measure_disk(const std::string& folder) {
   auto name = folder + "/disk.XXXXXX";
   const int file = ::mkstemp(name.data());
   if (file < 0) throw std::runtime_error{"cannot make a file in " + folder};
   ::unlink(name.c_str());
   const std::string block(4096, 'x');
-  std::vector<std::int64_t> took;
-  const auto until = steady::now() + std::chrono::seconds{2};
-  while (steady::now() < until || took.size() < 20) {
-    const auto begin = steady::now();
-    if (::write(file, block.data(), block.size()) != static_cast<ssize_t>(block.size()) || ::fsync(file) != 0) {
-      throw std::runtime_error{"cannot write in " + folder};
+  std::size_t blocks = 0;
+  const auto measure = [&](auto offset_of, int (*sync)(int)) {
+    std::vector<std::int64_t> took;
+    const auto until = steady::now() + std::chrono::seconds{2};
+    while (steady::now() < until || took.size() < 20) {
+      const auto begin = steady::now();
+      const auto offset = static_cast<off_t>(offset_of(took.size()) * block.size());
+      if (::pwrite(file, block.data(), block.size(), offset) != static_cast<ssize_t>(block.size()) || sync(file) != 0) {
+        throw std::runtime_error{"cannot write in " + folder};
+      }
+      took.push_back((steady::now() - begin).count());
     }
-    took.push_back((steady::now() - begin).count());
-  }
+    blocks = took.size();
+    return percentiles(std::move(took));
+  };
+  const auto appended = measure([](std::size_t i) { return i; }, ::fsync);
+  const auto written_over = measure([there = blocks](std::size_t i) { return i % there; }, ::fdatasync);
   ::close(file);
-  fmt::print("{}\n", percentiles(std::move(took)));
+  fmt::print("appended and fsync: {}; written over and fdatasync: {}\n", appended, written_over);
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ class network {
  public:
   virtual ~network() = default;
 
+  /// Many emits will be under way at a time: their rate counts, and not each one's delay. Before everything else.
+  virtual void expect_many() {}
   /// Emits an event that is kept. Any thread.
   virtual void emit(std::string_view text) = 0;
   /// Told of each receipt (true) or refusal, on threads of the library's own. Set before the first `emit`.
@@ -53,7 +55,7 @@ std::uint64_t number_in(std::string_view text);
 ///     PROGRAM emit ADDRESS PID EMITTERS SECONDS        each emitter waits for its receipt before it emits again
 ///     PROGRAM broadcast ADDRESS PID SUBSCRIBERS AHEAD SECONDS    the publisher is so many events ahead of the slowest subscriber; 0: as fast as it can
 ///     PROGRAM handle ADDRESS PID RATE SECONDS          events a second, from emit to handler; 0: 256 at a time, as fast as they are handled
-///     PROGRAM disk FOLDER                              what 4 KiB and an fsync cost there
+///     PROGRAM disk FOLDER                              what 4 KiB and a sync cost there
 ///
 /// PID is the server's, whose CPU time counts.
 int run(int argc, char** argv, std::size_t overhead, const std::function<std::unique_ptr<network>(const std::string& address)>& connect);

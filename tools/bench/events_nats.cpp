@@ -35,7 +35,18 @@ connection connect(const std::string& address, bool at_once) {
 
 class nats final : public bench::network {
  public:
-  explicit nats(std::string address) : address_{std::move(address)}, kept_{connect(address_, true)}, published_{connect(address_, false)} {
+  explicit nats(std::string address) : address_{std::move(address)}, published_{connect(address_, false)} { open(); }
+  ~nats() override { jsCtx_Destroy(stream_); }
+
+  /// What is sent at once has half the rate then, and what is not is a millisecond late.
+  void expect_many() override {
+    at_once_ = false;
+    jsCtx_Destroy(stream_);
+    open();
+  }
+
+  void open() {
+    kept_ = connect(address_, at_once_);
     jsOptions with;
     check(jsOptions_Init(&with), "options");
     with.PublishAsync.MaxPending = 1'000'000;
@@ -54,8 +65,6 @@ class nats final : public bench::network {
     about.Storage = js_FileStorage;
     check(js_AddStream(nullptr, stream_, &about, nullptr, nullptr), "making the stream");
   }
-  ~nats() override { jsCtx_Destroy(stream_); }
-
   void emit(std::string_view text) override {
     check(js_PublishAsync(stream_, "bench.kept", text.data(), static_cast<int>(text.size()), nullptr), "emit");
   }
@@ -66,7 +75,7 @@ class nats final : public bench::network {
   void flush() override { check(natsConnection_Flush(published_.get()), "flush"); }
 
   std::shared_ptr<void> subscribe(taker on_event) override {
-    auto out = std::make_shared<taking>(address_, std::move(on_event));
+    auto out = std::make_shared<taking>(connect(address_, true), std::move(on_event));
     natsSubscription* made = nullptr;
     check(natsConnection_Subscribe(
               &made, out->from.get(), "bench.passing",
@@ -83,7 +92,7 @@ class nats final : public bench::network {
 
   /// A push consumer that acknowledges each event explicitly.
   std::shared_ptr<void> handle(taker on_event) override {
-    auto out = std::make_shared<taking>(address_, std::move(on_event));
+    auto out = std::make_shared<taking>(connect(address_, at_once_), std::move(on_event));
     check(natsConnection_JetStream(&out->stream, out->from.get(), nullptr), "JetStream");
     jsSubOptions with;
     check(jsSubOptions_Init(&with), "options");
@@ -109,7 +118,7 @@ class nats final : public bench::network {
 
  private:
   struct taking {
-    taking(const std::string& address, taker then) : from{connect(address, true)}, on_event{std::move(then)} {}
+    taking(connection made, taker then) : from{std::move(made)}, on_event{std::move(then)} {}
     ~taking() {
       if (what) {  // its last callback uses what is destroyed here
         natsSubscription_Unsubscribe(what.get());
@@ -132,6 +141,7 @@ class nats final : public bench::network {
   };
 
   std::string address_;
+  bool at_once_ = true;
   connection kept_;
   connection published_;
   jsCtx* stream_ = nullptr;
