@@ -295,6 +295,9 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       }
       return;
     case frame_type::emit: {
+      if (in.id != 0 && by_id_.contains({from, in.id})) return misplaced(from);
+      if (in.id != 0 && at(from).calls.size() >= limits_.caller_calls_max) return refuse(from, in.id, status::resource_exhausted, "caller_calls_max");
+      if (in.id != 0 && calls_.size() >= limits_.calls_max) return refuse(from, in.id, status::resource_exhausted, "calls_max");
       const bool own = in.name.starts_with("waggle.");
       if (!own) {
         if (out_.broadcasts().size() <= broadcasts_ || out_.broadcasts()[broadcasts_].topic != in.name) fail("an event is not published");

@@ -166,6 +166,7 @@ class event_books {
     std::string command, payload, idempotency_key;
     std::uint32_t begun = 0, handed = 0;
     bool ended = false;
+    bool tried_again = false;
     bool late = false;  ///< its dead letter came to something when its outcome may have been forgotten
     std::int64_t ended_ms = 0, keep_ms = 0;
     std::uint64_t sequence = 0;

@@ -64,6 +64,8 @@ void event_books::on(std::int64_t wall_ms, const write::finish& what, const writ
   if (of.ended && of.code == status::ok) return;  // somebody may have been told so; an error is replaced by what its dead letter came to
   const bool said = std::any_of(of.said.begin(), of.said.end(), [&](const auto& each) { return each.first == what.code && each.second == what.payload; });
   if (what.code == status::ok && !said) fail("operation " + what.operation + " succeeds with what no worker has said");
+  // An operator has had its dead letter tried again: the member that was taken for dead may still run it, too.
+  of.tried_again = of.ended;
   if (!of.ended) ++sums_.ended;
   of.ended = true;
   of.ended_ms = wall_ms;
@@ -90,7 +92,8 @@ void event_books::hands_command_over(instant clock, peer to, const wire::frame& 
     const bool revived = std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) {
       return each.second.group == "waggle.later" && each.second.sequence == of.sequence && (each.second.may_revive || asked_to_retry_.contains(each.first));
     });
-    if (!revived) fail("operation " + found->first + " is handed over, though it has ended");
+    // What stood in a full pipe is an earlier attempt.
+    if (!revived && !late) fail("operation " + found->first + " is handed over, though it has ended");
     of.begun = of.handed = 0;
     of.said.clear();
   }
@@ -112,7 +115,7 @@ void event_books::begins(const std::string& operation) {
   auto& of = found->second;
   ++of.begun;
   const auto plan = std::find_if(in_.commands.begin(), in_.commands.end(), [&](const auto& each) { return each.name == of.command; });
-  if (plan != in_.commands.end() && plan->retry == retry_class::once && of.begun > 1) fail("operation " + operation + " runs again, and may run only once");
+  if (plan != in_.commands.end() && plan->retry == retry_class::once && of.begun > 1 && !of.tried_again) fail("operation " + operation + " runs again, and may run only once");
 }
 
 void event_books::accepted(std::uint64_t n, const std::string& operation, bool repeated) {

@@ -130,7 +130,7 @@ void operator_::told(instant now, const question& asked, const wire::frame& in) 
   if (in.status != status::ok) {
     const auto why = wire::read_error(in.status, in.payload);
     const bool passing = in.status == status::resource_exhausted || in.status == status::unavailable;
-    const bool of_course = (asked.of == kind::letter || asked.of == kind::retry || asked.of == kind::drop) && (in.status == status::not_found || in.status == status::failed_precondition || in.status == status::data_loss);
+    const bool of_course = (asked.of == kind::letter || asked.of == kind::retry || asked.of == kind::drop) && (in.status == status::not_found || in.status == status::failed_precondition || in.status == status::data_loss || in.status == status::aborted);
     const bool not_now = asked.of == kind::forget && (in.status == status::failed_precondition || in.status == status::not_found);
     const bool gone = asked.of == kind::events && in.status == status::out_of_range && asked.from != 0 && (asked.from < around_.books.streams().at(asked.stream).first || !around_.calm);
     if ((!passing || asked.of == kind::ping) && !of_course && !not_now && !gone) throw violation{"what an operator asks is refused: " + why.message};
