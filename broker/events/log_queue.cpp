@@ -75,9 +75,11 @@ void log_queue::refuse_waiting(log_answers& out) { keep(std::exchange(waiting_, 
 log_queue::item_list log_queue::take_batch(item_list& from) const {
   item_list out;
   std::size_t bytes = 0;
-  while (!from.empty() && out.size() < settings_.batch_entries_max) {
+  // How a durable command has ended, and that it needs no more delivery, are two entries of one thing: they are not to be parted.
+  const auto is_half = [&] { return !out.empty() && std::holds_alternative<write::finish>(out.back().what); };
+  while (!from.empty() && (out.size() < settings_.batch_entries_max || is_half())) {
     bytes += std::visit(size_of{}, from.front().what) + entry_bytes;
-    if (bytes > settings_.batch_bytes_max && !out.empty()) break;
+    if (bytes > settings_.batch_bytes_max && !out.empty() && !is_half()) break;
     out.push_back(std::move(from.front()));
     from.pop_front();
   }

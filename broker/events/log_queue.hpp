@@ -42,6 +42,7 @@ struct log_answers {
 /// - Events and durable commands are answered with the error. Who sent them decides whether to send them again.
 /// - Everything else (how far groups are, dead letters, outcomes, trims) is kept, in order and before what comes later, and tried
 ///   again, so that a full disk costs no acknowledgement. Trims go before it: they make room.
+/// - A `finish` and the entry behind it are in one batch.
 /// - An entry by whose own fault a batch fails (one that touches a damaged part of the log, say) is looked for, and fails alone.
 ///
 /// No thread and no clock: whoever drives it calls `run`, which blocks as long as the log does.
