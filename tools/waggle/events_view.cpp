@@ -115,9 +115,11 @@ std::string groups_text(const group_list& all, const screen& on) {
   if (all.groups.empty()) return "";
   table rows{{"GROUP", "STREAM", "LAG", "OLDEST", "IN-FLIGHT", "RETRYING", "DEAD", "SLOTS", "STATE", "TOPICS"}};
   for (const auto& each : all.groups) {
+    // Whoever serves a command takes what was left for later; that group has no members of its own.
+    const bool has_members = each.members != 0 || each.group == "waggle.later";
     rows.row({printable(each.group), printable(each.stream), std::to_string(each.lag),
               each.lag != 0 && each.oldest_ms ? milliseconds_text(*each.oldest_ms) : "", std::to_string(each.in_flight),
-              unless_zero(each.retrying), unless_zero(each.dead), std::to_string(each.members), each.members == 0 ? "no members" : "",
+              unless_zero(each.retrying), unless_zero(each.dead), std::to_string(each.members), has_members ? "" : "no members",
               joined(each.topics, " ")});
   }
   return rows.lines(on);
