@@ -23,7 +23,7 @@ router with_route(const std::string& more) {
   return out;
 }
 
-planned_call receipt(std::string more = {}) {
+planned_call call_for_receipt(std::string more = {}) {
   return *plan(with_route(", later: true" + more), {"POST", "/reports", "{}", {}}).call;
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("later: steps and events step over the preference", "[routes]") {
 }
 
 TEST_CASE("receipt: it is 202 with the place of the outcome, and says what was applied", "[routes]") {
-  auto call = receipt();
+  auto call = call_for_receipt();
   auto out = receipt_answer(call, packed(R"({"operation":"op 1/a","state":"waiting"})"));
   CHECK(out.status == 202);
   CHECK(out.content_type == "application/json");
@@ -140,10 +140,10 @@ TEST_CASE("receipt: it is 202 with the place of the outcome, and says what was a
 }
 
 TEST_CASE("receipt: the same key again is the same place once the command has ended, and 409 with it before", "[routes]") {
-  auto out = receipt_answer(receipt(), packed(R"({"operation":"x","repeated":true,"state":"ended"})"));
+  auto out = receipt_answer(call_for_receipt(), packed(R"({"operation":"x","repeated":true,"state":"ended"})"));
   CHECK(out.status == 202);
   CHECK(header_of(out, "Location") == "/operations/x");
-  out = receipt_answer(receipt(), packed(R"({"operation":"x","repeated":true,"state":"waiting"})"));
+  out = receipt_answer(call_for_receipt(), packed(R"({"operation":"x","repeated":true,"state":"waiting"})"));
   CHECK(out.status == 409);
   CHECK(out.content_type == "application/problem+json");
   CHECK(header_of(out, "Location") == "/operations/x");
@@ -154,20 +154,20 @@ TEST_CASE("receipt: the same key again is the same place once the command has en
 TEST_CASE("receipt: the same key with another payload is 422, a broker that keeps nothing 501, whatever their messages say", "[routes]") {
   error other{status::failed_precondition, "no"};
   other.problems.push_back({"idempotency_key", "was used with another payload"});
-  CHECK(receipt_answer(receipt(), tl::unexpected{other}).status == 422);
-  const auto none = receipt_answer(receipt(), failure(status::failed_precondition, "no idempotency_key without --data"));
+  CHECK(receipt_answer(call_for_receipt(), tl::unexpected{other}).status == 422);
+  const auto none = receipt_answer(call_for_receipt(), failure(status::failed_precondition, "no idempotency_key without --data"));
   CHECK(none.status == 501);
   CHECK(json::parse(none.body).at("code") == "UNIMPLEMENTED");
   CHECK(json::parse(none.body).at("detail").get<std::string>().find("--data") != std::string::npos);
-  CHECK(receipt_answer(receipt(), failure(status::unavailable, "away")).status == 503);
+  CHECK(receipt_answer(call_for_receipt(), failure(status::unavailable, "away")).status == 503);
 }
 
 TEST_CASE("receipt: a reply that is none is not passed off as one", "[routes]") {
   for (const auto* each : {R"({"message":"hello"})", "7", "{\"operation\":1,\"state\":\"ended\"}", "null"}) {
     CAPTURE(each);
-    CHECK(receipt_answer(receipt(), packed(each)).status == 500);
+    CHECK(receipt_answer(call_for_receipt(), packed(each)).status == 500);
   }
-  CHECK(receipt_answer(receipt(), std::string{}).status == 500);
+  CHECK(receipt_answer(call_for_receipt(), std::string{}).status == 500);
 }
 
 TEST_CASE("outcome: a request for an operation asks the broker, and waits as long as it prefers, up to 30 s", "[routes]") {
