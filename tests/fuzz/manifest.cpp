@@ -32,7 +32,13 @@ void require_sound(const manifest& of) {
   require(of.instance.empty() || is_name(of.instance), "an instance that is named has a name");
   require(of.slots >= 1 && of.slots <= slots_max, "slots are within their limit");
   require(of.bundle >= 1 && of.bundle <= bundle_frames_max, "a bundle is within its limit");
-  require(!of.commands.empty() && of.commands.size() <= manifest_commands_max, "there are commands, and not too many");
+  require(!of.commands.empty() || !of.events.empty(), "there are commands, or events");
+  require(of.commands.size() <= manifest_commands_max && of.events.size() <= manifest_events_max, "there are not too many of them");
+  for (const auto& each : of.events) {
+    require(is_topic_pattern(each.topic) && (each.group.empty() || is_name(each.group)), "an event has a pattern, and its group a name");
+    require(each.attempts >= 1 && each.attempts <= event_attempts_max && each.budget_ms >= 1 && each.budget_ms <= budget_ms_max,
+            "an event is tried, and not for ever");
+  }
   for (const auto& each : of.commands) {
     require(each.group.empty() || is_name(each.group), "a group that is named has a name");
     require(is_name(each.name) && !each.name.starts_with("waggle."), "a command has a name of its own");
