@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/events/headers.hpp"
+#include "broker/events/log_parts.hpp"
 
 namespace waggle::broker {
 
@@ -63,8 +64,6 @@ status code_of(std::string_view error_object) {
   const auto found = std::find_if(status_table.begin(), status_table.end(), [&](const auto& each) { return each.name == code; });
   return found == status_table.end() ? status::unknown : found->code;
 }
-
-std::size_t bytes_of(const stored_event& of) { return of.topic.size() + of.payload.size() + of.headers.size() + of.event_id.size(); }
 
 }  // namespace
 

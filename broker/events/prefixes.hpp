@@ -47,7 +47,7 @@ class prefixes {
     return out;
   }
 
-  /// The newest event of the stream that one of these prefixes may have; `none` is told by something larger than any sequence: not known.
+  /// No event of the stream after this has one of these prefixes; `head` if that is not known.
   [[nodiscard]] std::uint64_t newest(const std::vector<std::string>& of, std::size_t stream, std::uint64_t head) const {
     std::uint64_t out = 0;
     for (const auto& each : of) {
