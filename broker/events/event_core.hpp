@@ -48,7 +48,6 @@ struct event_settings {
   std::size_t loaded_bytes_max = 8u << 20;    ///< payloads of a group that are in memory to be delivered: they are read again later
   std::size_t in_flight_max = 1024;           ///< deliveries of a group at a time
   std::size_t groups_max = 1024;              ///< RESOURCE_EXHAUSTED to the JOIN
-  std::size_t streams_max = 64;
   std::size_t prefixes_max = 4096;            ///< subscriptions whose gaps can be told exactly; others read more often than they need
   std::size_t reads_max = 1024;               ///< reads of the log by peers under way: RESOURCE_EXHAUSTED
   std::size_t outcome_watchers_max = 4096;    ///< callers of waggle.outcome that wait: RESOURCE_EXHAUSTED
