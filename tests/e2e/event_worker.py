@@ -18,7 +18,8 @@ signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
 
 
 def say(*words):
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\n")  # print writes each word on its own when output is unbuffered
+    sys.stdout.flush()
 
 
 def work(socket):

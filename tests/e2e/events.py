@@ -70,7 +70,9 @@ class Kept:
 def events_of(worker, kind="event"):
     """What a worker has printed: (topic, sequence or operation, attempt, payload)."""
     out = []
-    for line in worker.read().splitlines():
+    for line in worker.read().splitlines(keepends=True):
+        if not line.endswith("\n"):
+            continue  # it is still being printed
         words = line.split(" ", 4)
         if words[0] != kind:
             continue
