@@ -11,6 +11,7 @@
 #include <waggle/wire/json.hpp>
 #include <waggle/wire/writer.hpp>
 
+#include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/operations.hpp"
@@ -74,6 +75,12 @@ std::uint64_t seed() {
   return (std::uint64_t{entropy()} << 32) | entropy();
 }
 
+router_options routing_of(const application_options& from) {
+  auto out = from.routing;
+  out.events = from.events.has_value();
+  return out;
+}
+
 /// What workers, tokens and jq programs say goes into a log, too: it is one line, whatever is in it.
 std::string one_line(std::string text) {
   std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
@@ -85,7 +92,7 @@ std::string one_line(std::string text) {
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
       answers_{answers},
-      router_{{}, options_.routing},
+      router_{{}, routing_of(options_)},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
       events_{event_options(), answers},
@@ -326,6 +333,11 @@ void application::run_deadlines(front::instant now) {
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
 bool application::own_answer(const front::request& in, front::response& out) const {
+  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
+    auto page = docs_page{}.answer(in);
+    if (page) out = std::move(*page);
+    return page.has_value();
+  }
   if (in.path == "/livez") {
     out = {200, "application/json", R"({"status":"alive"})", {}};
   } else if (in.path == "/readyz") {

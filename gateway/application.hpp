@@ -36,6 +36,7 @@ struct application_options {
   /// on connections are none on them.
   std::size_t plan_bytes_max = 256u << 20;
   bool metrics = false;                       ///< /metrics shows them, to whoever asks
+  bool docs = true;  ///< /docs shows what /openapi.json says
   /// What GET /events lets out where the routes do not say.
   std::optional<events_config> events;
   std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +36,7 @@ struct gateway_flags {
   std::vector<std::string> events;
   unsigned threads = 2;
   std::string budget = "10s", drain = "10s", notice = "0s";
-  bool check = false, schema = false, metrics = false;
+  bool check = false, schema = false, metrics = false, docs = true;
 };
 
 void say(std::string_view line) {  // fmt::print would throw when nobody reads
@@ -85,6 +86,7 @@ int serve(const gateway_flags& flags) {
     with.sockets = &sockets;
     with.deprecated = deprecated;
     with.metrics = flags.metrics;
+    with.docs = flags.docs;
     if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};
     with.event_streams = event_streams;
     with.note = say;
@@ -127,6 +129,9 @@ int main(int argc, char** argv) {
   app.add_flag("--check", flags.check, "Says what is wrong with the routes, and ends");
   app.add_flag("--schema", flags.schema, "Prints the JSON Schema of route files, for editors, and ends");
   app.add_flag("--metrics", flags.metrics, "Serves /metrics (Prometheus), which names callers: not for the public")->envname("WAGGLE_METRICS");
+  app.add_option("--docs", flags.docs, "Whether /docs shows what /openapi.json says, to be tried in a browser")
+      ->envname("WAGGLE_HTTP_DOCS")->type_name("on|off")->default_str("on")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}, CLI::ignore_case).description(""));
   app.add_option("--events", flags.events,
                  "Topics that GET /events lets out to whoever asks, as in 'order.*' or '*'; may be given several times. The routes' own `events` win")
       ->envname("WAGGLE_HTTP_EVENTS")->type_name("TOPIC")->delimiter(',')
