@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import docs
 import durable
 import events
 import http_events
@@ -436,6 +437,7 @@ shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
+docs.define(test, BIN)
 
 
 def main():
