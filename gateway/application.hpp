@@ -13,6 +13,7 @@
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/net/socket.hpp>
 
+#include "gateway/answer_desk.hpp"
 #include "gateway/event_hub.hpp"
 #include "gateway/front/application.hpp"
 #include "gateway/live_config.hpp"
@@ -82,15 +83,21 @@ class application final : public front::application {
     void on_complaint(const error& why) const { to.log("the broker says: " + why.message); }
   };
 
+  /// The answer while there is no broker.
+  static error away();
+
+  void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(const front::request& in, front::response& out) const;
-  bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims, const std::string& request_id);
+  bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims);
+  void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
   std::optional<front::response> identify(const front::request& in, std::string_view credentials,
                                                        std::string& claims) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
-  void begin_call(front::instant now, const open_request_ptr& to, planned_call&& plan);
-  void begin_run(front::instant now, const open_request_ptr& to, plan_run&& run);
+  void begin(front::instant now, const open_request_ptr& to);
+  void begin_call(front::instant now, const open_request_ptr& to);
+  void begin_run(front::instant now, const open_request_ptr& to);
   void perform(front::instant now, const open_request_ptr& to, plan_effects& effects);
   void run_deadlines(front::instant now);
   void on_part(call_tag& of, std::string_view payload);
@@ -118,7 +125,7 @@ class application final : public front::application {
   void note(std::string text);
 
   application_options options_;
-  front::responder& answers_;
+  answer_desk desk_;
   router router_;
   std::uint64_t config_revision_ = 0;
   std::optional<token_verifier> tokens_;

@@ -61,15 +61,14 @@ bool application::stream(open_request& to, stream_item what, std::string_view pa
     head.content_type = media_type(to.call.reply);
     head.body = std::move(bytes);
     head.headers.emplace_back("Cache-Control", "no-store");
-    head.headers.emplace_back("X-Request-Id", to.request_id);
     add_route_headers(*to.call.of, head);
-    answers_.begin(to.exchange, std::move(head));
+    desk_.begin(to.exchange, std::move(head));
     read = !to.head;  // which is over with its headers
   } else {
-    read = answers_.append(to.exchange, bytes);
+    read = desk_.append(to.exchange, bytes);
   }
   if (what == stream_item::part) return read;
-  answers_.finish(to.exchange);
+  desk_.finish(to.exchange);
   to.answered = true;
   unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
   return false;
@@ -77,7 +76,7 @@ bool application::stream(open_request& to, stream_item what, std::string_view pa
 
 /// A worker sends more once its parts are on their way to the client.
 void application::give_credit(open_request& to) {
-  if (to.credit_owed < parts_ahead / 2 || answers_.backlog(to.exchange) > stream_backlog_max) return;
+  if (to.credit_owed < parts_ahead / 2 || desk_.backlog(to.exchange) > stream_backlog_max) return;
   core_.give_credit(to.call_id, std::exchange(to.credit_owed, 0));
 }
 
@@ -142,8 +141,7 @@ void application::answer(open_request& to, const result<std::string>& payload) {
 void application::answer(open_request& to, front::response out) {
   if (std::exchange(to.answered, true)) return;
   unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  out.headers.emplace_back("X-Request-Id", to.request_id);
-  answers_.respond(to.exchange, std::move(out));
+  desk_.respond(to.exchange, std::move(out));
 }
 
 }  // namespace waggle::gateway

@@ -19,6 +19,7 @@ namespace waggle::gateway {
 struct open_request {
   front::exchange_id exchange{};
   bool head = false;      ///< HEAD
+  bool begun = false;     ///< what it stands for; until then nothing of it is under way
   bool answered = false;  ///< or there is nobody to answer
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include "gateway/exchange.hpp"
+#include "gateway/front/application.hpp"
+
+namespace waggle::gateway {
+
+/// Between whatever answers a request (a route, the gateway itself, a stream of events) and the front: every answer of a reactor thread passes here
+/// once, gets what all answers to its request get, and is seen to its end. One for each thread.
+class answer_desk final : public front::responder {
+ public:
+  explicit answer_desk(front::responder& to) : to_{to} {}
+
+  /// A request has come. The reference is good until its answer's end.
+  exchange& open(front::instant now, front::exchange_id id, const front::request& in, std::string request_id);
+  /// Null: it has its answer, or nobody waits for one.
+  [[nodiscard]] exchange* find(front::exchange_id id);
+  /// The client has gone.
+  void abandoned(front::instant now, front::exchange_id id);
+  [[nodiscard]] std::size_t size() const { return open_.size(); }
+
+  void respond(front::exchange_id to, front::response answer) override;
+  void begin(front::exchange_id to, front::response head) override;
+  bool append(front::exchange_id to, std::string_view bytes) override;
+  void finish(front::exchange_id to) override;
+  void abort(front::exchange_id to) override;
+  [[nodiscard]] std::size_t backlog(front::exchange_id to) const override { return to_.backlog(to); }
+
+ private:
+  void dress(exchange& of, front::response& answer);
+  void close(front::instant now, front::exchange_id id, exchange_end how);
+
+  front::responder& to_;
+  std::unordered_map<std::uint64_t, exchange> open_;
+};
+
+}  // namespace waggle::gateway
