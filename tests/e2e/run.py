@@ -26,6 +26,7 @@ import msgpack
 import operations
 import routes
 import shop
+import telemetry
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -438,6 +439,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 docs.define(test, BIN)
+telemetry.define(test, BIN)
 
 
 def main():
