@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,13 +113,17 @@ std::optional<json_value> value_of(form is, const json_value& from, int depth) {
 }
 
 json_value shaped(const json_value& from, int depth) {
-  if (from.is_boolean()) return from;
   json_value out = json_value::object();
+  if (from == false) out["not"] = json_value::object();  // as true and false not every reader takes them
   if (!from.is_object() || depth >= schema_depth_max) return out;
   for (const auto& [name, value] : from.items()) {
     const auto* known = keyword_of(name);
     if (known == nullptr) continue;
-    if (auto made = value_of(known->is, value, depth + 1)) out[name] = std::move(*made);
+    if (value.is_boolean() && (name == "additionalProperties" || name.starts_with("unevaluated"))) {  // where everybody writes them
+      out[name] = value;
+    } else if (auto made = value_of(known->is, value, depth + 1)) {
+      out[name] = std::move(*made);
+    }
   }
   return out;
 }
@@ -142,31 +147,43 @@ std::optional<std::vector<std::string>> tokens_of(std::string_view reference) {
   return out;
 }
 
-/// Whether they lead to a schema, and not to what stands between two.
-bool leads_to_schema(const json_value& root, const std::vector<std::string>& tokens) {
+/// The schema that they lead to; null if that is none, as what stands between two is.
+const json_value* schema_at(const json_value& root, const std::vector<std::string>& tokens) {
   const json_value* at = &root;
   form is = form::schema;
   for (const auto& token : tokens) {
     if (is == form::schema) {
       const auto* known = keyword_of(token);
-      if (known == nullptr || !at->is_object() || !at->contains(token)) return false;
+      if (known == nullptr || !at->is_object() || !at->contains(token)) return nullptr;
       at = &(*at)[token];
       is = known->is;
     } else if (is == form::named_schemas) {
-      if (!at->contains(token)) return false;
+      if (!at->contains(token)) return nullptr;
       at = &(*at)[token];
       is = form::schema;
     } else if (is == form::schemas) {
       const bool digits = !token.empty() && token.size() < 6 && std::all_of(token.begin(), token.end(), [](char c) { return c >= '0' && c <= '9'; });
       const auto index = digits ? static_cast<std::size_t>(std::stoul(token)) : at->size();
-      if (index >= at->size() || std::to_string(index) != token) return false;
+      if (index >= at->size() || std::to_string(index) != token) return nullptr;
       at = &(*at)[index];
       is = form::schema;
     } else {
-      return false;
+      return nullptr;
     }
   }
-  return is == form::schema;
+  return is == form::schema ? at : nullptr;
+}
+
+/// Whether references to references come to an end.
+bool comes_to_an_end(const json_value& root, const std::vector<std::string>& tokens) {
+  std::set<const json_value*> seen;
+  const auto* at = schema_at(root, tokens);
+  while (at != nullptr && at->is_object() && at->contains("$ref")) {
+    if (!seen.insert(at).second) return false;
+    const auto next = tokens_of((*at)["$ref"].get_ref<const std::string&>());
+    at = next ? schema_at(root, *next) : nullptr;
+  }
+  return true;
 }
 
 /// Calls `to` with every schema, the outer ones first.
@@ -203,7 +220,7 @@ json_value tidied(const json_value& schema) {
     const auto at = each.find("$ref");
     if (at == each.end()) return;
     const auto tokens = tokens_of(at->get_ref<const std::string&>());
-    if (!tokens || !leads_to_schema(whole, *tokens)) {
+    if (!tokens || schema_at(whole, *tokens) == nullptr || !comes_to_an_end(whole, *tokens)) {
       each.erase("$ref");
       return;
     }

@@ -8,7 +8,7 @@
 namespace waggle::gateway {
 
 /// A schema as a manifest has it, whatever that is, made into one of JSON Schema 2020-12 that a document can hold: what is no keyword, what has a
-/// form that its keyword cannot have, and references that lead out of it or nowhere are left out, so that it allows more and never less. What is no
+/// form that its keyword cannot have, and references that lead out of it, nowhere or in a circle are left out, so that it allows more and never less. What is no
 /// schema at all allows anything. Identifiers and dialects (`$id`, `$schema`, anchors) go, too: within a document they would mean something else.
 [[nodiscard]] json_value tidied(const json_value& schema);
 
