@@ -67,8 +67,7 @@ int serve(const gateway_flags& flags) {
   std::atomic<bool> logs{true};
   const auto address = *waggle::gateway::parse_http_address(flags.http);
   waggle::front::server_options at;
-  at.host = address.first;
-  at.port = address.second;
+  at.listen = {{address.first, address.second, false}};
   at.threads = flags.threads;
   at.bounds = routes->limits;
   at.log = say;

@@ -68,8 +68,10 @@ inline constexpr std::array limits{
     limit{"half_closed_time", set<&front::limits::half_closed_time>, unit::milliseconds, 100, hours},
     limit{"write_stall_time", set<&front::limits::write_stall_time>, unit::milliseconds, 100, hours},
     limit{"linger_time", set<&front::limits::linger_time>, unit::milliseconds, 1, minutes},
+    limit{"handshake_time", set<&front::limits::handshake_time>, unit::milliseconds, 100, 10 * minutes},
     limit{"buffered_bytes", set<&front::limits::buffered_bytes_max>, unit::bytes, mib, 1024 * gib},
     limit{"connections", set<&front::limits::connections_max>, unit::number, 1, 65'536},
+    limit{"handshakes", set<&front::limits::handshakes_max>, unit::number, 1, 65'536},
 };
 
 }  // namespace waggle::gateway::keys
