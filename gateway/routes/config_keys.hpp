@@ -14,7 +14,10 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<5> file{"limits", "tokens", "events", "access_log", "routes"};
+inline constexpr list<6> file{"limits", "tls", "tokens", "events", "access_log", "routes"};
+inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
+inline constexpr list<2> certificate{"certificate", "key"};
+inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
 inline constexpr list<2> access_log{"sample", "slow"};
