@@ -99,6 +99,7 @@ int serve(const gateway_flags& flags) {
   const auto metrics = flags.metrics ? std::make_shared<waggle::gateway::metrics>() : nullptr;
   const auto access_log = flags.access_log.empty() ? nullptr : std::make_shared<waggle::gateway::access_log>(flags.access_log, say);
   const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
+  std::uint16_t https_port = 0;  // known once the server listens
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with;
     with.broker = flags.broker;
@@ -106,6 +107,7 @@ int serve(const gateway_flags& flags) {
     with.routing.budget = *waggle::detail::parse_duration(flags.budget);
     with.routing.title = "waggle gateway";
     with.routing.version = waggle::version;
+    with.https_port = https_port;
     with.sockets = &sockets;
     with.deprecated = deprecated;
     with.metrics = metrics;
@@ -117,6 +119,7 @@ int serve(const gateway_flags& flags) {
     return std::make_unique<waggle::gateway::application>(std::move(with), answers);
   }};
   serving = &server;
+  if (at.listen.back().tls) https_port = waggle::gateway::parse_http_address(server.endpoints().back())->second;
   server.start();
   fmt::print("ready waggle-gateway http={} broker={}{}\n", at.listen.front().tls ? no_address : server.endpoint(), flags.broker,
              at.listen.back().tls ? " https=" + server.endpoints().back() : "");
