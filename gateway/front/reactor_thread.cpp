@@ -58,7 +58,7 @@ void reactor_thread::onReady(const Pistache::Aio::FdSet& ready) {
   now_ = clock::now();
   try {
     update_date();
-    handshake_steps_ = 0;
+    handshakes_took_ = {};
     for (const auto& event : ready) handle(event);
     if (life_ == life::running || life_ == life::draining) finish_batch();
   } catch (...) {

@@ -158,8 +158,8 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   std::vector<std::uint32_t> free_, freed_, dirty_, flushing_;
   std::vector<exchange_id> roomy_, offering_;  // streamed answers whose application is to be told that there is room
   std::size_t clients_ = 0;
-  std::size_t handshakes_ = 0;  // of all clients, those that are not through with it
-  int handshake_steps_ = 0;     // in the present batch
+  std::size_t handshakes_ = 0;          // of all clients, those that are not through with it
+  clock::duration handshakes_took_{0};  // in the present batch
   bool crowd_logged_ = false;
   std::size_t held_bytes_ = 0;  // of all clients, as of the end of the batch in which each was last touched
   bool accepting_ = false;

@@ -9,14 +9,14 @@
 namespace waggle::front::detail {
 namespace {
 
-// A handshake takes up to a millisecond of this thread, and others have to be served meanwhile: this many steps of all of them in one
-// wake-up. Who has to wait is told of again by epoll, behind the others.
-constexpr int handshake_batch = 8;
+// A handshake takes this thread a tenth of a millisecond, or several with a long RSA key, and others have to be served meanwhile: so much
+// for all of them in one wake-up, after which no other is turned to. Who has to wait is told of again by epoll, behind the others.
+constexpr std::chrono::milliseconds handshake_share{2};
 
 }  // namespace
 
 bool reactor_thread::waits_to_shake(std::uint32_t index) {
-  return slots_[index].shaking && !slots_[index].client->lingering() && handshake_steps_ >= handshake_batch;
+  return slots_[index].shaking && !slots_[index].client->lingering() && handshakes_took_ >= handshake_share;
 }
 
 void reactor_thread::end_handshake(slot& at) {
@@ -33,9 +33,14 @@ bool reactor_thread::take_wire(std::uint32_t index, std::string_view wire) {
     drop(index);
     return false;
   }
-  if (at.shaking) ++handshake_steps_;
   plain_.clear();
-  at.tls->receive(wire, plain_);
+  if (at.shaking) {
+    const instant before = clock::now();
+    at.tls->receive(wire, plain_);
+    handshakes_took_ += clock::now() - before;
+  } else {
+    at.tls->receive(wire, plain_);
+  }
   switch (at.tls->where()) {
     case tls_session::stage::handshake:
       break;

@@ -2,8 +2,10 @@
 #include "gateway/front/tls_session.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "support/catch.hpp"
 #include "support/tls_fixture.hpp"
@@ -18,8 +20,10 @@ namespace {
 
 /// A client and a server, and the wire between them, which carries pieces of some size.
 struct wire_fixture {
-  explicit wire_fixture(const client_wish& how = {}, tls_settings with = settings(), std::size_t piece = 64 * 1024)
-      : piece(piece), server(context(with), bounds, now), client_side(client_context(how)), client(client_session(client_side.get(), how)) {
+  explicit wire_fixture(const client_wish& how = {}, const tls_settings& with = settings(), std::size_t piece = 64 * 1024)
+      : wire_fixture(how, context(with), piece) {}
+  wire_fixture(const client_wish& how, std::shared_ptr<const tls_context> with, std::size_t piece = 64 * 1024)
+      : piece(piece), server(std::move(with), bounds, now), client_side(client_context(how)), client(client_session(client_side.get(), how)) {
     SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   }
 
@@ -258,6 +262,34 @@ TEST_CASE("tls: a verified client is known by subject, names and fingerprint, an
     CHECK(nobody->server.where() == (asked == client_certificates::optional ? stage::open : stage::failed));
     CHECK_FALSE(nobody->server.certificate());
   }
+}
+
+TEST_CASE("tls: who has proved to be somebody is still known when the session is resumed, by whatever host, and no longer with a new context", "[tls]") {
+  const auto ada = issue(&authority(), "ada", ""), shop = issue(&authority(), "shop", "DNS:shop.example");
+  const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  auto with = settings();
+  with.identities.push_back(shop.pem());
+  with.clients = client_certificates::required;
+  with.client_ca = authority().certificate_pem();
+  auto how = only(version);
+  how.as = &ada;
+  how.host = "shop.example";
+  const auto made = context(with);
+  const auto connect = [&](const std::shared_ptr<const tls_context>& to, SSL_SESSION* known) {
+    auto at = std::make_unique<wire_fixture>(how, to);
+    if (known != nullptr) SSL_set_session(at->client.get(), known);
+    REQUIRE(at->shake());
+    at->read();  // the tickets of TLS 1.3
+    CHECK(certificate_shown(*at) == "shop");
+    REQUIRE(at->server.certificate());
+    CHECK(at->server.certificate()->subject == "CN=ada,O=Waggle tests");
+    return at;
+  };
+  const auto before = connect(made, nullptr);
+  const auto again = connect(made, SSL_get0_session(before->client.get()));
+  CHECK(SSL_session_reused(again->client.get()) == 1);
+  const auto renewed = connect(context(with), SSL_get0_session(before->client.get()));
+  CHECK(SSL_session_reused(renewed->client.get()) == 0);
 }
 
 TEST_CASE("tls: a client that says it ends is still answered, and the server's end follows its last byte", "[tls]") {
