@@ -20,7 +20,7 @@ elseif(NOT TARGET waggle::pistache)
   add_library(waggle::pistache INTERFACE IMPORTED)
   set_target_properties(waggle::pistache PROPERTIES INTERFACE_LINK_LIBRARIES PkgConfig::WAGGLE_PISTACHE)
 endif()
-# What checks payloads and tokens, and jq, which has neither a CMake package nor, in Debian 12, a .pc file.
+# What checks payloads and tokens and speaks TLS, and jq, which has neither a CMake package nor, in Debian 12, a .pc file.
 find_package(OpenSSL QUIET)
 if(NOT OPENSSL_FOUND)
   string(APPEND waggle_hybrid_missing " libssl-dev")
@@ -45,7 +45,7 @@ if(NOT WAGGLE_JQ_LIBRARY)
 endif()
 if(NOT waggle_hybrid_missing AND NOT TARGET waggle::checks)
   add_library(waggle::checks INTERFACE IMPORTED)
-  set_target_properties(waggle::checks PROPERTIES INTERFACE_LINK_LIBRARIES "OpenSSL::Crypto;PkgConfig::WAGGLE_RE2;${WAGGLE_JQ_LIBRARY};prometheus-cpp::core;spdlog::spdlog")
+  set_target_properties(waggle::checks PROPERTIES INTERFACE_LINK_LIBRARIES "OpenSSL::SSL;OpenSSL::Crypto;PkgConfig::WAGGLE_RE2;${WAGGLE_JQ_LIBRARY};prometheus-cpp::core;spdlog::spdlog")
 endif()
 # What unpacks the page at /docs for who does not take it packed.
 find_package(ZLIB QUIET)
