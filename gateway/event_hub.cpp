@@ -142,7 +142,7 @@ void event_hub::make_socket() {
   // The old one goes when the new one is there: their descriptors must not have the same number.
   auto made = std::make_unique<net::event_subscription>(*options_.sockets);
   for (const auto& [prefix, count] : wanted_) made->subscribe(prefix);
-  made->connect(endpoint_);
+  made->connect(endpoint_, options_.keys);
   socket_ = std::move(made);
   greeting_.clear();
   greeting_due_ = !watchers_.empty();

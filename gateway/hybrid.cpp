@@ -122,6 +122,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.routing.title = options_.service;
       of.routing.version = options_.version;
       of.sockets = &*sockets_;
+      of.keys = read_keys(options_.keys);
       of.note = log;
       of.deprecated = deprecated_;
       of.metrics = true;  // a developer's own process
