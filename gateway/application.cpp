@@ -40,17 +40,6 @@ constexpr std::size_t warned_max = 1'000;
 constexpr std::uint64_t notes_per_second_max = 20;
 constexpr std::string_view watched = "waggle.services";
 
-/// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
-bool is_traceparent(std::string_view text) {
-  if (text.size() != 55 || !text.starts_with("00-") || text[35] != '-' || text[52] != '-') return false;
-  const auto hex = [](std::string_view part) {
-    return std::all_of(part.begin(), part.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  };
-  const auto trace = text.substr(3, 32), parent = text.substr(36, 16);
-  return hex(trace) && hex(parent) && hex(text.substr(53)) && trace.find_first_not_of('0') != trace.npos &&
-         parent.find_first_not_of('0') != parent.npos;
-}
-
 /// Messages taken from the socket in one go, and goes in one turn, before clients and other sockets have theirs.
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
@@ -58,15 +47,6 @@ constexpr int turns_max = 4;
 /// Larger ones do not go along: a call's headers have 8 KiB in all.
 constexpr std::size_t claims_bytes_max = 4096;
 
-/// What others may have made up: short, and nothing that a log or a header trips over.
-bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view{"-._~:/+="}.find(c) != std::string_view::npos;
-  });
-}
-
-error away() { return {status::unavailable, "the gateway has no connection to the network", false, unready_max}; }
 error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
 
 std::uint64_t seed() {
@@ -84,11 +64,14 @@ std::string one_line(std::string text) {
 
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
-      answers_{answers},
+      desk_{answers, options_.metrics, options_.access_log},
+      open_calls_{options_.metrics, metrics::quantity::open_calls},
+      open_plans_{options_.metrics, metrics::quantity::plans},
+      open_streams_{options_.metrics, metrics::quantity::event_streams},
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
-      events_{event_options(), answers},
+      events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
   on_notified(unready_since_);
@@ -128,6 +111,7 @@ void application::on_notified(front::instant) {
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  desk_.log_as(config->access_log);
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
@@ -161,82 +145,9 @@ void application::warn(const std::vector<std::string>& warnings) {
   }
 }
 
-void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
-  if (front::response own; own_answer(in, own)) return answers_.respond(id, std::move(own));
-
-  auto to = std::make_shared<open_request>();
-  to->exchange = id;
-  to->head = in.method == "HEAD";
-  to->request_id = request_id_of(in);
-  std::string claims;
-  if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
-    if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
-    to->claims = wire::msgpack_to_json(claims);
-  }
-  if (in.path == events_path && begin_events(now, id, in, claims, to->request_id)) return;
-  std::variant<planned_call, plan_run, front::response> planned;
-  if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
-    std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
-  } else {
-    std::string noted;
-    planned = router_.plan(in, {claims, random_(), &noted});
-    if (!noted.empty()) note(noted);
-  }
-  if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
-  to->trace = trace_of(in);
-  auto* call = std::get_if<planned_call>(&planned);
-  auto* run = std::get_if<plan_run>(&planned);
-  const route* const of = call != nullptr ? call->of : &run->of();
-  if (of != nullptr && of->what.deprecated && options_.deprecated) {
-    const auto caller = caller_of(in, claims);
-    if (options_.deprecated->count(of->text, caller)) note(of->text + " is deprecated, and " + caller + " calls it");
-  }
-  unanswered_.emplace(static_cast<std::uint64_t>(id), to);
-  if (call != nullptr) return begin_call(now, to, std::move(*call));
-  begin_run(now, to, std::move(*run));
-}
-
-/// Events as Server-Sent Events, if they are let out. False: a route answers this path, or nothing does.
-bool application::begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims,
-                               const std::string& request_id) {
-  if (!let_out_ || router_.has_own_route(in, claims)) return false;
-  if (budget_now(now, options_.routing.budget)) {
-    events_.open(now, id, in, *let_out_, request_id);
-    return true;
-  }
-  auto refused = problem_of(away());
-  refused.headers.emplace_back("X-Request-Id", request_id);
-  answers_.respond(id, std::move(refused));
-  return true;
-}
-
 void application::on_closing(front::instant now) {
   events_.end_all(true);
   pump(now);
-}
-
-/// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
-std::optional<front::response> application::identify(const front::request& in, std::string_view credentials,
-                                                     std::string& claims) const {
-  const auto refuse = [](const std::string& why) {
-    auto out = refusal(401, why);
-    out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
-    return out;
-  };
-  // Whoever stands before or behind the gateway might look at the other one.
-  const auto many = std::count_if(in.headers.begin(), in.headers.end(), [](const auto& each) {
-    return front::syntax::equal_without_case(each.name, "authorization");
-  });
-  if (many > 1) return refuse("Authorization came more than once");
-  const auto space = credentials.find(' ');
-  if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
-    return refuse("Authorization is to be Bearer and a token");
-  }
-  auto verified = tokens_->verify(front::syntax::trim(credentials.substr(space)),
-                                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  if (!verified) return refuse("the token is not accepted: " + verified.error());
-  claims = std::move(*verified);
-  return std::nullopt;
 }
 
 /// How long a call may wait, or nothing when it must not begin: requests wait for a broker that has just been lost, then are
@@ -248,8 +159,15 @@ std::optional<milliseconds> application::budget_now(front::instant now, millisec
   return std::min(wanted, waits);
 }
 
-void application::begin_call(front::instant now, const open_request_ptr& to, planned_call&& plan) {
-  to->call = std::move(plan);
+error application::away() { return {status::unavailable, "the gateway has no connection to the network", false, unready_max}; }
+
+void application::begin(front::instant now, const open_request_ptr& to) {
+  to->begun = true;
+  if (to->run) return begin_run(now, to);
+  begin_call(now, to);
+}
+
+void application::begin_call(front::instant now, const open_request_ptr& to) {
   auto& call = to->call;
   if (call.payload.size() > wire::payload_bytes_max) return answer(*to, refusal(413, "the payload is larger than 4 MiB"));
   const auto budget = budget_now(now, call.budget);
@@ -258,18 +176,18 @@ void application::begin_call(front::instant now, const open_request_ptr& to, pla
   const auto payload = std::exchange(call.payload, {});
   call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
+  to->since = now;
   to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
                            {call.idempotent, parts});
   if (to->call_id == 0) answer(*to, tl::unexpected{full()});
 }
 
-void application::begin_run(front::instant now, const open_request_ptr& to, plan_run&& run) {
+void application::begin_run(front::instant now, const open_request_ptr& to) {
   if (plan_bytes_ >= options_.plan_bytes_max) {
     auto refused = problem_of({status::resource_exhausted, "the gateway has as much under way as it may", false, retry_time});
-    add_route_headers(run.of(), refused);
+    add_route_headers(to->run->of(), refused);
     return answer(*to, std::move(refused));
   }
-  to->run = std::make_unique<plan_run>(std::move(run));
   runs_.emplace(to.get(), to);
   plan_effects effects;
   to->run->begin(now, effects);
@@ -292,13 +210,13 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
                          : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
       }
       if (call != 0) {
-        to->call_ids[each.slot] = call;
+        to->calls[each.slot] = {call, now, each.emit ? std::string{} : std::move(each.name)};
       } else {
         to->run->on_error(now, each.slot, budget ? full() : away(), effects);
       }
     }
     for (const auto slot : todo.cancels) {
-      if (const auto call = to->call_ids.find(slot); call != to->call_ids.end()) core_.cancel(call->second, sink{*this, now});
+      if (const auto call = to->calls.find(slot); call != to->calls.end()) core_.cancel(call->second.id, sink{*this, now});
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
@@ -323,50 +241,6 @@ void application::run_deadlines(front::instant now) {
     of->run->tick(now, effects);
     perform(now, of, effects);
   }
-}
-
-/// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
-bool application::own_answer(const front::request& in, front::response& out) const {
-  if (in.path == "/livez") {
-    out = {200, "application/json", R"({"status":"alive"})", {}};
-  } else if (in.path == "/readyz") {
-    out = readiness();
-  } else if (in.path == "/openapi.json") {
-    out = {200, "application/json", router_.openapi(), {}};
-  } else if (in.path == "/metrics" && options_.metrics && options_.deprecated) {
-    out = {200, "text/plain; version=0.0.4", options_.deprecated->metrics(), {}};
-  } else {
-    return false;
-  }
-  if (in.method == "GET" || in.method == "HEAD") {
-    out.headers.emplace_back("Cache-Control", "no-store");
-    return true;
-  }
-  out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
-  out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
-  return true;
-}
-
-/// Ready: connected to a broker, and the routes are those of its network.
-front::response application::readiness() const {
-  if (draining_) return {503, "application/json", R"({"status":"draining"})", {}};
-  if (!core_.ready() || revision_.empty()) {
-    return {503, "application/json", R"({"status":"unready","missing":["broker"]})", {}};
-  }
-  return {200, "application/json", R"({"status":"ready"})", {}};
-}
-
-/// The request's trace goes on; a request without one begins one.
-std::string application::trace_of(const front::request& in) {
-  const auto sent = in.find("traceparent");
-  if (sent && is_traceparent(*sent)) return std::string{*sent};
-  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
-}
-
-std::string application::request_id_of(const front::request& in) {
-  const auto sent = in.find("x-request-id");
-  if (sent && is_request_id(*sent)) return std::string{*sent};
-  return fmt::format("{:016x}{:016x}", random_(), random_());
 }
 
 /// What goes along with a call or an event.
@@ -394,12 +268,14 @@ std::string application::headers_of(const open_request& of, const extra_headers&
 }
 
 void application::on_abandoned(front::instant now, front::exchange_id id) {
+  desk_.abandoned(now, id);
   if (events_.on_abandoned(id)) return;
   const auto found = unanswered_.find(static_cast<std::uint64_t>(id));
   if (found == unanswered_.end()) return;
   const auto to = found->second;
   unanswered_.erase(found);
   to->answered = true;
+  if (!to->begun) return;
   if (!to->run) return core_.cancel(to->call_id, sink{*this, now});
   plan_effects effects;
   to->run->on_abandoned(now, effects);
@@ -502,6 +378,9 @@ void application::pump(front::instant now) {
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);
+  open_calls_.set(core_.open_calls());
+  open_plans_.set(runs_.size());
+  open_streams_.set(events_.size());
 }
 
 }  // namespace waggle::gateway

@@ -61,15 +61,14 @@ bool application::stream(open_request& to, stream_item what, std::string_view pa
     head.content_type = media_type(to.call.reply);
     head.body = std::move(bytes);
     head.headers.emplace_back("Cache-Control", "no-store");
-    head.headers.emplace_back("X-Request-Id", to.request_id);
     add_route_headers(*to.call.of, head);
-    answers_.begin(to.exchange, std::move(head));
+    desk_.begin(to.exchange, std::move(head));
     read = !to.head;  // which is over with its headers
   } else {
-    read = answers_.append(to.exchange, bytes);
+    read = desk_.append(to.exchange, bytes);
   }
   if (what == stream_item::part) return read;
-  answers_.finish(to.exchange);
+  desk_.finish(to.exchange);
   to.answered = true;
   unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
   return false;
@@ -77,7 +76,7 @@ bool application::stream(open_request& to, stream_item what, std::string_view pa
 
 /// A worker sends more once its parts are on their way to the client.
 void application::give_credit(open_request& to) {
-  if (to.credit_owed < parts_ahead / 2 || answers_.backlog(to.exchange) > stream_backlog_max) return;
+  if (to.credit_owed < parts_ahead / 2 || desk_.backlog(to.exchange) > stream_backlog_max) return;
   core_.give_credit(to.call_id, std::exchange(to.credit_owed, 0));
 }
 
@@ -92,8 +91,9 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, payload);
   if (!of.of) return learn(payload);
   auto& to = *of.of;
+  count_call(of, status::ok);
   if (to.run) {
-    to.call_ids.erase(of.slot);
+    to.calls.erase(of.slot);
     plan_effects effects;
     to.run->on_result(now, of.slot, payload, effects);
     return perform(now, of.of, effects);
@@ -121,8 +121,9 @@ void application::on_error(front::instant now, call_tag& of, error why) {
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, tl::unexpected{std::move(why)});
   if (!of.of) return watch_later(now);
   auto& to = *of.of;
+  count_call(of, why.code);
   if (to.run) {
-    to.call_ids.erase(of.slot);
+    to.calls.erase(of.slot);
     plan_effects effects;
     to.run->on_error(now, of.slot, std::move(why), effects);
     return perform(now, of.of, effects);
@@ -135,15 +136,25 @@ void application::on_error(front::instant now, call_tag& of, error why) {
   answer(to, to.overfull ? too_large() : tl::unexpected{std::move(why)});
 }
 
+/// One call of a request has ended. The time is taken anew: within one batch many a call begins and ends.
+void application::count_call(const call_tag& of, status code) {
+  if (!options_.metrics) return;
+  const auto now = front::clock::now();
+  const auto& to = *of.of;
+  if (!to.run) return options_.metrics->call_ended(to.call.command, code, now - to.since);
+  const auto found = to.calls.find(of.slot);
+  if (found != to.calls.end() && !found->second.command.empty()) options_.metrics->call_ended(found->second.command, code, now - found->second.since);
+}
+
 void application::answer(open_request& to, const result<std::string>& payload) {
+  if (to.wants_metrics) return answer(to, metrics_answer(payload ? *payload : std::string{}));
   answer(to, router::answer(to.call, payload));
 }
 
 void application::answer(open_request& to, front::response out) {
   if (std::exchange(to.answered, true)) return;
   unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  out.headers.emplace_back("X-Request-Id", to.request_id);
-  answers_.respond(to.exchange, std::move(out));
+  desk_.respond(to.exchange, std::move(out));
 }
 
 }  // namespace waggle::gateway

@@ -25,11 +25,6 @@ constexpr std::string_view greetings = "waggle.hello.";
 /// A greeting may be lost, as any event may. Then there is another.
 constexpr milliseconds greeting_time{2'000};
 
-front::response with_id(front::response out, const std::string& request_id) {
-  out.headers.emplace_back("X-Request-Id", request_id);
-  return out;
-}
-
 /// Why a stream cannot begin. That its beginning is not kept any more is Gone: a client must not ask for it again.
 front::response refusal_of(const error& why) { return problem_of(why, {}, why.code == status::out_of_range ? 410 : 0); }
 
@@ -42,9 +37,8 @@ event_hub::event_hub(options with, front::responder& answers)
 
 event_hub::~event_hub() { *options_.open -= watchers_.size(); }
 
-void event_hub::open(front::instant now, front::exchange_id to, const front::request& in, const events_config& with,
-                     const std::string& request_id) {
-  const auto refuse = [&](front::response out) { answers_.respond(to, with_id(std::move(out), request_id)); };
+void event_hub::open(front::instant now, front::exchange_id to, const front::request& in, const events_config& with) {
+  const auto refuse = [&](front::response out) { answers_.respond(to, std::move(out)); };
   auto request = read_event_request(in, with);
   if (auto* refused = std::get_if<front::response>(&request)) return refuse(std::move(*refused));
   if (closing_) return refuse(problem_of({status::unavailable, "the gateway is going down", false, milliseconds{retry_ms_least}}));
@@ -56,7 +50,6 @@ void event_hub::open(front::instant now, front::exchange_id to, const front::req
   auto& made = watchers_[number];
   made.exchange = to;
   made.head = in.method == "HEAD";
-  made.request_id = request_id;
   event_stream::options of;
   of.what = std::move(std::get<event_request>(request));
   of.keep_alive = with.keep_alive;
@@ -208,7 +201,7 @@ bool event_hub::pump(front::instant now) {
 bool event_hub::look_after(front::instant now, std::uint64_t number, watcher& of) {
   auto& stream = *of.stream;
   if (stream.refused()) {
-    answers_.respond(of.exchange, with_id(refusal_of(*stream.refused()), of.request_id));
+    answers_.respond(of.exchange, refusal_of(*stream.refused()));
     return false;
   }
   if (stream.now() != event_stream::phase::opening && !send(of)) return false;
@@ -235,7 +228,7 @@ bool event_hub::send(watcher& of) {
     front::response head;
     head.content_type = "text/event-stream";
     head.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}, {"Vary", "Accept"}};
-    answers_.begin(of.exchange, with_id(std::move(head), of.request_id));
+    answers_.begin(of.exchange, std::move(head));
     if (of.head) return false;
   }
   while (!of.stream->text().empty() && answers_.backlog(of.exchange) <= send_bytes) {

@@ -44,8 +44,8 @@ class event_hub {
   event_hub(const event_hub&) = delete;
   event_hub& operator=(const event_hub&) = delete;
 
-  /// A request for events, answered at once (GET and HEAD: or later), with what is added to any answer.
-  void open(front::instant now, front::exchange_id to, const front::request& in, const events_config& with, const std::string& request_id);
+  /// A request for events, answered at once (GET and HEAD: or later).
+  void open(front::instant now, front::exchange_id to, const front::request& in, const events_config& with);
   /// The client has gone, or has room. False: it watches no events.
   bool on_abandoned(front::exchange_id id);
   bool on_room(front::exchange_id id);
@@ -67,7 +67,6 @@ class event_hub {
     front::exchange_id exchange{};
     bool head = false;  ///< HEAD: it is over with its headers
     bool begun = false;
-    std::string request_id;
     std::optional<event_stream> stream;
   };
 

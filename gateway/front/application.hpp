@@ -25,6 +25,21 @@ struct header {
   std::string_view value;
 };
 
+/// What a client showed at the TLS handshake, once it has been verified.
+struct client_certificate {
+  std::string subject;      // as RFC 2253 writes it: "CN=ada,O=Example"
+  std::string fingerprint;  // SHA-256 of the certificate, 64 lower-case hexadecimal digits
+  // Of its subjectAltName; without those that have a NUL byte.
+  std::vector<std::string> dns_names, uris, emails;
+};
+
+/// Who sent a request, as far as the connection says. Lives as long as the connection.
+struct peer_info {
+  std::string address;     // numeric, without port: "203.0.113.7", "2001:db8::1"; an IPv4 client of an IPv6 socket has its IPv4 address
+  bool encrypted = false;  // came over TLS
+  std::optional<client_certificate> certificate;
+};
+
 /// One whole request whose framing has been checked. Everything it points at lives only during
 /// `application::on_request`.
 struct request {
@@ -33,6 +48,8 @@ struct request {
   std::string_view query;   // what follows '?', still percent-encoded
   std::string_view body;    // with chunked coding removed
   std::vector<header> headers;
+  bool is_http10 = false;
+  const peer_info* from = nullptr;  // null only where there is no connection
 
   /// The first header of this name, without regard to case.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;

@@ -1,6 +1,7 @@
 #include "gateway/front/connection.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "gateway/front/problem.hpp"
 
@@ -12,9 +13,10 @@ constexpr std::size_t kept_capacity_max = 16 * 1024;
 
 }  // namespace
 
-connection::connection(const connection_context& context, std::uint64_t first_id, instant now)
+connection::connection(const connection_context& context, std::uint64_t first_id, instant now, peer_info from)
     : context_(&context),
-      parser_(context.bounds),
+      from_(std::move(from)),
+      parser_(context.bounds, &from_),
       next_id_(first_id),
       stage_since_(now),
       active_at_(now),

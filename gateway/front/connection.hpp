@@ -31,7 +31,12 @@ struct connection_context {
 class connection {
  public:
   /// Requests get the ids `first_id`, `first_id` + 1, …; `context` must outlive the connection.
-  connection(const connection_context& context, std::uint64_t first_id, instant now);
+  connection(const connection_context& context, std::uint64_t first_id, instant now, peer_info from = {});
+  connection(const connection&) = delete;  // requests point at its peer
+  connection& operator=(const connection&) = delete;
+
+  /// What more becomes known of the client before its first request.
+  [[nodiscard]] peer_info& peer() { return from_; }
 
   /// Answers for the front itself, before or instead of what the client sends, and reads no more.
   void refuse(instant now, int status, std::string_view reason);
@@ -138,6 +143,7 @@ class connection {
   [[nodiscard]] bool awaits_sign_of_life() const { return peer_ended_ && output_.empty() && streaming(); }
 
   const connection_context* context_;
+  peer_info from_;
   http_parser parser_;
   std::uint64_t next_id_;
   std::deque<exchange> open_;      // in the order of the requests

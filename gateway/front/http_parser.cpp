@@ -384,6 +384,7 @@ void http_parser::make_current(std::string_view body) {
   current_.path = text(path_);
   current_.query = text(query_);
   current_.body = body;
+  current_.is_http10 = is_http10();
   current_.headers.clear();
   for (const field_span& field : fields_) current_.headers.push_back({text(field.name), text(field.value)});
   if (absolute_target_) {

@@ -25,8 +25,8 @@ class http_parser {
   enum class verdict { need_more, request, error };
   enum class stage { idle, head, body };
 
-  /// `bounds` must outlive the parser.
-  explicit http_parser(const limits& bounds) : bounds_(&bounds) {}
+  /// Both must outlive the parser; `from` goes into each request.
+  explicit http_parser(const limits& bounds, const peer_info* from = nullptr) : bounds_(&bounds) { current_.from = from; }
 
   /// Takes what came over the wire. What comes after an error is thrown away unread.
   void feed(std::string_view bytes);

@@ -1,5 +1,6 @@
 #include "gateway/front/listener.hpp"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -61,6 +62,20 @@ std::string describe(const sockaddr* address, socklen_t size) {
 }
 
 }  // namespace
+
+std::string host_of(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  const char* text = nullptr;
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    text = ::inet_ntop(AF_INET, &v4.sin_addr, out.data(), out.size());
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    text = IN6_IS_ADDR_V4MAPPED(&v6) ? ::inet_ntop(AF_INET, &v6.s6_addr[12], out.data(), out.size())
+                                     : ::inet_ntop(AF_INET6, &v6, out.data(), out.size());
+  }
+  return text == nullptr ? std::string{} : std::string{text};
+}
 
 void unique_fd::reset() {
   if (fd_ >= 0) ::close(fd_);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -37,6 +39,9 @@ class bind_error : public std::system_error {
  public:
   using std::system_error::system_error;
 };
+
+/// The host of an address, as `peer_info::address` has it; empty if it is neither IPv4 nor IPv6.
+[[nodiscard]] std::string host_of(const sockaddr_storage& address);
 
 struct listener_set {
   std::vector<unique_fd> sockets;  // all on one port; the kernel spreads connections over them

@@ -25,9 +25,11 @@ bool is_out_of_resources(int error) {
 
 void reactor_thread::accept_some(int count_max) {
   for (int i = 0; i < count_max && listener_; ++i) {
-    unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    unique_fd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-      admit(std::move(fd));
+      admit(std::move(fd), from);
       continue;
     }
     const int error = errno;
@@ -43,7 +45,7 @@ void reactor_thread::accept_some(int count_max) {
   }
 }
 
-void reactor_thread::admit(unique_fd fd) {
+void reactor_thread::admit(unique_fd fd, const sockaddr_storage& from) {
   if (clients_ >= context_.bounds.connections_max) return shed(std::move(fd));
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size()));
@@ -53,7 +55,7 @@ void reactor_thread::admit(unique_fd fd) {
   slot& at = slots_[index];
   try {
     const std::uint64_t first_id = number_ << thread_shift | std::uint64_t{index} << slot_shift | at.next_sequence;
-    auto client = std::make_unique<connection>(context_, first_id, now_);
+    auto client = std::make_unique<connection>(context_, first_id, now_, peer_info{host_of(from), false, {}});
     poller_->addFd(fd.get(), Flags<NotifyOn>(NotifyOn::Read), client_tag(index));
     at.client = std::move(client);
   } catch (const std::exception& e) {

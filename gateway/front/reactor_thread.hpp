@@ -91,7 +91,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   void end();
 
   void accept_some(int count_max);
-  void admit(unique_fd fd);
+  void admit(unique_fd fd, const sockaddr_storage& from);
   void shed(unique_fd fd);
   bool shed_with_reserve();
   void set_accepting(bool on);

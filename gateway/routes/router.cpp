@@ -164,8 +164,9 @@ std::vector<std::string> router::update(config routes) {
   return warnings;
 }
 
-std::variant<router::routed, front::response> router::find(const front::request& in, const decoded_path& path,
-                                                           std::string_view claims) const {
+std::variant<router::taken_route, front::response> router::take(const front::request& in, const decoded_path& path,
+                                                                 std::string_view claims) const {
+  if (in.method == "OPTIONS" && in.path == "*") return no_content(table_->methods());
   if (path.why() != nullptr) return refusal(400, std::string{"the path cannot be read: "} + path.why());
   auto [route, allow, unmet] = table_->find(in, path, claims);
   if (route == nullptr) {
@@ -176,7 +177,7 @@ std::variant<router::routed, front::response> router::find(const front::request&
   }
   const auto offered = offered_by(*route);
   const auto reply = negotiate(in.headers, offered);
-  if (reply) return routed{route, *reply};
+  if (reply) return taken_route{table_, route, *reply};
   std::string types;
   for (const auto each : offered) types += (types.empty() ? "" : each == offered.back() ? " or " : ", ") + std::string{media_type(each)};
   auto out = refusal(406, "an answer is " + types + "; Accept rules out all of them");
@@ -185,26 +186,30 @@ std::variant<router::routed, front::response> router::find(const front::request&
 }
 
 std::variant<planned_call, plan_run, front::response> router::plan(const front::request& in, const request_context& with) const {
-  if (in.method == "OPTIONS" && in.path == "*") return no_content(table_->methods());
   const decoded_path path{in.path};
-  auto found = find(in, path, with.claims);
-  if (auto* refused = std::get_if<front::response>(&found)) return std::move(*refused);
-  const auto& how = std::get<routed>(found);
-  const route& of = *how.taken;
+  auto taken = take(in, path, with.claims);
+  if (auto* refused = std::get_if<front::response>(&taken)) return std::move(*refused);
+  return plan(std::get<taken_route>(taken), in, path, with);
+}
+
+std::variant<planned_call, plan_run, front::response> router::plan(const taken_route& by, const front::request& in, const decoded_path& path,
+                                                                   const request_context& with) const {
+  const route& of = *by.of;
   request_reader reader{in, path, with.claims, of.plan->needs()};
   if (of.simple()) reader.body_is_used_once();
   std::variant<planned_call, plan_run, front::response> out = refusal(400, "this route takes no body");
   if (reader.refused()) {
     out = *reader.refused();
   } else if (in.body.empty() || of.plan->needs().body) {
-    out = of.simple() ? plan_call(of, how, reader, with) : plan_steps(of, how, reader, with);
+    out = of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
   }
   if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
   return out;
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan_call(const route& of, const routed& how, request_reader& in,
+std::variant<planned_call, plan_run, front::response> router::plan_call(const taken_route& by, request_reader& in,
                                                                         const request_context& with) const {
+  const route& of = *by.of;
   const auto& step = of.plan->steps().front();
   const auto chosen = route_plan::choose(step, in, dice{with.dice}.roll());
   if (!chosen) return unknown_version(step);
@@ -218,12 +223,12 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   out.payload = std::move(*payload);
   out.budget = of.what.budget.value_or(options_.budget);
   if (step.what.budget) out.budget = std::min(out.budget, *step.what.budget);
-  out.reply = how.reply;
+  out.reply = by.reply;
   out.streams = target.info && target.info->streams;
   out.idempotent = target.info && target.info->retry != retry_class::once;
   out.key = step.key ? step.key->text(in) : key_of(in);
   if (too_long(out.key)) return long_key();
-  out.table = table_;
+  out.table = by.table;
   out.of = &of;
   // Parts are not kept: where a command sends some, the preference is one that cannot be met.
   out.preferred = !out.streams && !is_stream(out.reply) && preferences_of(in.headers()).respond_async;
@@ -237,13 +242,14 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ro
   return out;
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan_steps(const route& of, const routed& how, request_reader& in,
+std::variant<planned_call, plan_run, front::response> router::plan_steps(const taken_route& by, request_reader& in,
                                                                          const request_context& with) const {
+  const route& of = *by.of;
   const auto& plan = *of.plan;
   plan_run::beginning out;
-  out.table = table_;
+  out.table = by.table;
   out.of = &of;
-  out.reply = how.reply;
+  out.reply = by.reply;
   out.budget = of.what.budget.value_or(options_.budget);
   out.key = key_of(in);
   if (too_long(out.key)) return long_key();

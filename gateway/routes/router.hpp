@@ -96,10 +96,21 @@ class router {
   /// Takes another configuration; the network stays as it is. Returns the same.
   std::vector<std::string> update(config routes);
 
-  /// What a request stands for, or the answer when that is nothing: no such route (404, 405), OPTIONS (204), a
-  /// request that cannot be converted (400), a body or an answer of no known type (415, 406). Any request is allowed.
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const front::request& in,
-                                                                           const request_context& with = {}) const;
+  /// The route that takes a request, and the form of its answer; the table that it is of lives on with it.
+  struct taken_route {
+    std::shared_ptr<const route_table> table;
+    const route* of = nullptr;
+    reply_format reply = reply_format::json;
+  };
+  /// Which route takes a request, or the answer when none does: no such route (404, 405), OPTIONS (204), an answer of no known type
+  /// (406). `path` is the request's.
+  [[nodiscard]] std::variant<taken_route, front::response> take(const front::request& in, const decoded_path& path, std::string_view claims) const;
+  /// What a request that a route has taken stands for, or the answer when that is nothing: it cannot be converted (400), or its body is of no
+  /// known type (415). Any request is allowed.
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const taken_route& by, const front::request& in, const decoded_path& path,
+                                                                           const request_context& with) const;
+  /// Both in one.
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const front::request& in, const request_context& with = {}) const;
 
   /// Whether a route answers this path itself where the gateway has an answer of its own: one whose path begins with the same text. (One of
   /// parameters only is not asked.)
@@ -118,18 +129,8 @@ class router {
   [[nodiscard]] const route_table& table() const { return *table_; }
 
  private:
-  struct routed {
-    const route* taken;
-    reply_format reply;
-  };
-  [[nodiscard]] std::variant<routed, front::response> find(const front::request& in, const decoded_path& path,
-                                                           std::string_view claims) const;
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_call(const route& of, const routed& how,
-                                                                                request_reader& in,
-                                                                                const request_context& with) const;
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_steps(const route& of, const routed& how,
-                                                                                 request_reader& in,
-                                                                                 const request_context& with) const;
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_call(const taken_route& by, request_reader& in, const request_context& with) const;
+  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_steps(const taken_route& by, request_reader& in, const request_context& with) const;
 
   config config_;
   network_view network_;

@@ -65,7 +65,7 @@ struct hub_fixture final : front::responder {
 
   std::uint64_t get(std::string_view query, std::string_view method = "GET") {
     const auto id = ++last;
-    hub.open(front::clock::now(), front::exchange_id{id}, {method, "/events", query, {}, {}}, let_out, "r-" + std::to_string(id));
+    hub.open(front::clock::now(), front::exchange_id{id}, {method, "/events", query, {}, {}}, let_out);
     return id;
   }
   /// What a reactor thread and a broker would do.

@@ -63,7 +63,7 @@ struct board {
 };
 
 /// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
-/// answers everything that waits, the last first; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
+/// answers everything that waits, the last first; /peer says who asks; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
 /// later. Streamed: /pour/N is N bytes as fast as there is room; /open says "open", "tick" with each word of the test's,
 /// and ends with the request /shut; /endless is one that ends when the server closes; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
 class toy final : public application {
@@ -115,6 +115,9 @@ class toy final : public application {
       out_.abort(id);
     } else if (path.rfind("/size/", 0) == 0) {
       answer(id, std::string(std::stoul(path.substr(6)), 'x'));
+    } else if (path == "/peer") {
+      answer(id, in.from->address + (in.from->encrypted ? " over TLS" : "") + (in.is_http10 ? " HTTP/1.0" : " HTTP/1.1") +
+                     (in.from->certificate ? " " + in.from->certificate->subject : ""));
     } else if (path == "/echo") {
       answer(id, std::string(in.body));
     } else {

@@ -170,3 +170,24 @@ TEST_CASE("front: the application's deadline is kept", "[front]") {
   }
   CHECK(net.notes.deadlines == 5);
 }
+
+TEST_CASE("front: a request says from where it came and in which version of HTTP", "[front]") {
+  toy_server at;
+  client one(at.port());
+  one.send(get("/peer"));
+  CHECK(one.read_body() == "127.0.0.1 HTTP/1.1");
+  one.send("GET /peer HTTP/1.0\r\n\r\n");
+  CHECK(one.read_body() == "127.0.0.1 HTTP/1.0");
+}
+
+TEST_CASE("front: an IPv4 client of an IPv6 socket has its IPv4 address", "[front]") {
+  const auto shown = [](const char* text) {
+    sockaddr_storage out{};
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
+    v6.sin6_family = AF_INET6;
+    REQUIRE(::inet_pton(AF_INET6, text, &v6.sin6_addr) == 1);
+    return host_of(out);
+  };
+  CHECK(shown("::ffff:203.0.113.7") == "203.0.113.7");
+  CHECK(shown("2001:db8::1") == "2001:db8::1");
+}

@@ -1,0 +1,211 @@
+// From a request to what it stands for: who answers it, whether it may, and what it calls.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include <waggle/wire/json.hpp>
+#include <waggle/wire/json_string.hpp>
+
+#include "gateway/application.hpp"
+#include "gateway/front/http_syntax.hpp"
+#include "gateway/routes/operations.hpp"
+#include "gateway/routes/problems.hpp"
+
+namespace waggle::gateway {
+namespace {
+
+/// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
+bool is_traceparent(std::string_view text) {
+  if (text.size() != 55 || !text.starts_with("00-") || text[35] != '-' || text[52] != '-') return false;
+  const auto hex = [](std::string_view part) {
+    return std::all_of(part.begin(), part.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  };
+  const auto trace = text.substr(3, 32), parent = text.substr(36, 16);
+  return hex(trace) && hex(parent) && hex(text.substr(53)) && trace.find_first_not_of('0') != trace.npos &&
+         parent.find_first_not_of('0') != parent.npos;
+}
+
+/// What others may have made up: short, and nothing that a log or a header trips over.
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view{"-._~:/+="}.find(c) != std::string_view::npos;
+  });
+}
+
+/// For what /metrics asks of the broker: less than whoever scrapes waits.
+constexpr std::chrono::milliseconds metrics_budget{1'000};
+
+}  // namespace
+
+void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
+  auto& seen = desk_.open(now, id, in, request_id_of(in));
+  try {
+    take(now, seen, in);
+  } catch (...) {
+    desk_.abandoned(now, id);  // the front answers
+    throw;
+  }
+}
+
+/// The stages of a request. Each may answer it; what is left is begun.
+void application::take(front::instant now, exchange& seen, const front::request& in) {
+  if (own_answer(now, seen, in)) return;
+
+  auto to = std::make_shared<open_request>();
+  to->exchange = seen.id;
+  to->head = in.method == "HEAD";
+  to->request_id = seen.request_id;
+  std::string claims;
+  if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
+    if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
+    to->claims = wire::msgpack_to_json(claims);
+  }
+  if (in.path == events_path && begin_events(now, seen.id, in, claims)) return;
+
+  std::variant<planned_call, plan_run, front::response> planned;
+  if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
+    std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
+  } else {
+    const decoded_path path{in.path};
+    auto taken = router_.take(in, path, claims);
+    if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
+    const auto& by = std::get<router::taken_route>(taken);
+    seen.route = by.of->text;
+    note_deprecated(*by.of, in, claims);
+    std::string noted;
+    planned = router_.plan(by, in, path, {claims, random_(), &noted});
+    if (!noted.empty()) note(noted);
+  }
+  if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
+  to->trace = trace_of(in);
+  seen.trace = to->trace;
+  if (auto* call = std::get_if<planned_call>(&planned)) {
+    to->call = std::move(*call);
+  } else {
+    to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
+  }
+  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  begin(now, to);
+}
+
+void application::note_deprecated(const route& of, const front::request& in, std::string_view claims) {
+  if (!of.what.deprecated || !options_.deprecated) return;
+  auto caller = caller_of(in, claims);
+  const bool first = options_.deprecated->note(of.text, caller);
+  if (options_.metrics) options_.metrics->deprecated(of.text, caller);
+  if (first) note(of.text + " is deprecated, and " + caller + " calls it");
+}
+
+/// Events as Server-Sent Events, if they are let out. False: a route answers this path, or nothing does.
+bool application::begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims) {
+  if (!let_out_ || router_.has_own_route(in, claims)) return false;
+  if (budget_now(now, options_.routing.budget)) {
+    events_.open(now, id, in, *let_out_);
+    return true;
+  }
+  desk_.respond(id, problem_of(away()));
+  return true;
+}
+
+/// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
+std::optional<front::response> application::identify(const front::request& in, std::string_view credentials,
+                                                     std::string& claims) const {
+  const auto refuse = [](const std::string& why) {
+    auto out = refusal(401, why);
+    out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    return out;
+  };
+  // Whoever stands before or behind the gateway might look at the other one.
+  const auto many = std::count_if(in.headers.begin(), in.headers.end(), [](const auto& each) {
+    return front::syntax::equal_without_case(each.name, "authorization");
+  });
+  if (many > 1) return refuse("Authorization came more than once");
+  const auto space = credentials.find(' ');
+  if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
+    return refuse("Authorization is to be Bearer and a token");
+  }
+  auto verified = tokens_->verify(front::syntax::trim(credentials.substr(space)),
+                                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  if (!verified) return refuse("the token is not accepted: " + verified.error());
+  claims = std::move(*verified);
+  return std::nullopt;
+}
+
+/// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
+bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+  front::response out;
+  const bool shown = in.method == "GET" || in.method == "HEAD";
+  if (in.path == "/metrics" && options_.metrics) {
+    if (shown) return show_metrics(now, seen, in), true;
+  } else if (in.path == "/livez") {
+    out = {200, "application/json", R"({"status":"alive"})", {}};
+  } else if (in.path == "/readyz") {
+    out = readiness();
+  } else if (in.path == "/openapi.json") {
+    out = {200, "application/json", router_.openapi(), {}};
+  } else {
+    return false;
+  }
+  if (shown) {
+    out.headers.emplace_back("Cache-Control", "no-store");
+  } else {
+    out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
+    out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
+  }
+  desk_.respond(seen.id, std::move(out));
+  return true;
+}
+
+/// The broker is asked for its queues; without an answer in time the rest is shown.
+void application::show_metrics(front::instant now, exchange& seen, const front::request& in) {
+  auto to = std::make_shared<open_request>();
+  to->exchange = seen.id;
+  to->head = in.method == "HEAD";
+  to->request_id = seen.request_id;
+  to->trace = seen.trace = trace_of(in);
+  to->wants_metrics = true;
+  to->call.command = "waggle.queues";
+  to->call.payload = "\x80";
+  to->call.budget = metrics_budget;
+  to->call.idempotent = true;
+  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  begin(now, to);
+}
+
+front::response application::metrics_answer(std::string_view queues) const {
+  if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
+  return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
+}
+
+/// Ready: connected to a broker, and the routes are those of its network. Commands of routes that nobody serves are named, and are no reason to
+/// send requests for the others elsewhere.
+front::response application::readiness() const {
+  if (draining_) return {503, "application/json", R"({"status":"draining"})", {}};
+  if (!core_.ready() || revision_.empty()) {
+    return {503, "application/json", R"({"status":"unready","missing":["broker"]})", {}};
+  }
+  std::string unserved;
+  for (const auto& each : router_.table().unserved()) {
+    unserved += unserved.empty() ? "" : ",";
+    wire::append_json_string(unserved, each);
+  }
+  return {200, "application/json", R"({"status":"ready")" + (unserved.empty() ? "" : R"(,"unserved":[)" + unserved + ']') + '}', {}};
+}
+
+/// The request's trace goes on; a request without one begins one.
+std::string application::trace_of(const front::request& in) {
+  const auto sent = in.find("traceparent");
+  if (sent && is_traceparent(*sent)) return std::string{*sent};
+  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
+}
+
+std::string application::request_id_of(const front::request& in) {
+  const auto sent = in.find("x-request-id");
+  if (sent && is_request_id(*sent)) return std::string{*sent};
+  return fmt::format("{:016x}{:016x}", random_(), random_());
+}
+
+}  // namespace waggle::gateway

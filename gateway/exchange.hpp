@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/front/application.hpp"
+
+namespace waggle::gateway {
+
+/// One request from its arrival to the end of its answer: what its answer and what is told of it depend on. It outlives the request's bytes, and
+/// is gone with the answer's end (answer_desk.hpp).
+struct exchange {
+  front::exchange_id id{};
+  front::instant since;    ///< when the request was there as a whole
+  std::string method;
+  std::string path;        ///< as sent, without the query, which may hold secrets
+  std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
+  std::string request_id;
+  std::string trace;       ///< W3C traceparent of what it calls; empty: it has called nothing
+  std::string client;      ///< its address
+  std::string user_agent;  ///< shortened
+  std::string subject;     ///< who asks, as his credentials say
+  bool encrypted = false;
+  bool is_http10 = false;
+  std::size_t request_bytes = 0;  ///< of its body
+
+  /// What each answer to it gets, whoever makes it.
+  std::vector<std::pair<std::string, std::string>> headers;
+
+  // Of the answer, once it has begun.
+  int status = 0;
+  std::size_t response_bytes = 0;  ///< of its body, without framing
+  bool streamed = false;
+};
+
+/// How an exchange ended.
+enum class exchange_end : std::uint8_t {
+  answered,   ///< with a whole answer
+  aborted,    ///< the answer was cut off by the gateway
+  abandoned,  ///< the client went away before the answer's end
+};
+
+}  // namespace waggle::gateway
