@@ -144,7 +144,7 @@ void event_hub::make_socket() {
 void event_hub::connect(const std::string& endpoint, const std::string& broker) {
   endpoint_ = endpoint;
   broker_ = broker;
-  if (socket_ || !watchers_.empty()) make_socket();
+  if (!endpoint_.empty() && (socket_ || !watchers_.empty())) make_socket();  // a role that may see no event has no endpoint
 }
 
 void event_hub::deliver(front::instant now, const net::published& what) {

@@ -17,6 +17,7 @@
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/environment.hpp>
+#include <waggle/keys.hpp>
 #include <waggle/version.hpp>
 #include <waggle/wire/topic.hpp>
 
@@ -31,6 +32,7 @@ namespace {
 struct gateway_flags {
   std::string http = "127.0.0.1:8800";
   std::string broker = waggle::default_broker;
+  waggle::key_options keys;
   std::vector<std::string> routes;
   std::vector<std::string> events;
   unsigned threads = 2;
@@ -62,6 +64,7 @@ int serve(const gateway_flags& flags) {
     fmt::print("{} routes, nothing wrong\n", routes->routes.size());
     return 0;
   }
+  const auto keys = waggle::read_keys(flags.keys);
   waggle::detail::raise_descriptor_limit();
   waggle::detail::stop_signals signals{SIGHUP};
   waggle::net::context sockets;
@@ -86,6 +89,7 @@ int serve(const gateway_flags& flags) {
     with.routing.title = "waggle gateway";
     with.routing.version = waggle::version;
     with.sockets = &sockets;
+    with.keys = keys;
     with.deprecated = deprecated;
     with.metrics = metrics;
     with.access_log = access_log;
@@ -127,6 +131,10 @@ int main(int argc, char** argv) {
         return waggle::gateway::parse_http_address(text) ? std::string{} : "'" + text + "' is no address; write HOST:PORT, as in 127.0.0.1:8800";
       });
   app.add_option("--broker", flags.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
+  app.add_option("--key-file", flags.keys.key, "The gateway's own key pair (`waggle keygen`), for a broker that wants keys")
+      ->envname("WAGGLE_KEY")->type_name("FILE");
+  app.add_option("--broker-key", flags.keys.broker_key, "That broker's public key, or the .pub file that has it")
+      ->envname("WAGGLE_BROKER_KEY")->type_name("KEY");
   app.add_option("--routes", flags.routes,
                  "A YAML file of routes, or a directory of them; may be given several times (gateway/ROUTES.md). Read again on "
                  "SIGHUP and when it changes")

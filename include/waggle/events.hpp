@@ -100,6 +100,9 @@ inline result<subscriber> subscriber::open(const std::vector<std::string>& prefi
   const client_options at{with.broker, "subscriber", 8, &sockets, with.keys};
   auto broker = client{at}.broker(with.patience);
   if (!broker) return tl::unexpected{std::move(broker.error())};
+  if (broker->events_out.empty()) {
+    return failure(status::permission_denied, "our key's role may not subscribe to anything; the broker's --peers file says what it may");
+  }
 
   std::random_device entropy;
   const auto greeting = "waggle.hello." + std::to_string(entropy()) + "-" + std::to_string(entropy());

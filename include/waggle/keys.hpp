@@ -80,6 +80,13 @@ inline constexpr std::size_t key_file_bytes_max = 64u << 10;
   return out;
 }
 
+/// The text of such a file: of NAME.pub, or of NAME.key with the secret key.
+[[nodiscard]] inline std::string key_file_text(const net::key_pair& from, bool with_secret) {
+  return std::string{with_secret ? "# A waggle key pair. Keep it secret: whoever has it can do what its owner may.\n"
+                                 : "# A waggle public key.\n"} +
+         "curve\n    public-key = \"" + from.public_key + "\"\n" + (with_secret ? "    secret-key = \"" + from.secret_key + "\"\n" : "");
+}
+
 /// A public key, or that in a file, .pub or .key. Throws key_error.
 [[nodiscard]] inline std::string read_public_key(const std::string& text_or_path) {
   if (net::is_key(text_or_path)) return text_or_path;
