@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import curve
 import durable
 import events
 import http_events
@@ -438,6 +439,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 telemetry.define(test, BIN)
+curve.define(test, BIN)
 
 
 def main():

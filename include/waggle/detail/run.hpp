@@ -54,10 +54,11 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
       // Not WAGGLE_HTTP: that is the gateway's, and whoever exports it would have every service fight for the gateway's port.
       {"http", "WAGGLE_HTTP_SELF", "HOST:PORT", "answer HTTP here, with a broker inside unless --broker says where one is", ""},
       {"listen", "WAGGLE_LISTEN", "ENDPOINT", "with --http: let the waggle CLI and other services of this machine into the broker inside", ""},
+      {"insecure", "WAGGLE_INSECURE", nullptr, "with --listen: let whoever reaches it into the broker inside, not only this machine", ""},
       {"routes", "WAGGLE_ROUTES", "PATH", "with --http: a file of routes or a directory of them; may be repeated", ""},
   };
   auto &broker = flags[0], &instance = flags[1], &drain_time = flags[4], &key = flags[5], &broker_key = flags[6], &http = flags[7], &listen = flags[8],
-       &routes = flags[9];
+       &insecure = flags[9], &routes = flags[10];
   if (const auto code = read_service_flags(argc, argv, name, version, flags)) return code;
   const auto complain = [&](const std::string& what) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), what.c_str());
@@ -103,6 +104,7 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
     out.with.keys = key_options::none();  // the broker inside is reached without leaving the process
   }
   made.listen = listen.now;
+  made.listen_in_the_open = insecure.now == "1" || insecure.now == "true";
   made.routes = routes.given;
   if (routes.given.empty() && !routes.now.empty()) made.routes.push_back(routes.now);
   return std::nullopt;
