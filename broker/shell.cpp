@@ -57,7 +57,7 @@ shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo
 
 /// Whoever is to be let in has to be known before there is a door.
 endpoints shell::bind(const endpoints& wanted, const security& who) {
-  endpoints out;
+  endpoints out{{}, {}, {}, {}};
   if (guard_) {
     guard_->protect(commands_, guard::commands_domain);
     guard_->protect(events_in_, guard::events_in_domain);

@@ -17,11 +17,11 @@ namespace waggle::broker {
 /// reach the broker's own names ("waggle."), unless they begin so.
 struct role {
   std::string name;
-  std::vector<std::string> serve;      ///< commands
-  std::vector<std::string> call;       ///< commands, the broker's own among them
-  std::vector<std::string> publish;    ///< topics
-  std::vector<std::string> subscribe;  ///< topics, also for its consumer groups
-  std::vector<std::string> groups;     ///< consumer groups that it may be a member of; empty: any
+  std::vector<std::string> serve{};      ///< commands
+  std::vector<std::string> call{};       ///< commands, the broker's own among them
+  std::vector<std::string> publish{};    ///< topics
+  std::vector<std::string> subscribe{};  ///< topics, also for its consumer groups
+  std::vector<std::string> groups{};     ///< consumer groups that it may be a member of; empty: any
   bool claims = false;                 ///< may say for which user it calls (the header `claims`)
 
   friend bool operator==(const role&, const role&) = default;

@@ -108,9 +108,16 @@ void guard::take(const peers_config& from) {
   }
   outlets_ = std::move(next);
   peers_ = std::move(peers);
+  std::optional<net::endpoint_error> failed;
   for (auto& each : outlets_) {
-    if (std::find(left.begin(), left.end(), each.bound) != left.end()) each.socket->admit_anew(each.bound);
+    if (std::find(left.begin(), left.end(), each.bound) == left.end()) continue;
+    try {
+      each.socket->admit_anew(each.bound);
+    } catch (const net::endpoint_error& e) {
+      failed = e;
+    }
   }
+  if (failed) throw *failed;
 }
 
 void guard::send(std::string_view topic, std::string_view event) {

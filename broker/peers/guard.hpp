@@ -32,7 +32,8 @@ class guard {
 
   /// Before the socket is bound.
   void protect(net::socket& what, const std::string& domain);
-  /// These peers and no others from now on. Throws net::endpoint_error when an endpoint for events cannot be had: then nothing has changed.
+  /// These peers and no others from now on; those who subscribe and may not any more are let go. Throws net::endpoint_error when an endpoint for
+  /// events cannot be had: a new one, and then nothing has changed; or one of before, and then nobody gets events there.
   void take(const peers_config& from);
 
   /// Whose key that is; null if it is none of the network's.

@@ -27,6 +27,7 @@ import operations
 import routes
 import shop
 import telemetry
+import tls
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -439,7 +440,11 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 telemetry.define(test, BIN)
+<<<<<<< HEAD
 curve.define(test, BIN)
+=======
+tls.define(test, BIN)
+>>>>>>> main
 
 
 def main():

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -77,10 +78,10 @@ class gate {
   }
 
   /// Can be read when there is something for the log.
-  [[nodiscard]] int descriptor() const { return noted_.descriptor(); }
+  [[nodiscard]] int descriptor() const { return told_.descriptor(); }
   /// Lines for the log: a few in ten seconds, whatever happens.
   [[nodiscard]] std::vector<std::string> take_notes() {
-    noted_.lower();
+    told_.lower();
     const std::lock_guard lock{mutex_};
     return std::exchange(notes_, {});
   }
@@ -174,24 +175,24 @@ class gate {
     const auto now = std::chrono::steady_clock::now();
     if (now >= notes_from_ + note_interval) {
       notes_from_ = now;
-      noted_count_ = 0;
+      noted_.clear();
     }
-    if (++noted_count_ > notes_max) return;
+    if (noted_.size() >= notes_max || !noted_.insert(line).second) return;  // who tries again and again is one line
     {
       const std::lock_guard lock{mutex_};
       notes_.push_back(std::move(line));
     }
-    noted_.raise();
+    told_.raise();
   }
 
   context& context_;
   zmq::socket_t zap_;
-  wake_up changed_, noted_;
+  wake_up changed_, told_;
   std::atomic<bool> ending_{false};
   std::atomic<std::uint64_t> refused_{0}, failed_{0};
   std::uint64_t watched_ = 0;
   std::chrono::steady_clock::time_point notes_from_{};  ///< our thread's, as is the next
-  std::size_t noted_count_ = 0;
+  std::set<std::string> noted_;  ///< lines of this interval
 
   std::mutex mutex_;  ///< of what follows
   std::shared_ptr<const admission> who_;

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <zmq.hpp>
@@ -104,13 +106,19 @@ class socket {
     socket_.set(opt::handshake_ivl, 5000);  // who does not finish it in time is dropped
   }
 
-  /// Lets go of everybody who has connected here, and lets them in again, as they come back by themselves. Throws endpoint_error.
+  /// Lets go of everybody who has connected here, and lets them in again, as they come back by themselves. Takes a moment, in which libzmq's
+  /// own thread lets go of the address. Throws endpoint_error.
   void admit_anew(const std::string& endpoint) {
-    try {
-      socket_.unbind(endpoint);
-      socket_.bind(endpoint);
-    } catch (const zmq::error_t& e) {
-      throw endpoint_error{"bind", endpoint, e.num()};
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+    bool is_bound = true;
+    for (;;) {
+      try {
+        if (std::exchange(is_bound, false)) socket_.unbind(endpoint);
+        return socket_.bind(endpoint);
+      } catch (const zmq::error_t& e) {
+        if (e.num() != EADDRINUSE || std::chrono::steady_clock::now() >= give_up) throw endpoint_error{"bind", endpoint, e.num()};
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
   }
 
