@@ -78,11 +78,8 @@ int serve(const gateway_flags& flags) {
     fmt::print("{} routes, nothing wrong\n", routes->routes.size());
     return 0;
   }
-<<<<<<< HEAD
   const auto keys = waggle::read_keys(flags.keys);
-=======
   if (flags.https.empty() && *context) say("there is a certificate, and nothing speaks TLS: name an address with --https or WAGGLE_HTTPS");
->>>>>>> main
   waggle::detail::raise_descriptor_limit();
   waggle::detail::stop_signals signals{SIGHUP};
   waggle::net::context sockets;

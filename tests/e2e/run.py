@@ -440,11 +440,8 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 telemetry.define(test, BIN)
-<<<<<<< HEAD
 curve.define(test, BIN)
-=======
 tls.define(test, BIN)
->>>>>>> main
 
 
 def main():
