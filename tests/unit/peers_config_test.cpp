@@ -1,4 +1,7 @@
 // The file that says who may connect, and where a broker without keys may be.
+#include <fstream>
+#include <iterator>
+
 #include "broker/peers/loopback.hpp"
 #include "broker/peers/peers_config.hpp"
 #include "support/catch.hpp"
@@ -72,6 +75,17 @@ TEST_CASE("peers: every mistake is said with its line and what helps", "[peers]"
   CHECK(errors_of(roles + "peers:\n  - { name: a }\n  - shop") ==
         "p.yaml:3: the peer has no role; a peer has name, role and key\np.yaml:3: the peer has no key; a peer has name, role and key\n"
         "p.yaml:4: this is no peer; write { name: shop-1, role: shop, key: \"…\" }: a peer has name, role and key");
+}
+
+TEST_CASE("peers: the files that the documents show are accepted", "[peers]") {
+  for (const char* each : {"README.md", "broker/PROTOCOL.md"}) {
+    std::ifstream file{std::string{WAGGLE_SOURCE_DIR "/"} + each};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    const auto roles = text.find("```yaml\nroles:\n");
+    REQUIRE(roles != std::string::npos);
+    const auto begin = roles + 8;
+    CHECK(errors_of(text.substr(begin, text.find("```", begin) - begin)) == "accepted");
+  }
 }
 
 TEST_CASE("peers: what stands in the place of a key is not shown, for it may be a secret", "[peers]") {
