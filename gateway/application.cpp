@@ -81,7 +81,7 @@ application::application(application_options from, front::responder& answers)
       unready_since_{front::clock::now()},
       random_{seed()} {
   on_notified(unready_since_);
-  socket_->connect(options_.broker);
+  socket_->connect(options_.broker, options_.keys);
   log("waiting for the broker at " + options_.broker);
 }
 
@@ -96,6 +96,7 @@ application::~application() {
 event_hub::options application::event_options() {
   event_hub::options out;
   out.sockets = options_.sockets;
+  out.keys = options_.keys;
   out.open = options_.event_streams;
   out.open_within = options_.routing.budget;
   out.call = [this](front::instant now, std::uint64_t stream, const detail::subscription_core::request& what) {
@@ -361,7 +362,7 @@ void application::pump(front::instant now) {
     if (core_.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker);
+      socket_->connect(options_.broker, options_.keys);
     }
     if (core_.ready() != was_ready_) {
       was_ready_ = core_.ready();

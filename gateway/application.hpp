@@ -30,6 +30,7 @@ struct application_options {
   std::shared_ptr<const live_config> routes;  ///< of all threads; null: none
   router_options routing;
   net::context* sockets = nullptr;            ///< one for all threads
+  net::peer_keys keys;                        ///< for a broker that wants them
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not told

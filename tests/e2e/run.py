@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import curve
 import docs
 import durable
 import events
@@ -441,6 +442,7 @@ durable.define(test, BIN)
 http_events.define(test, BIN)
 docs.define(test, BIN)
 telemetry.define(test, BIN)
+curve.define(test, BIN)
 tls.define(test, BIN)
 
 
