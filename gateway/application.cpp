@@ -71,6 +71,7 @@ application::application(application_options from, front::responder& answers)
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
+  if (!options_.traffic) options_.traffic = std::make_shared<traffic_control>();
   on_notified(unready_since_);
   socket_->connect(options_.broker);
   log("waiting for the broker at " + options_.broker);
@@ -101,12 +102,14 @@ event_hub::options application::event_options() {
 void application::on_notified(front::instant) {
   if (!options_.routes) {
     let_out_ = options_.events;
+    traffic_ = options_.traffic->plan_of({}, 0);
     return;
   }
   const auto [config, revision] = options_.routes->now();
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  traffic_ = options_.traffic->plan_of(*config, revision);
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();

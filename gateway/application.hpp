@@ -6,6 +6,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,6 +22,7 @@
 #include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/stream_text.hpp"
+#include "gateway/traffic_control.hpp"
 #include "gateway/usage.hpp"
 
 namespace waggle::gateway {
@@ -32,6 +34,7 @@ struct application_options {
   net::context* sockets = nullptr;            ///< one for all threads
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
+  std::shared_ptr<traffic_control> traffic;   ///< what all threads count together; null: of this one
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
   /// What plans may keep, of one thread; past it a request that is a plan is refused. Plans outlive their answers, so that the bounds
   /// on connections are none on them.
@@ -88,7 +91,12 @@ class application final : public front::application {
 
   void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(const front::request& in, front::response& out) const;
-  bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims);
+  [[nodiscard]] front::response preflight(const front::request& in) const;
+  [[nodiscard]] ip_address client_of(const front::request& in) const;
+  bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, const route* taken = nullptr);
+  bool within_concurrency(exchange& seen, open_request& to, const route& taken);
+  [[nodiscard]] bool serves_events(const front::request& in, std::string_view claims) const;
+  void begin_events(front::instant now, front::exchange_id id, const front::request& in);
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
@@ -128,6 +136,7 @@ class application final : public front::application {
   answer_desk desk_;
   router router_;
   std::uint64_t config_revision_ = 0;
+  std::shared_ptr<const traffic_plan> traffic_;
   std::optional<token_verifier> tokens_;
   std::optional<events_config> let_out_;  ///< by GET /events
   std::unique_ptr<net::dealer> socket_;

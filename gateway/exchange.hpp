@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/front/application.hpp"
+#include "gateway/traffic/rate_limiter.hpp"
 
 namespace waggle::gateway {
 
@@ -18,6 +19,8 @@ struct exchange {
   std::string path;        ///< as sent, without the query, which may hold secrets
   std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
   std::string request_id;
+  std::string client;      ///< its address, numeric; behind trusted proxies what they say
+  rate_report rates;       ///< what the limits that count it have said
   std::size_t request_bytes = 0;  ///< of its body
 
   /// What each answer to it gets, whoever makes it.

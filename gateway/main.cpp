@@ -74,6 +74,7 @@ int serve(const gateway_flags& flags) {
   at.log = say;
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
+  const auto traffic = std::make_shared<waggle::gateway::traffic_control>();
   const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with;
@@ -83,6 +84,7 @@ int serve(const gateway_flags& flags) {
     with.routing.title = "waggle gateway";
     with.routing.version = waggle::version;
     with.sockets = &sockets;
+    with.traffic = traffic;
     with.deprecated = deprecated;
     with.metrics = flags.metrics;
     if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};

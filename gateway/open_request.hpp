@@ -12,6 +12,7 @@
 #include "gateway/front/application.hpp"
 #include "gateway/routes/plan_run.hpp"
 #include "gateway/routes/router.hpp"
+#include "gateway/traffic/concurrency.hpp"
 
 namespace waggle::gateway {
 
@@ -24,6 +25,8 @@ struct open_request {
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;
   std::string claims;     ///< JSON, or empty
+  /// Of its route. Held until everything that it calls has ended, also after its answer or without its client: it is the services that are spared.
+  concurrency_permit permit;
 
   /// One call whose reply is the answer.
   planned_call call;
