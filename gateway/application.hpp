@@ -86,8 +86,9 @@ class application final : public front::application {
     void on_complaint(const error& why) const { to.log("the broker says: " + why.message); }
   };
 
-  /// The answer while there is no broker.
+  /// The answer while there is no broker, and while too much is under way.
   static error away();
+  static error full();
 
   void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(const front::request& in, front::response& out) const;
@@ -108,6 +109,25 @@ class application final : public front::application {
   void begin_run(front::instant now, const open_request_ptr& to);
   void perform(front::instant now, const open_request_ptr& to, plan_effects& effects);
   void run_deadlines(front::instant now);
+  /// One call, as it leaves.
+  struct outgoing {
+    const std::string& command;
+    const std::string& payload;
+    std::chrono::milliseconds budget;
+    const std::optional<std::string>& key;
+    const planned_call* kept = nullptr;  ///< as in extra_headers
+    bool idempotent = false;
+    std::uint64_t parts = wire::no_credit_limit;
+    bool guarded = true;  ///< breaker and retries are for it
+  };
+  [[nodiscard]] result<std::uint64_t> open_call(front::instant now, const open_request_ptr& to, std::size_t slot, const outgoing& call);
+  [[nodiscard]] result<circuit_breaker::ticket> admit(front::instant now, command_guards& by, const std::string& command);
+  void record(front::instant now, const call_tag& of, call_verdict how) const;
+  bool retry_later(front::instant now, call_tag& of, const error& why);
+  void retry(front::instant now, call_tag of);
+  void run_retries(front::instant now);
+  bool cancel_retry(open_request& of, std::size_t slot);
+  void on_failure(front::instant now, const call_tag& of, error why);
   void on_part(call_tag& of, std::string_view payload);
   void on_result(front::instant now, call_tag& of, std::string_view payload);
   void on_error(front::instant now, call_tag& of, error why);
@@ -147,6 +167,7 @@ class application final : public front::application {
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
   std::size_t plan_bytes_ = 0;                                      ///< what these keep
   std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;
+  std::multimap<front::instant, call_tag> retries_;  ///< calls that are made again then
   std::string revision_;
   std::string broker_instance_;  ///< whose network the routes are of
   front::instant adopt_at_{};    ///< when the network of another broker is believed
