@@ -62,7 +62,10 @@ std::string one_line(std::string text) {
 
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
-      desk_{answers},
+      desk_{answers, options_.metrics, options_.access_log},
+      open_calls_{options_.metrics, metrics::quantity::open_calls},
+      open_plans_{options_.metrics, metrics::quantity::plans},
+      open_streams_{options_.metrics, metrics::quantity::event_streams},
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
@@ -108,6 +111,7 @@ void application::on_notified(front::instant) {
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
   traffic_ = options_.traffic->plan_of(*config, revision);
+  desk_.log_as(config->access_log);
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
@@ -173,6 +177,7 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   // The plan's own copy of the payload is not needed once the core has it.
   const auto payload = std::exchange(call.payload, {});
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
+  to->since = now;
   const auto opened = open_call(now, to, 0, {call.command, payload, *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
   if (!opened) return answer(*to, tl::unexpected{opened.error()});
   to->call_id = *opened;
@@ -207,7 +212,7 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
         opened = open_call(now, to, each.slot, {each.name, each.payload, *budget, each.key, nullptr, each.idempotent, wire::no_credit_limit, !each.patient});
       }
       if (opened) {
-        to->call_ids[each.slot] = *opened;
+        to->calls[each.slot] = {*opened, now, each.emit ? std::string{} : std::move(each.name)};
       } else {
         to->run->on_error(now, each.slot, opened.error(), effects);
       }
@@ -215,7 +220,9 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     for (const auto slot : todo.cancels) {
       if (cancel_retry(*to, slot)) {
         to->run->on_error(now, slot, {status::cancelled, "the caller gave up", false}, effects);
-      } else if (const auto call = to->call_ids.find(slot); call != to->call_ids.end()) core_.cancel(call->second, sink{*this, now});
+      } else if (const auto call = to->calls.find(slot); call != to->calls.end()) {
+        core_.cancel(call->second.id, sink{*this, now});
+      }
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
@@ -380,6 +387,9 @@ void application::pump(front::instant now) {
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);
+  open_calls_.set(core_.open_calls());
+  open_plans_.set(runs_.size());
+  open_streams_.set(events_.size());
 }
 
 }  // namespace waggle::gateway

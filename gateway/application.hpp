@@ -35,11 +35,12 @@ struct application_options {
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
   std::shared_ptr<traffic_control> traffic;   ///< what all threads count together; null: of this one
-  std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not counted
+  std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not told
   /// What plans may keep, of one thread; past it a request that is a plan is refused. Plans outlive their answers, so that the bounds
   /// on connections are none on them.
   std::size_t plan_bytes_max = 256u << 20;
-  bool metrics = false;                       ///< /metrics shows them, to whoever asks
+  std::shared_ptr<gateway::metrics> metrics;  ///< of all threads; /metrics shows them, to whoever asks. Null: nothing is counted
+  std::shared_ptr<gateway::access_log> access_log;  ///< of all threads; null: none
   /// What GET /events lets out where the routes do not say.
   std::optional<events_config> events;
   std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one
@@ -91,7 +92,8 @@ class application final : public front::application {
   static error full();
 
   void take(front::instant now, exchange& seen, const front::request& in);
-  bool own_answer(const front::request& in, front::response& out) const;
+  bool own_answer(front::instant now, exchange& seen, const front::request& in);
+  void show_metrics(front::instant now, exchange& seen, const front::request& in);
   [[nodiscard]] front::response preflight(const front::request& in) const;
   [[nodiscard]] ip_address client_of(const front::request& in) const;
   bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, const route* taken = nullptr);
@@ -133,6 +135,8 @@ class application final : public front::application {
   void on_error(front::instant now, call_tag& of, error why);
   bool stream(open_request& to, stream_item what, std::string_view payload);
   void give_credit(open_request& to);
+  void count_call(const call_tag& of, status code);
+  [[nodiscard]] front::response metrics_answer(std::string_view queues) const;
   void answer(open_request& to, const result<std::string>& payload);
   void answer(open_request& to, front::response out);
   void watch(front::instant now);
@@ -154,6 +158,7 @@ class application final : public front::application {
 
   application_options options_;
   answer_desk desk_;
+  metrics::level open_calls_, open_plans_, open_streams_;
   router router_;
   std::uint64_t config_revision_ = 0;
   std::shared_ptr<const traffic_plan> traffic_;

@@ -92,7 +92,14 @@ void application::retry(front::instant now, call_tag of) {
     record(now, of, call_verdict::neither);
     return on_failure(now, of, full());
   }
-  (to->run ? to->call_ids[slot] : to->call_id) = id;
+  if (to->run) {
+    auto& open = to->calls[slot];
+    open.id = id;
+    open.since = now;
+  } else {
+    to->call_id = id;
+    to->since = now;
+  }
 }
 
 }  // namespace waggle::gateway

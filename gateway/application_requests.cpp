@@ -42,6 +42,9 @@ bool is_request_id(std::string_view text) {
   });
 }
 
+/// For what /metrics asks of the broker: less than whoever scrapes waits.
+constexpr std::chrono::milliseconds metrics_budget{1'000};
+
 }  // namespace
 
 void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
@@ -61,8 +64,8 @@ void application::take(front::instant now, exchange& seen, const front::request&
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
   }
   const auto client = client_of(in);
-  seen.client = client.text();
-  if (front::response own; own_answer(in, own)) return desk_.respond(seen.id, std::move(own));
+  if (!traffic_->proxies.networks.empty()) seen.client = client.text();
+  if (own_answer(now, seen, in)) return;
   rate_subject who{client, {}, {}, {}};
   if (!within_rates(now, seen, traffic_->first_rates, who)) return;
 
@@ -105,6 +108,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   }
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
+  seen.trace = to->trace;
   if (auto* call = std::get_if<planned_call>(&planned)) {
     to->call = std::move(*call);
   } else {
@@ -116,8 +120,10 @@ void application::take(front::instant now, exchange& seen, const front::request&
 
 void application::note_deprecated(const route& of, const front::request& in, std::string_view claims) {
   if (!of.what.deprecated || !options_.deprecated) return;
-  const auto caller = caller_of(in, claims);
-  if (options_.deprecated->count(of.text, caller)) note(of.text + " is deprecated, and " + caller + " calls it");
+  auto caller = caller_of(in, claims);
+  const bool first = options_.deprecated->note(of.text, caller);
+  if (options_.metrics) options_.metrics->deprecated(of.text, caller);
+  if (first) note(of.text + " is deprecated, and " + caller + " calls it");
 }
 
 /// Whose request it is. Where there is no connection, and where it has no address, it is nobody's, who is one client like others.
@@ -129,20 +135,19 @@ ip_address application::client_of(const front::request& in) const {
 /// The answer to a browser that asks what a page of another origin may do.
 front::response application::preflight(const front::request& in) const {
   std::string methods;
-  const auto take_from = [&](const front::response& plain) {
-    for (const auto& [name, value] : plain.headers) {
-      if (name == "Allow") methods = value;
-    }
-  };
   front::request asked = in;
   asked.method = *in.find("access-control-request-method");
-  if (front::response plain; own_answer(in, plain)) {
-    take_from(plain);
-  } else if (serves_events(asked, {}) || (in.path.starts_with(operations_path) && !router_.has_own_route(asked, {}))) {
+  const auto& own = reserved_paths;
+  if (std::find(std::begin(own), std::end(own), in.path) != std::end(own) || serves_events(asked, {}) ||
+      (in.path.starts_with(operations_path) && !router_.has_own_route(asked, {}))) {
     methods = "GET, HEAD, OPTIONS";
   } else {
     const auto taken = router_.take(in, decoded_path{in.path}, {});
-    if (const auto* answer = std::get_if<front::response>(&taken)) take_from(*answer);
+    if (const auto* plain = std::get_if<front::response>(&taken)) {
+      for (const auto& [name, value] : plain->headers) {
+        if (name == "Allow") methods = value;
+      }
+    }
   }
   return traffic_->cors->preflight(in, methods);
 }
@@ -217,34 +222,64 @@ std::optional<front::response> application::identify(const front::request& in, s
 }
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
-bool application::own_answer(const front::request& in, front::response& out) const {
-  if (in.path == "/livez") {
+bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+  front::response out;
+  const bool shown = in.method == "GET" || in.method == "HEAD";
+  if (in.path == "/metrics" && options_.metrics) {
+    if (shown) return show_metrics(now, seen, in), true;
+  } else if (in.path == "/livez") {
     out = {200, "application/json", R"({"status":"alive"})", {}};
   } else if (in.path == "/readyz") {
     out = readiness();
   } else if (in.path == "/openapi.json") {
     out = {200, "application/json", router_.openapi(), {}};
-  } else if (in.path == "/metrics" && options_.metrics && options_.deprecated) {
-    out = {200, "text/plain; version=0.0.4", options_.deprecated->metrics(), {}};
   } else {
     return false;
   }
-  if (in.method == "GET" || in.method == "HEAD") {
+  if (shown) {
     out.headers.emplace_back("Cache-Control", "no-store");
-    return true;
+  } else {
+    out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
+    out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
   }
-  out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
-  out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
+  desk_.respond(seen.id, std::move(out));
   return true;
 }
 
-/// Ready: connected to a broker, and the routes are those of its network.
+/// The broker is asked for its queues; without an answer in time the rest is shown.
+void application::show_metrics(front::instant now, exchange& seen, const front::request& in) {
+  auto to = std::make_shared<open_request>();
+  to->exchange = seen.id;
+  to->head = in.method == "HEAD";
+  to->request_id = seen.request_id;
+  to->trace = seen.trace = trace_of(in);
+  to->wants_metrics = true;
+  to->call.command = "waggle.queues";
+  to->call.payload = "\x80";
+  to->call.budget = metrics_budget;
+  to->call.idempotent = true;
+  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  begin(now, to);
+}
+
+front::response application::metrics_answer(std::string_view queues) const {
+  if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
+  return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
+}
+
+/// Ready: connected to a broker, and the routes are those of its network. Commands of routes that nobody serves are named, and are no reason to
+/// send requests for the others elsewhere.
 front::response application::readiness() const {
   if (draining_) return {503, "application/json", R"({"status":"draining"})", {}};
   if (!core_.ready() || revision_.empty()) {
     return {503, "application/json", R"({"status":"unready","missing":["broker"]})", {}};
   }
-  return {200, "application/json", R"({"status":"ready"})", {}};
+  std::string unserved;
+  for (const auto& each : router_.table().unserved()) {
+    unserved += unserved.empty() ? "" : ",";
+    wire::append_json_string(unserved, each);
+  }
+  return {200, "application/json", R"({"status":"ready")" + (unserved.empty() ? "" : R"(,"unserved":[)" + unserved + ']') + '}', {}};
 }
 
 /// The request's trace goes on; a request without one begins one.

@@ -14,9 +14,10 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<9> file{"limits", "tokens", "events", "routes", "proxies", "cors", "rates", "breaker", "retries"};
+inline constexpr list<10> file{"limits", "tokens", "events", "access_log", "proxies", "cors", "rates", "breaker", "retries", "routes"};
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
+inline constexpr list<2> access_log{"sample", "slow"};
 inline constexpr list<2> proxies{"addresses", "header"};
 inline constexpr list<2> proxy_headers{"X-Forwarded-For", "Forwarded"};
 inline constexpr list<5> cors{"origins", "credentials", "max_age", "headers", "expose"};

@@ -199,6 +199,7 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("rates"); at != known.end() && is_first(at->second, "rates")) out_.rates = read_rates(at->second, "rates", "");
   if (const auto at = known.find("breaker"); at != known.end()) read_breaker(at->second);
   if (const auto at = known.find("retries"); at != known.end()) read_retries(at->second);
+  if (const auto at = known.find("access_log"); at != known.end()) read_access_log(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
     if (known.empty()) wrong(document, "the file has no routes; write a list of them under routes:");

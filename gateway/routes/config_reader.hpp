@@ -122,6 +122,8 @@ class config_reader {
   void read_limits(const entry& at);
   void read_tokens(const entry& at);
   void read_events(const entry& at);
+  void read_access_log(const entry& at);
+  std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
   std::optional<std::string> read_key(const std::string& text, int line);
 
   // Who may ask how much (config_traffic.cpp).
@@ -136,7 +138,6 @@ class config_reader {
   bool is_first(const entry& at, const std::string& setting);
   std::optional<std::chrono::milliseconds> time(const entry_map& in, std::string_view key, std::chrono::milliseconds least, std::chrono::milliseconds most,
                                                 std::string_view example);
-  std::optional<unsigned> percentage(const entry_map& in, std::string_view key, unsigned least, std::string_view example);
   std::vector<std::string> header_names(const entry_map& in, std::string_view key);
 
   // Checks.
@@ -162,7 +163,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, events_place_;
+  std::string limits_place_, tokens_place_, events_place_, access_log_place_;
   std::map<std::string, std::string> setting_places_;  ///< the same of other settings
   std::size_t rates_ = 0;                              ///< in all files
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim

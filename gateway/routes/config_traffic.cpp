@@ -1,6 +1,5 @@
 // Who may ask how much, from where, and what is done while a service is in trouble.
 #include <algorithm>
-#include <charconv>
 
 #include <waggle/detail/duration.hpp>
 
@@ -64,18 +63,6 @@ std::optional<milliseconds> config_reader::time(const entry_map& in, std::string
            : time % 1s == 0ms ? std::to_string(time / 1s) + 's' : std::to_string(time.count()) + "ms";
   };
   wrong(at->second.line, in_quotes(written) + " is no time for " + std::string{key} + "; write one from " + shown(least) + " to " + shown(most) + ", as in " +
-                             std::string{example});
-  return std::nullopt;
-}
-
-std::optional<unsigned> config_reader::percentage(const entry_map& in, std::string_view key, unsigned least, std::string_view example) {
-  const auto at = in.find(key);
-  if (at == in.end()) return std::nullopt;
-  const auto written = scalar(at->second.value);
-  unsigned out = 0;
-  const auto [end, failed] = std::from_chars(written.data(), written.data() + written.size(), out);
-  if (failed == std::errc{} && std::string_view{end} == "%" && out >= least && out <= 100) return out;
-  wrong(at->second.line, in_quotes(written) + " is no share for " + std::string{key} + "; write one from " + std::to_string(least) + "% to 100%, as in " +
                              std::string{example});
   return std::nullopt;
 }
@@ -273,7 +260,9 @@ void config_reader::read_breaker(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, "breaker is no map; write breaker: {failures: 50%, of: 20, within: 10s, open: 5s}, or breaker: {}");
   const auto known = entries(at.value, "a breaker", keys::breaker);
   breaker_terms out;
-  if (const auto share = percentage(known, "failures", 1, "50%")) out.failures_percent = *share;
+  if (const auto failures = known.find("failures"); failures != known.end()) {
+    if (const auto share = percent(failures->second, "share of failures", 1, 100)) out.failures_percent = *share;
+  }
   if (const auto of = known.find("of"); of != known.end()) {
     if (const auto count = number(of->second, "of", 1, 1'000'000)) out.of = static_cast<unsigned>(*count);
   }
@@ -290,7 +279,9 @@ void config_reader::read_retries(const entry& at) {
   if (const auto attempts = known.find("attempts"); attempts != known.end()) {
     if (const auto count = number(attempts->second, "attempts", 1, 5)) out.attempts = static_cast<unsigned>(*count);
   }
-  if (const auto share = percentage(known, "budget", 0, "10%")) out.budget_percent = *share;
+  if (const auto budget = known.find("budget"); budget != known.end()) {
+    if (const auto share = percent(budget->second, "budget of retries", 0, 100)) out.budget_percent = *share;
+  }
   out_.retries = out;
 }
 

@@ -115,14 +115,14 @@ TEST_CASE("config: origins are as browsers send them", "[routes]") {
 TEST_CASE("config: breakers and retries are there when they are written, and then as usual unless more is said", "[routes]") {
   check({
       {"breaker: {failures: 20%, of: 5, within: 1m, open: 500ms}\nretries: {attempts: 3, budget: 0%}\n", "accepted"},
-      {"breaker: {failures: 50}\n", "r.yaml:1: \"50\" is no share for failures; write one from 1% to 100%, as in 50%"},
-      {"breaker: {failures: 0%}\n", "r.yaml:1: \"0%\" is no share for failures; write one from 1% to 100%, as in 50%"},
+      {"breaker: {failures: 50}\n", "r.yaml:1: \"50\" is no share of failures; write a share from 1% to 100%"},
+      {"breaker: {failures: 0%}\n", "r.yaml:1: \"0%\" is no share of failures; write a share from 1% to 100%"},
       {"breaker: {of: 0}\n", "r.yaml:1: of is no number from 1 to 1000000; write one of those"},
       {"breaker: {within: 10ms}\n", "r.yaml:1: \"10ms\" is no time for within; write one from 1s to 1h, as in 10s"},
       {"breaker: {open: 50ms}\n", "r.yaml:1: \"50ms\" is no time for open; write one from 100ms to 1h, as in 5s"},
       {"breaker: on\n", "r.yaml:1: breaker is no map; write breaker: {failures: 50%, of: 20, within: 10s, open: 5s}, or breaker: {}"},
       {"retries: {attempts: 6}\n", "r.yaml:1: attempts is no number from 1 to 5; write one of those"},
-      {"retries: {budget: 101%}\n", "r.yaml:1: \"101%\" is no share for budget; write one from 0% to 100%, as in 10%"},
+      {"retries: {budget: 101%}\n", "r.yaml:1: \"101%\" is no budget of retries; write a share from 0% to 100%"},
       {"retries: 3\n", "r.yaml:1: retries is no map; write retries: {attempts: 2, budget: 10%}, or retries: {}"},
   });
   const auto none = taken("routes: []\n");
