@@ -96,7 +96,8 @@ class application final : public front::application {
   void show_metrics(front::instant now, exchange& seen, const front::request& in);
   [[nodiscard]] front::response preflight(const front::request& in) const;
   [[nodiscard]] ip_address client_of(const front::request& in) const;
-  bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, const route* taken = nullptr);
+  bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
+                    const route* taken = nullptr);
   bool within_concurrency(exchange& seen, open_request& to, const route& taken);
   [[nodiscard]] bool serves_events(const front::request& in, std::string_view claims) const;
   void begin_events(front::instant now, front::exchange_id id, const front::request& in);

@@ -67,7 +67,8 @@ void application::take(front::instant now, exchange& seen, const front::request&
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
   if (own_answer(now, seen, in)) return;
   rate_subject who{client, {}, {}, {}};
-  if (!within_rates(now, seen, traffic_->first_rates, who)) return;
+  rate_report rates;
+  if (!within_rates(now, seen, traffic_->first_rates, who, rates)) return;
 
   auto to = std::make_shared<open_request>();
   to->exchange = seen.id;
@@ -84,14 +85,14 @@ void application::take(front::instant now, exchange& seen, const front::request&
   };
   if (serves_events(in, claims)) {
     who.route = "GET /events";
-    if (within_rates(now, seen, traffic_->usual.rates, who)) begin_events(now, seen.id, in);
+    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen.id, in);
     return;
   }
 
   std::variant<planned_call, plan_run, front::response> planned;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
     who.route = "GET /operations/{id}";
-    if (!within_rates(now, seen, traffic_->usual.rates, who)) return;
+    if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
     const decoded_path path{in.path};
@@ -100,7 +101,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     const auto& by = std::get<router::taken_route>(taken);
     who.route = seen.route = by.of->text;
     const auto& bounds = traffic_->of(*by.of);
-    if (!within_rates(now, seen, bounds.rates, who, by.of) || !within_concurrency(seen, *to, *by.of)) return;
+    if (!within_rates(now, seen, bounds.rates, who, rates, by.of) || !within_concurrency(seen, *to, *by.of)) return;
     note_deprecated(*by.of, in, claims);
     std::string noted;
     planned = router_.plan(by, in, path, {claims, random_(), &noted});
@@ -153,19 +154,20 @@ front::response application::preflight(const front::request& in) const {
 }
 
 /// Counts the request. False: it was one too many, and is answered.
-bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, const route* taken) {
+bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
+                               const route* taken) {
   if (rules.empty()) return true;
-  const auto refused = count_request(now, rules, of, seen.rates);
-  std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });
-  seen.headers.emplace_back("RateLimit-Policy", seen.rates.policies());
-  seen.headers.emplace_back("RateLimit", seen.rates.remaining());
+  const auto refused = count_request(now, rules, of, report);
+  std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });  // of the rates before
+  seen.headers.emplace_back("RateLimit-Policy", report.policies());
+  seen.headers.emplace_back("RateLimit", report.remaining());
   if (!refused) return true;
   std::string members;
   for (const auto& each : refused->violated) {
     members += members.empty() ? ",\"violated-policies\":[" : ",";
     wire::append_json_string(members, each);
   }
-  auto answer = problem_of({status::resource_exhausted, "more requests have come than " + fmt::format("{}", fmt::join(refused->violated, ", ")) + " allows", false,
+  auto answer = problem_of({status::resource_exhausted, fmt::format("more requests have come than {} allows", fmt::join(refused->violated, ", ")), false,
                             std::chrono::ceil<std::chrono::milliseconds>(refused->retry_after)},
                            members + ']');
   if (taken != nullptr) add_route_headers(*taken, answer);

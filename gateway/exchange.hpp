@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "gateway/front/application.hpp"
-#include "gateway/traffic/rate_limiter.hpp"
 
 namespace waggle::gateway {
 
@@ -25,7 +24,6 @@ struct exchange {
   std::string subject;     ///< who asks, as his credentials say
   bool encrypted = false;
   bool is_http10 = false;
-  rate_report rates;       ///< what the limits that count it have said
   std::size_t request_bytes = 0;  ///< of its body
 
   /// What each answer to it gets, whoever makes it.

@@ -28,17 +28,7 @@ bool is_rate_name(std::string_view text) {
 /// What a rate is called when nobody has said: "address-1m", "claim.sub+route-10s".
 std::string usual_name(const std::vector<rate_by>& by, const std::string& per, const std::string& prefix) {
   std::string out = prefix;
-  for (const auto& each : by) {
-    if (&each != &by.front()) out += '+';
-    switch (each.is) {
-      case rate_by::kind::address: out += "address"; break;
-      case rate_by::kind::key: out += "key"; break;
-      case rate_by::kind::route: out += "route"; break;
-      case rate_by::kind::claim:
-        out += "claim";
-        for (const auto& step : each.claim) out += '.' + step;
-    }
-  }
+  for (const auto& each : by) out += (&each == &by.front() ? "" : "+") + each.written();
   std::replace_if(out.begin(), out.end(), [](char c) { return c <= 0x20 || c >= 0x7f || c == '"' || c == '\\'; }, '_');
   return out.substr(0, 48) + '-' + per;
 }

@@ -14,6 +14,25 @@ bool tighter(const rate_verdict& a, const rate_verdict& b) {
 
 }  // namespace
 
+std::string rate_by::written() const {
+  switch (is) {
+    case kind::address: return "address";
+    case kind::key: return "key";
+    case kind::route: return "route";
+    case kind::claim: break;
+  }
+  std::string out = "claim";
+  for (const auto& step : claim) out += '.' + step;
+  return out;
+}
+
+rate_rule::rate_rule(std::string named, std::vector<rate_by> counted_by, std::shared_ptr<rate_table> its)
+    : name{std::move(named)}, by{std::move(counted_by)}, buckets{std::move(its)} {
+  const auto& terms = buckets->terms();
+  policy = '"' + name + "\";q=" + std::to_string(terms.limit) + ";w=" + whole_seconds(terms.per);
+  if (terms.burst != terms.limit) policy += ";waggle-burst=" + std::to_string(terms.burst);
+}
+
 std::string rate_rule::key_of(const rate_subject& of) const {
   std::string out;
   const auto add = [&](char what, std::string_view value) {
@@ -36,41 +55,29 @@ std::string rate_rule::key_of(const rate_subject& of) const {
   return out;
 }
 
-std::string rate_rule::policy() const {
-  const auto& terms = buckets->terms();
-  auto out = '"' + name + "\";q=" + std::to_string(terms.limit) + ";w=" + whole_seconds(terms.per);
-  if (terms.burst != terms.limit) out += ";waggle-burst=" + std::to_string(terms.burst);
-  return out;
-}
-
 void rate_report::add(const rate_rule& of, const rate_verdict& said) {
-  const bool first = policies_.empty();
-  if (!first) policies_ += ", ";
-  policies_ += of.policy();
-  if (!first && !tighter(said, verdict_)) return;
-  tightest_ = of.name;
+  if (!policies_.empty()) policies_ += ", ";
+  policies_ += of.policy;
+  if (tightest_ != nullptr && !tighter(said, verdict_)) return;
+  tightest_ = &of;
   verdict_ = said;
 }
 
 std::string rate_report::remaining() const {
-  auto out = '"' + tightest_ + "\";r=" + std::to_string(verdict_.remaining);
+  auto out = '"' + tightest_->name + "\";r=" + std::to_string(verdict_.remaining);
   if (verdict_.more_in > std::chrono::nanoseconds{0}) out += ";t=" + whole_seconds(verdict_.more_in);
   return out;
 }
 
 std::optional<rate_refusal> count_request(front::instant now, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report) {
   std::optional<rate_refusal> out;
-  std::vector<std::pair<const rate_rule*, std::string>> counted;
   for (const auto& rule : rules) {
-    auto key = rule.key_of(of);
+    const auto key = rule.key_of(of);
     const auto said = out ? rule.buckets->peek(now, key) : rule.buckets->take(now, key);
     report.add(rule, said);
-    if (said.allowed) {
-      if (!out) counted.emplace_back(&rule, std::move(key));
-      continue;
-    }
+    if (said.allowed) continue;
     if (!out) {
-      for (const auto& [before, its_key] : counted) before->buckets->refund(its_key);
+      for (const auto* before = rules.data(); before != &rule; ++before) before->buckets->refund(before->key_of(of));
       out.emplace();
     }
     out->violated.push_back(rule.name);

@@ -26,6 +26,8 @@ struct rate_by {
   };
   kind is = kind::address;
   std::vector<std::string> claim;  ///< from map to map
+  /// As it is written: "address", "claim.sub".
+  [[nodiscard]] std::string written() const;
   friend bool operator==(const rate_by&, const rate_by&) = default;
 };
 
@@ -40,19 +42,22 @@ struct rate_subject {
 
 /// One limit, and its buckets.
 struct rate_rule {
-  std::string name;  ///< visible ASCII without '"' and '\'
+  /// `named`: visible ASCII without '"' and '\'.
+  rate_rule(std::string named, std::vector<rate_by> counted_by, std::shared_ptr<rate_table> its);
+
+  std::string name;
   std::vector<rate_by> by;
   std::shared_ptr<rate_table> buckets;
+  /// As in RateLimit-Policy: `"address-1m";q=100;w=60`, with `waggle-burst` if that is not the limit.
+  std::string policy;
 
   /// The bucket that a request counts in. Who has no API key, or not the claim, is counted by address: anonymous clients share no bucket, and nobody gets
   /// rid of a limit by leaving something out.
   [[nodiscard]] std::string key_of(const rate_subject& of) const;
-  /// As in RateLimit-Policy: `"address-1m";q=100;w=60`, with `waggle-burst` if that is not the limit.
-  [[nodiscard]] std::string policy() const;
 };
 
 /// What limits have said of a request so far, for its answer's headers (draft-ietf-httpapi-ratelimit-headers-11): all policies, and how
-/// much is left of the one that would end first.
+/// much is left of the one that would end first. The rules outlive it.
 class rate_report {
  public:
   void add(const rate_rule& of, const rate_verdict& said);
@@ -64,7 +69,7 @@ class rate_report {
 
  private:
   std::string policies_;
-  std::string tightest_;
+  const rate_rule* tightest_ = nullptr;
   rate_verdict verdict_;
 };
 

@@ -26,6 +26,7 @@ import operations
 import routes
 import shop
 import telemetry
+import traffic
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -438,6 +439,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 telemetry.define(test, BIN)
+traffic.define(test, BIN, in_background)
 
 
 def main():

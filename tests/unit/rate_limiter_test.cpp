@@ -210,8 +210,9 @@ TEST_CASE("rates: what is counted together is what has all of it in common", "[t
 }
 
 TEST_CASE("rates: a policy tells of a burst that is not the limit", "[traffic]") {
-  CHECK(rule("address-1m", {.limit = 60, .per = 1min, .burst = 5}).policy() == R"("address-1m";q=60;w=60;waggle-burst=5)");
+  CHECK(rule("address-1m", {.limit = 60, .per = 1min, .burst = 5}).policy == R"("address-1m";q=60;w=60;waggle-burst=5)");
   rate_report report;
-  report.add(rule("a", {1, 1s, 1}), {true, 7, 0ns});
+  const auto full = rule("a", {1, 1s, 1});
+  report.add(full, {true, 7, 0ns});
   CHECK(report.remaining() == R"("a";r=7)");
 }
