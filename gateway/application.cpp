@@ -112,6 +112,7 @@ void application::on_notified(front::instant) {
   config_revision_ = revision;
   traffic_ = options_.traffic->plan_of(*config, revision);
   desk_.log_as(config->access_log);
+  redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();

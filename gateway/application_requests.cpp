@@ -11,6 +11,7 @@
 
 #include "gateway/application.hpp"
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/https_redirect.hpp"
 #include "gateway/routes/body.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
@@ -63,6 +64,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     traffic_->cors->add_headers(in, seen.headers);
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
   }
+  if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
   const auto client = client_of(in);
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
   if (own_answer(now, seen, in)) return;
@@ -265,6 +267,7 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
 }
 
 front::response application::metrics_answer(std::string_view queues) const {
+  options_.metrics->set(metrics::quantity::connections, desk_.connections());
   if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
   return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
 }

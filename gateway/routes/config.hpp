@@ -15,6 +15,7 @@
 #include <tl/expected.hpp>
 
 #include "gateway/front/limits.hpp"
+#include "gateway/routes/config_tls.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
 #include "gateway/traffic/circuit_breaker.hpp"
@@ -184,6 +185,7 @@ struct access_log_config {
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
+  std::optional<tls_config> tls;
   std::optional<tokens_config> tokens;
   std::optional<events_config> events;
   proxies_config proxies;
@@ -192,6 +194,7 @@ struct config {
   std::optional<breaker_terms> breaker;
   std::optional<retry_terms> retries;
   access_log_config access_log;
+  std::vector<std::string> files;  ///< others whose texts have become part of it: a change of one is a change of the configuration
 };
 
 struct config_file {

@@ -26,6 +26,7 @@ import operations
 import routes
 import shop
 import telemetry
+import tls
 import traffic
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
@@ -439,6 +440,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 telemetry.define(test, BIN)
+tls.define(test, BIN)
 traffic.define(test, BIN, in_background)
 
 

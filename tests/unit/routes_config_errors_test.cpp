@@ -28,7 +28,7 @@ r.yaml:1: the file has no routes; write a list of them under routes:)"},
 r.yaml:5: a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or {value: x}, or one of {object: {...}}, {list: [...]} and {jq: ...})"},
       {R"({[a]: 1}
 )",
-       R"(r.yaml:1: the key "" is not known; a file has limits, tokens, events, access_log, proxies, cors, rates, breaker, retries and routes
+       R"(r.yaml:1: the key "" is not known; a file has limits, tls, tokens, events, access_log, proxies, cors, rates, breaker, retries and routes
 r.yaml:1: the file has no routes; write a list of them under routes:)"},
   });
 }
