@@ -126,6 +126,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.sockets = &*sockets_;
       of.keys = read_keys(options_.keys);
       of.note = log;
+      of.traffic = traffic_;
       of.deprecated = deprecated_;
       of.metrics = metrics_;  // a developer's own process
       // So are all events of a network that is in it. Those of another are not this process's to let out, unless the routes say so.
@@ -167,6 +168,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
   std::atomic<unsigned> threads_that_know_{0};
   std::optional<net::context> sockets_;
   std::optional<broker_inside> broker_inside_;
+  std::shared_ptr<traffic_control> traffic_ = std::make_shared<traffic_control>();
   std::shared_ptr<usage> deprecated_ = std::make_shared<usage>();
   std::shared_ptr<metrics> metrics_ = std::make_shared<metrics>();
   std::shared_ptr<event_stream_count> event_streams_ = std::make_shared<event_stream_count>(0);

@@ -100,6 +100,7 @@ int serve(const gateway_flags& flags) {
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say,
                                     tls.part_of([&](auto changed) { serving->use(std::move(changed)); })};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
+  const auto traffic = std::make_shared<waggle::gateway::traffic_control>();
   const auto metrics = flags.metrics ? std::make_shared<waggle::gateway::metrics>() : nullptr;
   const auto access_log = flags.access_log.empty() ? nullptr : std::make_shared<waggle::gateway::access_log>(flags.access_log, say);
   const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
@@ -114,6 +115,7 @@ int serve(const gateway_flags& flags) {
     with.https_port = https_port;
     with.sockets = &sockets;
     with.keys = keys;
+    with.traffic = traffic;
     with.deprecated = deprecated;
     with.metrics = metrics;
     with.access_log = access_log;

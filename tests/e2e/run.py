@@ -29,6 +29,7 @@ import routes
 import shop
 import telemetry
 import tls
+import traffic
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -444,6 +445,7 @@ docs.define(test, BIN)
 telemetry.define(test, BIN)
 curve.define(test, BIN)
 tls.define(test, BIN)
+traffic.define(test, BIN, in_background)
 
 
 def main():
