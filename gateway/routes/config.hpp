@@ -15,6 +15,8 @@
 #include <tl/expected.hpp>
 
 #include "gateway/front/limits.hpp"
+#include "gateway/identity/authenticator.hpp"
+#include "gateway/routes/config_access.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
 
@@ -140,15 +142,8 @@ struct route_config {
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
+  std::optional<access_rule> access;                ///< nothing: that of all routes
   place at;
-};
-
-/// Who may say who he is: JSON Web Tokens in `Authorization: Bearer`.
-struct tokens_config {
-  std::string algorithm;  ///< HS256, RS256 or ES256
-  std::string key;        ///< the secret, or the public key in PEM
-  std::string issuer;     ///< empty: any
-  std::string audience;   ///< empty: any
 };
 
 /// What `GET /events` lets out: nothing unless it is said.
@@ -156,14 +151,18 @@ struct events_config {
   std::vector<std::string> topics;  ///< patterns (waggle/wire/topic.hpp)
   std::uint64_t streams_max = 1000;  ///< of all threads; past it 503
   std::chrono::milliseconds keep_alive{15'000};  ///< a stream that is quiet says so this often
+  std::optional<access_rule> access;             ///< nothing: that of all routes
   friend bool operator==(const events_config&, const events_config&) = default;
 };
 
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
-  std::optional<tokens_config> tokens;
+  identity_config identity;
+  access_config access;
   std::optional<events_config> events;
+  std::vector<std::string> files;     ///< of keys, which it was read with: when one changes it is to be read again
+  std::vector<std::string> warnings;  ///< for the log, each as "FILE:LINE: ..."
 };
 
 struct config_file {

@@ -14,12 +14,14 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<4> file{"limits", "tokens", "events", "routes"};
-inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
-inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
-inline constexpr list<20> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<6> file{"limits", "tokens", "api_keys", "access", "events", "routes"};
+inline constexpr list<7> tokens{"keys", "algorithm", "key", "issuer", "audience", "leeway", "scopes"};
+inline constexpr list<2> api_keys{"file", "header"};
+inline constexpr list<4> access{"routes", "operations", "documents", "metrics"};
+inline constexpr list<4> events{"topics", "streams_max", "keep_alive", "access"};
+inline constexpr list<21> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
-                                "then",   "mirror", "deprecated", "sunset", "link",   "later"};
+                                "then",   "mirror", "deprecated", "sunset", "link",   "later",  "access"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};
@@ -29,7 +31,7 @@ inline constexpr list<2> split{"split", "sticky"};
 inline constexpr list<2> mirror{"call", "percent"};
 inline constexpr list<5> types{"string", "integer", "number", "boolean", "list"};
 inline constexpr list<3> streams{"whole", "sse", "ndjson"};
-inline constexpr list<3> algorithms{"HS256", "RS256", "ES256"};
+inline constexpr list<4> algorithms{"HS256", "RS256", "ES256", "EdDSA"};
 
 /// One limit of the front, and what it may be set to.
 struct limit {

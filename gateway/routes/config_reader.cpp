@@ -193,6 +193,8 @@ void config_reader::read_document(const YAML::Node& document) {
   const auto known = entries(document, "a file", keys::file);
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
+  if (const auto at = known.find("api_keys"); at != known.end()) read_api_keys(at->second);
+  if (const auto at = known.find("access"); at != known.end()) read_access(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
@@ -254,6 +256,7 @@ void config_reader::read_route(const YAML::Node& node) {
   if (const auto at = known.find("mirror"); at != known.end() && !out.composed) read_mirror(at->second);
   read_later(known);
   read_dates(known);
+  if (const auto at = known.find("access"); at != known.end()) out.access = read_rule(at->second, "the route");
   check_route();
   if (errors_.size() == route_.errors_before) out_.routes.push_back(std::move(route_.out));
 }

@@ -27,8 +27,8 @@ namespace waggle::gateway {
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
-/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits, tokens and events
-/// (config_settings.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp),
+/// credentials and access (config_access.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -120,9 +120,18 @@ class config_reader {
 
   // Settings.
   void read_limits(const entry& at);
-  void read_tokens(const entry& at);
   void read_events(const entry& at);
-  std::optional<std::string> read_key(const std::string& text, int line);
+
+  // Whose credentials count, and whom what is for.
+  void read_tokens(const entry& at);
+  std::optional<token_issuer> read_issuer(const YAML::Node& node, int line);
+  std::shared_ptr<const key_set> read_key(const std::string& from, jws_algorithm algorithm, int line);
+  std::shared_ptr<const key_set> read_keys(const std::string& from, int line);
+  std::optional<std::string> read_secret(const std::string& text, int line);
+  void read_api_keys(const entry& at);
+  void read_access(const entry& at);
+  std::optional<access_rule> read_rule(const entry& at, const char* what);
+  void check_access();
 
   // Checks.
   void check_route();
@@ -147,7 +156,8 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, events_place_;
+  std::string limits_place_, tokens_place_, api_keys_place_, access_place_, events_place_;
+  std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 
