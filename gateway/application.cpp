@@ -44,9 +44,6 @@ constexpr std::string_view watched = "waggle.services";
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
-/// Larger ones do not go along: a call's headers have 8 KiB in all.
-constexpr std::size_t claims_bytes_max = 4096;
-
 error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
 
 std::uint64_t seed() {
@@ -64,7 +61,10 @@ std::string one_line(std::string text) {
 
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
-      desk_{answers},
+      desk_{answers, options_.metrics, options_.access_log},
+      open_calls_{options_.metrics, metrics::quantity::open_calls},
+      open_plans_{options_.metrics, metrics::quantity::plans},
+      open_streams_{options_.metrics, metrics::quantity::event_streams},
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
@@ -107,12 +107,13 @@ void application::on_notified(front::instant) {
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  desk_.log_as(config->access_log);
   const auto& let_out = config->events ? config->events : options_.events;
-  if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
-  tokens_.reset();
-  if (config->tokens) {
-    if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
-  }
+  const auto seen_by = let_out && let_out->access ? *let_out->access : config->access.routes;
+  // Who may still see them comes back; what he showed may count no more.
+  if (let_out != std::exchange(let_out_, let_out) || seen_by.is != access_rule::who::anyone) events_.end_all(false);
+  authenticator_ = authenticator{config->identity};
+  access_ = config->access;
   warn(warnings);
 }
 
@@ -171,6 +172,7 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   const auto payload = std::exchange(call.payload, {});
   call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
+  to->since = now;
   to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
                            {call.idempotent, parts});
   if (to->call_id == 0) answer(*to, tl::unexpected{full()});
@@ -204,13 +206,13 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
                          : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
       }
       if (call != 0) {
-        to->call_ids[each.slot] = call;
+        to->calls[each.slot] = {call, now, each.emit ? std::string{} : std::move(each.name)};
       } else {
         to->run->on_error(now, each.slot, budget ? full() : away(), effects);
       }
     }
     for (const auto slot : todo.cancels) {
-      if (const auto call = to->call_ids.find(slot); call != to->call_ids.end()) core_.cancel(call->second, sink{*this, now});
+      if (const auto call = to->calls.find(slot); call != to->calls.end()) core_.cancel(call->second.id, sink{*this, now});
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
@@ -241,7 +243,7 @@ void application::run_deadlines(front::instant now) {
 std::string application::headers_of(const open_request& of, const extra_headers& with) const {
   std::vector<std::pair<std::string_view, std::string_view>> all;
   std::string later;
-  if (!of.claims.empty() && of.claims.size() <= claims_bytes_max) all.emplace_back("claims", of.claims);
+  if (of.who) all.emplace_back("claims", of.who->claims_json);
   if (with.event_id) all.emplace_back("event_id", *with.event_id);
   if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
     later = std::to_string(with.kept->run_budget.count());
@@ -372,6 +374,9 @@ void application::pump(front::instant now) {
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);
+  open_calls_.set(core_.open_calls());
+  open_plans_.set(runs_.size());
+  open_streams_.set(events_.size());
 }
 
 }  // namespace waggle::gateway

@@ -41,6 +41,11 @@ void config_watch::look() {
   watched_ = std::move(now);
 }
 
+void config_watch::watch(std::vector<std::string> paths) {
+  paths_ = std::move(paths);
+  if (descriptor_ >= 0) look();
+}
+
 config_watch::~config_watch() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

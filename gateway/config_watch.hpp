@@ -21,6 +21,8 @@ class config_watch {
 
   /// To be polled for reading; -1 if the system has none left, and then only SIGHUP reloads.
   [[nodiscard]] int descriptor() const { return descriptor_; }
+  /// From now on these, whatever it was before.
+  void watch(std::vector<std::string> paths);
   /// Takes what the descriptor has to say. True if something that matters has changed.
   [[nodiscard]] bool take();
 

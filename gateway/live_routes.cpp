@@ -11,7 +11,11 @@
 namespace waggle::gateway {
 
 live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say)
-    : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, watched_{paths_} {}
+    : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, watched_{paths_} {
+  const auto now = live_->now().first;
+  watch_files(*now);
+  for (const auto& each : now->warnings) say_(each);
+}
 
 live_routes::~live_routes() { end(); }
 
@@ -23,6 +27,12 @@ void live_routes::end() {
 void live_routes::watch(std::function<void()> changed) {
   changed_ = std::move(changed);
   if (!paths_.empty() && watched_.descriptor() >= 0) thread_ = std::thread{[this] { run(); }};
+}
+
+void live_routes::watch_files(const config& of) {
+  auto all = paths_;
+  all.insert(all.end(), of.files.begin(), of.files.end());
+  watched_.watch(std::move(all));
 }
 
 void live_routes::reload() {
@@ -44,10 +54,17 @@ void live_routes::take() {
   }
   const auto before = live_->now().first;
   if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
+  for (const auto& each : routes->warnings) say_(each);
+  watch_files(*routes);
   const auto count = routes->routes.size();
   live_->replace(std::move(*routes));
   if (changed_) changed_();
   say_(fmt::format("took {} route{} from {}", count, count == 1 ? "" : "s", fmt::join(paths_, ", ")));
+}
+
+bool live_routes::changed_files() {
+  const std::lock_guard hold{one_at_a_time_};
+  return watched_.take();
 }
 
 void live_routes::run() {
@@ -62,7 +79,7 @@ void live_routes::run() {
     ::poll(both, 2, timeout);
     if (both[0].revents != 0) return;
     // Other files of the same directory may change all the time.
-    if (both[1].revents != 0 && watched_.take()) {
+    if (both[1].revents != 0 && changed_files()) {
       due = clock::now() + config_settle_time;
     } else if (due <= clock::now()) {
       due = clock::time_point::max();

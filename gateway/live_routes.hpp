@@ -15,7 +15,8 @@
 
 namespace waggle::gateway {
 
-/// The routes of a process, read again when their files change and when it is told to: all of them, or, if anything is wrong, none.
+/// The routes of a process, read again when their files, or those of keys that they name, change and when it is told to: all of them, or, if anything is wrong,
+/// none.
 class live_routes {
  public:
   /// `first` is what was read of `paths` at the start; `say` takes lines for people, from any thread.
@@ -34,13 +35,15 @@ class live_routes {
  private:
   void run();
   void take();
+  void watch_files(const config& of);
+  [[nodiscard]] bool changed_files();
 
   const std::shared_ptr<live_config> live_;
   const std::vector<std::string> paths_;
   const std::function<void(std::string_view)> say_;
   std::function<void()> changed_;
   std::mutex one_at_a_time_;
-  config_watch watched_;
+  config_watch watched_;  ///< under the same lock
   net::wake_up stop_;
   std::thread thread_;
 };

@@ -216,17 +216,18 @@ api_key_set::api_key_set(std::vector<api_key> keys) {
 }
 
 tl::expected<identity_ptr, const char*> api_key_set::find(std::string_view key, std::chrono::sys_seconds now) const {
+  const auto refused = [](const char* why) { return tl::unexpected<const char*>{why}; };
   constexpr auto id_at = api_key_prefix.size(), secret_at = id_at + api_key_id_bytes + 1;
   const bool formed = key.size() == api_key_bytes && key.starts_with(api_key_prefix) && is_word(key.substr(id_at, api_key_id_bytes), api_key_id_bytes) &&
                       key[secret_at - 1] == '_' && is_word(key.substr(secret_at), api_key_secret_bytes);
-  if (!formed) return tl::unexpected{"the API key is malformed"};
+  if (!formed) return refused("the API key is malformed");
   static const entry nobody;
   const auto found = keys_.find(std::string{key.substr(id_at, api_key_id_bytes)});
   const auto& of = found == keys_.end() ? nobody : found->second;
   const auto given = sha256(key.substr(secret_at));
-  if (CRYPTO_memcmp(given.data(), of.hash.data(), given.size()) != 0 || of.who == nullptr) return tl::unexpected{"the API key is not known"};
-  if (of.revoked) return tl::unexpected{"the API key is revoked"};
-  if (of.expires && now >= *of.expires) return tl::unexpected{"the API key has expired"};
+  if (CRYPTO_memcmp(given.data(), of.hash.data(), given.size()) != 0 || of.who == nullptr) return refused("the API key is not known");
+  if (of.revoked) return refused("the API key is revoked");
+  if (of.expires && now >= *of.expires) return refused("the API key has expired");
   return of.who;
 }
 

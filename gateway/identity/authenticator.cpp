@@ -16,7 +16,13 @@ refused_credentials refused(std::string why) { return {401, invalid_token, std::
 
 }  // namespace
 
-std::variant<authenticator::credentials, refused_credentials> authenticator::find(const front::request& in) const {
+std::string authenticator::wanted() const {
+  const std::string bearer = "Authorization: Bearer";
+  if (!from_.api_keys) return bearer + " and a token";
+  return bearer + (from_.tokens ? " and a token or an API key, or " : " and an API key, or ") + from_.api_keys->header + " and an API key";
+}
+
+authenticator::found authenticator::find(const front::request& in) const {
   std::optional<std::string_view> authorization, key;
   for (const auto& [name, value] : in.headers) {
     const bool is_key = from_.api_keys && equal_without_case(name, from_.api_keys->header);
@@ -29,7 +35,7 @@ std::variant<authenticator::credentials, refused_credentials> authenticator::fin
     (is_key ? key : authorization) = value;
   }
   if (key) return credentials{*key, true};
-  if (!authorization) return credentials{};
+  if (!authorization) return std::monostate{};
   const auto space = authorization->find(' ');
   if (!equal_without_case(authorization->substr(0, space), "bearer") || space == std::string_view::npos)
     return refused_credentials{401, {}, "Authorization is to be Bearer and a token"};
@@ -47,7 +53,7 @@ std::size_t authenticator::digest_hash::operator()(const digest& of) const {
 
 const authenticator::remembered* authenticator::recall(const digest& token) const {
   for (const auto* each : {&young_, &old_}) {
-    if (const auto found = each->find(token); found != each->end()) return &found->second;
+    if (const auto at = each->find(token); at != each->end()) return &at->second;
   }
   return nullptr;
 }

@@ -47,13 +47,18 @@ class authenticator {
   /// Whether anybody could say who he is.
   [[nodiscard]] bool knows_any() const { return from_.tokens != nullptr || from_.api_keys.has_value(); }
 
-  /// What a request shows, before any of it has been looked at.
+  /// For people: what could be sent.
+  [[nodiscard]] std::string wanted() const;
+
+  /// What a request shows, before it has been verified.
   struct credentials {
-    std::string_view text;  ///< a token, or an API key; empty: none came
+    std::string_view text;  ///< a token, or an API key
     bool is_api_key = false;
   };
-  /// Only what is configured counts: a header for API keys is none where there are no API keys.
-  [[nodiscard]] std::variant<credentials, refused_credentials> find(const front::request& in) const;
+  using found = std::variant<std::monostate, credentials, refused_credentials>;
+  /// Nothing (monostate) if it shows none. Only what is configured counts: a header for API keys is none where there are no API keys, and nothing in
+  /// a query, which ends in logs and histories, is one.
+  [[nodiscard]] found find(const front::request& in) const;
 
   /// A token that has not been looked at.
   struct not_verified {};

@@ -52,18 +52,19 @@ const char* read_header(std::string_view msgpack, json_web_token& out) {
 }  // namespace
 
 tl::expected<json_web_token, const char*> take_apart(std::string_view token) {
-  if (token.size() > token_bytes_max) return tl::unexpected{"the token is larger than 8 KiB"};
+  const auto refused = [](const char* why) { return tl::unexpected<const char*>{why}; };
+  if (token.size() > token_bytes_max) return refused("the token is larger than 8 KiB");
   const auto first = token.find('.'), last = token.rfind('.');
   if (first == std::string_view::npos || first == last || token.find('.', first + 1) != last)
-    return tl::unexpected{"the token is not three parts with dots between them"};
+    return refused("the token is not three parts with dots between them");
   const auto header_json = base64url_decode(token.substr(0, first));
   auto claims = base64url_decode(token.substr(first + 1, last - first - 1));
   auto signature = base64url_decode(token.substr(last + 1));
-  if (!header_json || !claims || !signature) return tl::unexpected{"the token is not base64url"};
+  if (!header_json || !claims || !signature) return refused("the token is not base64url");
   const auto header = wire::json_to_msgpack(*header_json);
-  if (!header) return tl::unexpected{"the token's header is malformed"};
+  if (!header) return refused("the token's header is malformed");
   json_web_token out;
-  if (const char* why = read_header(*header, out)) return tl::unexpected{why};
+  if (const char* why = read_header(*header, out)) return refused(why);
   out.text = token.substr(0, last);
   out.signature = std::move(*signature);
   out.claims = std::move(*claims);

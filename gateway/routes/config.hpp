@@ -155,12 +155,19 @@ struct events_config {
   friend bool operator==(const events_config&, const events_config&) = default;
 };
 
+/// Which requests get a line in the access log (gateway/telemetry/access_log.hpp). Those that failed (5xx, cut off) and slow ones always do.
+struct access_log_config {
+  unsigned sample_percent = 100;  ///< of the others
+  std::chrono::milliseconds slow{1'000};
+};
+
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
   identity_config identity;
   access_config access;
   std::optional<events_config> events;
+  access_log_config access_log;
   std::vector<std::string> files;     ///< of keys, which it was read with: when one changes it is to be read again
   std::vector<std::string> warnings;  ///< for the log, each as "FILE:LINE: ..."
 };

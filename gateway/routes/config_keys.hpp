@@ -14,11 +14,12 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<6> file{"limits", "tokens", "api_keys", "access", "events", "routes"};
+inline constexpr list<7> file{"limits", "tokens", "api_keys", "access", "events", "access_log", "routes"};
 inline constexpr list<7> tokens{"keys", "algorithm", "key", "issuer", "audience", "leeway", "scopes"};
 inline constexpr list<2> api_keys{"file", "header"};
 inline constexpr list<4> access{"routes", "operations", "documents", "metrics"};
 inline constexpr list<4> events{"topics", "streams_max", "keep_alive", "access"};
+inline constexpr list<2> access_log{"sample", "slow"};
 inline constexpr list<21> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
                                 "then",   "mirror", "deprecated", "sunset", "link",   "later",  "access"};

@@ -196,6 +196,7 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("api_keys"); at != known.end()) read_api_keys(at->second);
   if (const auto at = known.find("access"); at != known.end()) read_access(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
+  if (const auto at = known.find("access_log"); at != known.end()) read_access_log(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
     if (known.empty()) wrong(document, "the file has no routes; write a list of them under routes:");

@@ -121,6 +121,8 @@ class config_reader {
   // Settings.
   void read_limits(const entry& at);
   void read_events(const entry& at);
+  void read_access_log(const entry& at);
+  std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
 
   // Whose credentials count, and whom what is for.
   void read_tokens(const entry& at);
@@ -156,7 +158,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, api_keys_place_, access_place_, events_place_;
+  std::string limits_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
   std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };

@@ -47,7 +47,7 @@ front::response unmet_conditions(const std::vector<const source*>& of, bool has_
   if (!only_claims) return refusal(404, "the routes of this path want something else of " + listed);
   if (has_claims) return refusal(403, "the token's " + listed + " is not what this takes");
   auto out = refusal(401, "this wants a token that says " + listed + ", in Authorization: Bearer");
-  out.headers.emplace_back("WWW-Authenticate", "Bearer");
+  out.headers.emplace_back("WWW-Authenticate", bearer_challenge());
   return out;
 }
 

@@ -62,8 +62,7 @@ TEST_CASE("config: tokens have an algorithm and a key that is elsewhere", "[rout
        R"(r.yaml:1: the secret of HS256 is shorter than 32 bytes; make a longer one, as with openssl rand -hex 32)"},
       {R"(tokens: {algorithm: HS512, key: env.SECRET}
 )",
-       R"(r.yaml:1: "HS512" is no algorithm; write HS256, RS256 or ES256
-r.yaml:1: the key is no PEM; write the public key that begins with -----BEGIN PUBLIC KEY-----)"},
+       R"(r.yaml:1: "HS512" is no algorithm; write HS256, RS256, ES256 or EdDSA)"},
       {R"(tokens: {algorithm: HS256, key: env.NONE}
 )",
        R"(r.yaml:1: the variable NONE is not set; set it to the key)"},
@@ -82,7 +81,7 @@ r.yaml:1: the key is no PEM; write the public key that begins with -----BEGIN PU
 r.yaml:1: tokens have no key; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY})"},
       {R"(tokens: []
 )",
-       R"(r.yaml:1: tokens is no map; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY})"},
+       R"(r.yaml:1: tokens is no map; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY}, or a list of up to 16 of them)"},
       {R"(tokens: {algorithm: HS256, key: env.SECRET, isuer: x}
 )",
        R"(r.yaml:1: the key "isuer" is not known; did you mean "issuer"?)"},
@@ -163,4 +162,30 @@ TEST_CASE("config: limits and tokens stand in one place of all files", "[routes]
                                  "b.yaml:2: tokens stand at a.yaml:2 already; write them in one place"});
   CHECK(parse_config(std::vector{files[0], files[2]}, environment).value().limits.fields_max == 50);
   CHECK(parse_config(std::vector{files[2]}, environment).error().at(0).find("c.yaml:4: claim.sub is of a token") == 0);
+}
+
+TEST_CASE("config: the access log has a sample and a time", "[routes]") {
+  check({
+      {R"(access_log: {sample: 10%, slow: 500ms}
+)",
+       R"(accepted)"},
+      {R"(access_log: {sample: 0%}
+)",
+       R"(accepted)"},
+      {R"(access_log: {sample: 101%}
+)",
+       R"(r.yaml:1: "101%" is no sample; write a share from 0% to 100%)"},
+      {R"(access_log: {sample: 0.5}
+)",
+       R"(r.yaml:1: "0.5" is no sample; write a share from 0% to 100%)"},
+      {R"(access_log: {slow: 5}
+)",
+       R"(r.yaml:1: "5" is no time; write one, as in 250ms, 1s or 5m)"},
+      {R"(access_log: {to: stdout}
+)",
+       R"(r.yaml:1: the key "to" is not known; access_log has sample and slow)"},
+      {R"(access_log: stdout
+)",
+       R"(r.yaml:1: access_log is no map; write access_log: {sample: 10%, slow: 1s})"},
+  });
 }
