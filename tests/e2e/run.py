@@ -20,6 +20,7 @@ import durable
 import events
 import http_events
 import hybrid
+import identity
 import majordomo_tests
 import msgpack
 import operations
@@ -437,6 +438,7 @@ shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
+identity.define(test, BIN)
 telemetry.define(test, BIN)
 
 
