@@ -108,6 +108,7 @@ void application::on_notified(front::instant) {
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
   desk_.log_as(config->access_log);
+  redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
   const auto seen_by = let_out && let_out->access ? *let_out->access : config->access.routes;
   // Who may still see them comes back; what he showed may count no more.

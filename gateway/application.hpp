@@ -38,6 +38,7 @@ struct application_options {
   std::size_t plan_bytes_max = 256u << 20;
   std::shared_ptr<gateway::metrics> metrics;  ///< of all threads; /metrics shows them, to whoever asks. Null: nothing is counted
   std::shared_ptr<gateway::access_log> access_log;  ///< of all threads; null: none
+  std::uint16_t https_port = 0;  ///< where `tls: {redirect: true}` leads; 0: nowhere
   /// What GET /events lets out where the routes do not say.
   std::optional<events_config> events;
   std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one
@@ -136,6 +137,7 @@ class application final : public front::application {
   authenticator authenticator_;
   access_config access_;
   std::optional<events_config> let_out_;  ///< by GET /events
+  bool redirects_ = false;                ///< plain requests to https
   std::unique_ptr<net::dealer> socket_;
   detail::caller_core<call_tag> core_;
   event_hub events_;

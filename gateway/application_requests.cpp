@@ -10,6 +10,7 @@
 
 #include "gateway/application.hpp"
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/https_redirect.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
 #include "gateway/routes/reply.hpp"
@@ -53,6 +54,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
+  if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
   if (own_answer(now, seen, in)) return;
 
   auto to = std::make_shared<open_request>();
@@ -164,6 +166,7 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
 }
 
 front::response application::metrics_answer(std::string_view queues) const {
+  options_.metrics->set(metrics::quantity::connections, desk_.connections());
   if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
   return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
 }

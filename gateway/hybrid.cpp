@@ -106,8 +106,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       if (!options_.listen.empty()) listen_ = at.commands;
     }
     front::server_options at;
-    at.host = address->first;
-    at.port = address->second;
+    at.listen = {{address->first, address->second, false}};
     at.threads = threads;
     at.log = [name = options_.service](std::string_view line) {
       std::fprintf(stderr, "%s http: %.*s\n", name.c_str(), static_cast<int>(line.size()), line.data());

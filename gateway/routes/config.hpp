@@ -17,6 +17,7 @@
 #include "gateway/front/limits.hpp"
 #include "gateway/identity/authenticator.hpp"
 #include "gateway/routes/config_access.hpp"
+#include "gateway/routes/config_tls.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
 
@@ -164,11 +165,12 @@ struct access_log_config {
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
+  std::optional<tls_config> tls;
   identity_config identity;
   access_config access;
   std::optional<events_config> events;
   access_log_config access_log;
-  std::vector<std::string> files;     ///< of keys, which it was read with: when one changes it is to be read again
+  std::vector<std::string> files;  ///< others whose texts have become part of it: a change of one is a change of the configuration
   std::vector<std::string> warnings;  ///< for the log, each as "FILE:LINE: ..."
 };
 

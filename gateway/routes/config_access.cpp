@@ -1,7 +1,6 @@
 // Whose credentials count, and whom routes are for.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include <waggle/detail/duration.hpp>
 
@@ -136,21 +135,16 @@ std::optional<std::string> config_reader::read_secret(const std::string& text, i
     wrong(line, "the variable " + from->name + " is not set; set it to the key");
     return std::nullopt;
   }
-  const auto path = std::filesystem::path{name_}.parent_path() / text.substr(5);
-  out_.files.push_back(path.string());
-  std::error_code failed;
-  std::ifstream in;
-  if (std::filesystem::is_regular_file(path, failed)) in.open(path, std::ios::binary);
-  std::string out(key_set_bytes_max + 1, '\0');
-  if (!in.is_open()) {
-    wrong(line, "the file " + in_quotes(path.string()) + " cannot be read; write the path of one that can");
-    return std::nullopt;
+  const auto path = path_beside(text.substr(5));
+  out_.files.push_back(path);
+  auto out = file_text(path, key_set_bytes_max);
+  if (!out) {
+    wrong(line, "the file " + in_quotes(path) + " cannot be read; write the path of one that can");
+  } else if (out->empty() || out->size() > key_set_bytes_max) {
+    wrong(line, "the file " + in_quotes(path) + " is empty or larger than 256 KiB; write the key into it");
+    out.reset();
   }
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  out.resize(static_cast<std::size_t>(in.gcount()));
-  if (!out.empty() && out.size() <= key_set_bytes_max) return out;
-  wrong(line, "the file " + in_quotes(path.string()) + " is empty or larger than 256 KiB; write the key into it");
-  return std::nullopt;
+  return out;
 }
 
 void config_reader::read_api_keys(const entry& at) {
@@ -168,13 +162,13 @@ void config_reader::read_api_keys(const entry& at) {
   if (known.find("file") == known.end()) return wrong(at.line, std::string{"api_keys have no file; write "} + example);
   const auto* file = text(known, "file", "api-keys.jsonl");
   if (file == nullptr) return;
-  const auto path = std::filesystem::path{name_}.parent_path() / *file;
-  out_.files.push_back(path.string());
+  const auto path = path_beside(*file);
+  out_.files.push_back(path);
   const auto line = known.at("file").line;
   std::error_code failed;
   if (!std::filesystem::is_regular_file(path, failed))
-    return wrong(line, "there is no file " + in_quotes(path.string()) + "; make it, as with waggle keys new NAME --file " + *file);
-  auto keys = read_key_file(path.string());
+    return wrong(line, "there is no file " + in_quotes(path) + "; make it, as with waggle keys new NAME --file " + *file);
+  auto keys = read_key_file(path);
   if (!keys && !keys.error().faulty) return wrong(line, keys.error().why + "; write the path of a file that can be read");
   if (!keys) return errors_.push_back(keys.error().why);  // it says file and line itself
   out.keys = std::make_shared<const api_key_set>(std::move(*keys));

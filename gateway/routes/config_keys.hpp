@@ -14,7 +14,10 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<7> file{"limits", "tokens", "api_keys", "access", "events", "access_log", "routes"};
+inline constexpr list<8> file{"limits", "tls", "tokens", "api_keys", "access", "events", "access_log", "routes"};
+inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
+inline constexpr list<2> certificate{"certificate", "key"};
+inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
 inline constexpr list<7> tokens{"keys", "algorithm", "key", "issuer", "audience", "leeway", "scopes"};
 inline constexpr list<2> api_keys{"file", "header"};
 inline constexpr list<4> access{"routes", "operations", "documents", "metrics"};
@@ -71,8 +74,10 @@ inline constexpr std::array limits{
     limit{"half_closed_time", set<&front::limits::half_closed_time>, unit::milliseconds, 100, hours},
     limit{"write_stall_time", set<&front::limits::write_stall_time>, unit::milliseconds, 100, hours},
     limit{"linger_time", set<&front::limits::linger_time>, unit::milliseconds, 1, minutes},
+    limit{"handshake_time", set<&front::limits::handshake_time>, unit::milliseconds, 100, 10 * minutes},
     limit{"buffered_bytes", set<&front::limits::buffered_bytes_max>, unit::bytes, mib, 1024 * gib},
     limit{"connections", set<&front::limits::connections_max>, unit::number, 1, 65'536},
+    limit{"handshakes", set<&front::limits::handshakes_max>, unit::number, 1, 65'536},
 };
 
 }  // namespace waggle::gateway::keys

@@ -192,6 +192,7 @@ void config_reader::read_document(const YAML::Node& document) {
   if (!document.IsMap()) return wrong(document, "the file is no map; write a list of routes under routes:");
   const auto known = entries(document, "a file", keys::file);
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
+  if (const auto at = known.find("tls"); at != known.end()) read_tls(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
   if (const auto at = known.find("api_keys"); at != known.end()) read_api_keys(at->second);
   if (const auto at = known.find("access"); at != known.end()) read_access(at->second);

@@ -26,6 +26,9 @@ namespace waggle::gateway {
 /// The name that is most like a mistyped one; empty if none is like it.
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
+/// The text of a file, of which one byte more than is allowed is enough to know that it is too large; nothing if it cannot be read.
+[[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max);
+
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
 /// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp),
 /// credentials and access (config_access.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
@@ -120,6 +123,9 @@ class config_reader {
 
   // Settings.
   void read_limits(const entry& at);
+  void read_tls(const entry& at);
+  void read_certificates(const entry& at, tls_config& out, std::size_t errors_before);
+  [[nodiscard]] std::string path_beside(const std::string& path) const;
   void read_events(const entry& at);
   void read_access_log(const entry& at);
   std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
@@ -158,7 +164,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
+  std::string limits_place_, tls_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
   std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };

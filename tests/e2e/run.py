@@ -27,6 +27,7 @@ import operations
 import routes
 import shop
 import telemetry
+import tls
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -440,6 +441,7 @@ durable.define(test, BIN)
 http_events.define(test, BIN)
 identity.define(test, BIN)
 telemetry.define(test, BIN)
+tls.define(test, BIN)
 
 
 def main():

@@ -68,6 +68,9 @@ bool is_read(const std::string& yaml) {
 TEST_CASE("schema: it has every key that the reader knows, and no other", "[routes]") {
   const auto& of = schema().at("definitions");
   CHECK(keys_of(schema()) == texts(keys::file));
+  CHECK(keys_of(of.at("tls")) == texts(keys::tls));
+  CHECK(keys_of(of.at("certificate")) == texts(keys::certificate));
+  CHECK(of.at("tls").at("properties").at("client_certificates").at("enum").get<std::set<std::string>>() == texts(keys::client_certificates));
   CHECK(keys_of(of.at("tokens")) == texts(keys::tokens));
   CHECK(keys_of(of.at("events")) == texts(keys::events));
   CHECK(keys_of(of.at("api_keys")) == texts(keys::api_keys));
@@ -110,6 +113,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "{access: known, tokens: {algorithm: HS256, key: env.KEY}}",
            "{access: {routes: known, operations: [a, 'b:c'], documents: anyone, metrics: [ops]}, tokens: {algorithm: HS256, key: env.KEY}, events: {topics: ['*'], "
            "access: [feed]}, routes: [{route: GET /a, call: x, access: anyone}, {route: GET /b, call: x, access: [orders:read]}]}",
+           "tls: {minimum: 1.3, client_certificates: none, redirect: true}",
            "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
            "routes: [{route: POST /a, call: x, fields: body}]",
@@ -162,6 +166,9 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "limits: {body: 1MiB}",
            "tokens: {algorithm: none, key: env.KEY}",
            "tokens: {algorithm: HS256, key: secret}",
+           "tls: {minimum: 1.1}",
+           "tls: {client_certificates: always}",
+           "tls: {certificates: [{certificate: a.pem}]}",
            "events: {}",
            "events: {topics: order.*}",
            "events: {topics: []}",
