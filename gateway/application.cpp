@@ -44,8 +44,6 @@ constexpr std::string_view watched = "waggle.services";
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
-/// Larger ones do not go along: a call's headers have 8 KiB in all.
-constexpr std::size_t claims_bytes_max = 4096;
 
 std::uint64_t seed() {
   std::random_device entropy;
@@ -121,11 +119,11 @@ void application::on_notified(front::instant) {
   desk_.log_as(config->access_log);
   redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
-  if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
-  tokens_.reset();
-  if (config->tokens) {
-    if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
-  }
+  const auto seen_by = let_out && let_out->access ? *let_out->access : config->access.routes;
+  // Who may still see them comes back; what he showed may count no more.
+  if (let_out != std::exchange(let_out_, let_out) || seen_by.is != access_rule::who::anyone) events_.end_all(false);
+  authenticator_ = authenticator{config->identity};
+  access_ = config->access;
   warn(warnings);
 }
 
@@ -261,7 +259,7 @@ void application::run_deadlines(front::instant now) {
 std::string application::headers_of(const open_request& of, const extra_headers& with) const {
   std::vector<std::pair<std::string_view, std::string_view>> all;
   std::string later;
-  if (!of.claims.empty() && of.claims.size() <= claims_bytes_max) all.emplace_back("claims", of.claims);
+  if (of.who) all.emplace_back("claims", of.who->claims_json);
   if (with.event_id) all.emplace_back("event_id", *with.event_id);
   if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
     later = std::to_string(with.kept->run_budget.count());

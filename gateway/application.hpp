@@ -17,9 +17,9 @@
 #include "gateway/answer_desk.hpp"
 #include "gateway/event_hub.hpp"
 #include "gateway/front/application.hpp"
+#include "gateway/identity/authenticator.hpp"
 #include "gateway/live_config.hpp"
 #include "gateway/open_request.hpp"
-#include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/stream_text.hpp"
 #include "gateway/traffic_control.hpp"
@@ -103,12 +103,12 @@ class application final : public front::application {
                     const route* taken = nullptr);
   bool within_concurrency(exchange& seen, open_request& to, const route& taken);
   [[nodiscard]] bool serves_events(const front::request& in, std::string_view claims) const;
-  void begin_events(front::instant now, front::exchange_id id, const front::request& in);
+  void begin_events(front::instant now, exchange& seen, const front::request& in);
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
-  std::optional<front::response> identify(const front::request& in, std::string_view credentials,
-                                                       std::string& claims) const;
+  [[nodiscard]] std::optional<front::response> identify(front::instant now, exchange& seen, const front::request& in);
+  [[nodiscard]] std::optional<front::response> refuse_access(const access_rule& to, const exchange& seen) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
   void begin(front::instant now, const open_request_ptr& to);
   void begin_call(front::instant now, const open_request_ptr& to);
@@ -166,7 +166,8 @@ class application final : public front::application {
   router router_;
   std::uint64_t config_revision_ = 0;
   std::shared_ptr<const traffic_plan> traffic_;
-  std::optional<token_verifier> tokens_;
+  authenticator authenticator_;
+  access_config access_;
   std::optional<events_config> let_out_;  ///< by GET /events
   bool redirects_ = false;                ///< plain requests to https
   std::unique_ptr<net::dealer> socket_;

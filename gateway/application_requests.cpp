@@ -77,24 +77,25 @@ void application::take(front::instant now, exchange& seen, const front::request&
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
-  std::string claims;
-  if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
-    if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
-    to->claims = wire::msgpack_to_json(claims);
-  }
-  who.claim = [&claims](const std::vector<std::string>& steps) -> std::optional<std::string> {
+  if (auto refused = identify(now, seen, in)) return answer(*to, std::move(*refused));
+  to->who = seen.who;
+  const auto claims = to->who ? std::string_view{to->who->claims} : std::string_view{};
+  if (to->who) who.key = to->who->key_id;
+  who.claim = [claims](const std::vector<std::string>& steps) -> std::optional<std::string> {
     const auto value = claims.empty() ? std::nullopt : find_in(claims, steps);
     return value ? plain_text(*value) : std::nullopt;
   };
   if (serves_events(in, claims)) {
     who.route = "GET /events";
-    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen.id, in);
+    if (auto refused = refuse_access(let_out_->access.value_or(access_.routes), seen)) return answer(*to, std::move(*refused));
+    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen, in);
     return;
   }
 
   std::variant<planned_call, plan_run, front::response> planned;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
     who.route = "GET /operations/{id}";
+    if (auto refused = refuse_access(access_.operations, seen)) return answer(*to, std::move(*refused));
     if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
@@ -103,6 +104,10 @@ void application::take(front::instant now, exchange& seen, const front::request&
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
     const auto& by = std::get<router::taken_route>(taken);
     who.route = seen.route = by.of->text;
+    if (auto refused = refuse_access(by.of->access, seen)) {
+      add_route_headers(*by.of, *refused);
+      return answer(*to, std::move(*refused));
+    }
     const auto& bounds = traffic_->of(*by.of);
     if (!within_rates(now, seen, bounds.rates, who, rates, by.of) || !within_concurrency(seen, *to, *by.of)) return;
     note_deprecated(*by.of, in, claims);
@@ -197,44 +202,25 @@ bool application::serves_events(const front::request& in, std::string_view claim
 }
 
 /// Events as Server-Sent Events.
-void application::begin_events(front::instant now, front::exchange_id id, const front::request& in) {
-  if (budget_now(now, options_.routing.budget)) return events_.open(now, id, in, *let_out_);
-  desk_.respond(id, problem_of(away()));
-}
-
-/// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
-std::optional<front::response> application::identify(const front::request& in, std::string_view credentials,
-                                                     std::string& claims) const {
-  const auto refuse = [](const std::string& why) {
-    auto out = refusal(401, why);
-    out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
-    return out;
-  };
-  // Whoever stands before or behind the gateway might look at the other one.
-  const auto many = std::count_if(in.headers.begin(), in.headers.end(), [](const auto& each) {
-    return front::syntax::equal_without_case(each.name, "authorization");
-  });
-  if (many > 1) return refuse("Authorization came more than once");
-  const auto space = credentials.find(' ');
-  if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
-    return refuse("Authorization is to be Bearer and a token");
-  }
-  auto verified = tokens_->verify(front::syntax::trim(credentials.substr(space)),
-                                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  if (!verified) return refuse("the token is not accepted: " + verified.error());
-  claims = std::move(*verified);
-  return std::nullopt;
+void application::begin_events(front::instant now, exchange& seen, const front::request& in) {
+  if (budget_now(now, options_.routing.budget)) return events_.open(now, seen.id, in, *let_out_);
+  desk_.respond(seen.id, problem_of(away()));
 }
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
 bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
-  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
-    auto page = docs_page{}.answer(in);
-    if (page) desk_.respond(seen.id, std::move(*page));
-    return page.has_value();
-  }
+  auto page = options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {}) ? docs_page{}.answer(in) : std::nullopt;
   front::response out;
   const bool shown = in.method == "GET" || in.method == "HEAD";
+  const auto* const rule = in.path == "/metrics" && options_.metrics ? &access_.metrics
+                           : page || in.path == "/openapi.json"      ? &access_.documents
+                                                                     : nullptr;
+  if (rule != nullptr && rule->is != access_rule::who::anyone && in.method != "OPTIONS") {
+    auto refused = identify(now, seen, in);
+    if (!refused) refused = refuse_access(*rule, seen);
+    if (refused) return desk_.respond(seen.id, std::move(*refused)), true;
+  }
+  if (page) return desk_.respond(seen.id, std::move(*page)), true;
   if (in.path == "/metrics" && options_.metrics) {
     if (shown) return show_metrics(now, seen, in), true;
   } else if (in.path == "/livez") {

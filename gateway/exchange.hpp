@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/front/application.hpp"
+#include "gateway/identity/identity.hpp"
 
 namespace waggle::gateway {
 
@@ -22,6 +23,7 @@ struct exchange {
   std::string client;      ///< its address, numeric; behind trusted proxies what they say
   std::string user_agent;  ///< shortened
   std::string subject;     ///< who asks, as his credentials say
+  identity_ptr who;        ///< the same, whole; null: nobody has said
   bool encrypted = false;
   bool is_http10 = false;
   std::size_t request_bytes = 0;  ///< of its body

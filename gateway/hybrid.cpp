@@ -130,7 +130,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.deprecated = deprecated_;
       of.metrics = metrics_;  // a developer's own process
       // So are all events of a network that is in it. Those of another are not this process's to let out, unless the routes say so.
-      if (options_.broker.empty()) of.events = events_config{.topics = {"*"}};
+      if (options_.broker.empty()) of.events = events_config{.topics = {"*"}, .access = {}};
       of.event_streams = event_streams_;
       if (!logs_.exchange(true)) of.log = log;  // one thread speaks for all: they see the same network
       if (!options_.broker.empty()) of.only_service = options_.service;

@@ -120,7 +120,7 @@ int serve(const gateway_flags& flags) {
     with.metrics = metrics;
     with.access_log = access_log;
     with.docs = flags.docs;
-    if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};
+    if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events, .access = {}};
     with.event_streams = event_streams;
     with.note = say;
     if (logs.exchange(false)) with.log = say;  // one thread speaks for all: they see the same network

@@ -14,6 +14,7 @@
 #include <waggle/wire/frames.hpp>
 
 #include "gateway/front/application.hpp"
+#include "gateway/identity/identity.hpp"
 #include "gateway/routes/plan_run.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/traffic/command_guards.hpp"
@@ -29,7 +30,7 @@ struct open_request {
   bool answered = false;  ///< or there is nobody to answer
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;
-  std::string claims;     ///< JSON, or empty
+  identity_ptr who;       ///< makes it; null: nobody has said
   /// Of its route. Held until everything that it calls has ended, also after its answer or without its client: it is the services that are spared.
   concurrency_permit permit;
 

@@ -194,6 +194,8 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
   if (const auto at = known.find("tls"); at != known.end()) read_tls(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
+  if (const auto at = known.find("api_keys"); at != known.end()) read_api_keys(at->second);
+  if (const auto at = known.find("access"); at != known.end()) read_access(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
   if (const auto at = known.find("proxies"); at != known.end()) read_proxies(at->second);
   if (const auto at = known.find("cors"); at != known.end()) read_cors(at->second);
@@ -262,6 +264,7 @@ void config_reader::read_route(const YAML::Node& node) {
   read_later(known);
   read_dates(known);
   read_route_traffic(known);
+  if (const auto at = known.find("access"); at != known.end()) out.access = read_rule(at->second, "the route");
   check_route();
   if (errors_.size() > route_.errors_before) return;
   out.number = out_.routes.size();

@@ -14,24 +14,31 @@ bool needs_claims(const route& of) {
 
 }  // namespace
 
-json_value security_schemes(bool tokens) {
+json_value security_schemes(const openapi_credentials& taken) {
   json_value out = json_value::object();
-  if (tokens) out["bearer"] = {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}};
+  if (taken.tokens) out["bearer"] = {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}};
+  if (!taken.api_key_header.empty()) out["api_key"] = {{"type", "apiKey"}, {"in", "header"}, {"name", taken.api_key_header}};
   return out;
 }
 
-json_value security_of(const route& of, bool, bool tokens) {
-  if (!tokens) return {};
-  const json_value bearer = {{"bearer", json_value::array()}};
+json_value security_of(const route& of, const openapi_credentials& taken) {
+  const auto schemes = security_schemes(taken);
+  if (schemes.empty()) return {};
   json_value out = json_value::array();
-  if (!needs_claims(of)) out.push_back(json_value::object());  // a token is welcome: what it claims goes along
-  out.push_back(bearer);
+  // Credentials are welcome where none are needed, too: what they claim goes along.
+  if (of.access.is == access_rule::who::anyone && !needs_claims(of)) out.push_back(json_value::object());
+  // OpenAPI 3.1 lists scopes for every kind of scheme.
+  for (const auto& [name, scheme] : schemes.items()) out.push_back({{name, of.access.scopes}});
   return out;
 }
 
 void add_refusals(const route& of, bool uses_claims, json_value& responses) {
-  if (!uses_claims && !needs_claims(of)) return;
-  for (const char* const status : {"401", "403"}) responses[status] = component_reference("responses", "Problem");
+  const auto add = [&](const char* status) { responses[status] = component_reference("responses", "Problem"); };
+  const bool claims = uses_claims || needs_claims(of);
+  if (claims || of.access.is != access_rule::who::anyone) add("401");
+  if (claims || of.access.is == access_rule::who::scoped) add("403");
+  if (!of.what.rates.empty()) add("429");
+  if (of.what.concurrency) add("503");
 }
 
 }  // namespace waggle::gateway

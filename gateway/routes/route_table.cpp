@@ -57,6 +57,15 @@ void vary_by(std::string& vary, const source& from) {
   if (from.from == source::part::claim) add_name(vary, "Authorization");
 }
 
+/// Whoever may see an answer, or sees another one, is told apart by his credentials.
+void vary_by_credentials(route& of, const identity_config& from) {
+  if (of.access.is != access_rule::who::anyone && from.tokens) add_name(of.vary, "Authorization");
+  const bool by_identity = of.access.is != access_rule::who::anyone || (", " + of.vary + ',').find(", Authorization,") != std::string::npos;
+  if (!by_identity || !from.api_keys) return;
+  add_name(of.vary, "Authorization");
+  add_name(of.vary, from.api_keys->header);
+}
+
 /// What a jq program reads is not known.
 void vary_by(std::string& vary, const value_config& value) {
   if (const auto* taken = std::get_if<value_config::taken>(&value.is)) {
@@ -105,7 +114,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
   };
   for (const auto& each : routes.routes) {
     calling = each.method + ' ' + each.path.text();
-    add(each, true, lookup);
+    add(routes, each, true, lookup);
   }
   for (const auto* service : services) {
     for (const auto& command : service->commands) {
@@ -128,7 +137,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
           auto& step = made.steps.emplace_back();
           step.name = "call";
           step.call = target_config{command.name};
-          const auto* other = add(std::move(made), false, lookup);
+          const auto* other = add(routes, std::move(made), false, lookup);
           if (other == nullptr || other->configured || other->aims() == command.name) continue;
           const std::string owner = other->command() != nullptr ? "service " + other->command()->service + ", " : "";
           leave_out(owner + "command " + other->aims() + " has it already");
@@ -138,7 +147,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
   }
 }
 
-const route* route_table::add(route_config what, bool configured, const command_lookup& commands) {
+const route* route_table::add(const config& from, route_config what, bool configured, const command_lookup& commands) {
   std::uint32_t at = 0;
   for (const auto& segment : what.path.segments) {
     const auto next = static_cast<std::uint32_t>(nodes_.size());
@@ -171,9 +180,11 @@ const route* route_table::add(route_config what, bool configured, const command_
   if (what.reply) vary_by(made.vary, *what.reply);
   for (const auto& [name, text] : what.headers) {
     for (const auto& piece : text.pieces) {
-      if (const auto* from = std::get_if<source>(&piece)) vary_by(made.vary, *from);
+      if (const auto* by = std::get_if<source>(&piece)) vary_by(made.vary, *by);
     }
   }
+  made.access = what.access.value_or(from.access.routes);
+  vary_by_credentials(made, from.identity);
   made.what = std::move(what);
   routes_.push_back(std::move(made));
   return nullptr;

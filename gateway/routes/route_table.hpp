@@ -22,6 +22,7 @@ struct route {
   std::string text;         ///< as in "GET /things/{id}"
   std::string vary;         ///< the request headers that decide what the answer is
   bool configured = false;  ///< by a file, not by a manifest
+  access_rule access;       ///< whom it is for
   std::shared_ptr<const route_plan> plan;
   std::vector<text_plan> conditions;  ///< of `what.when`, in that order
 
@@ -69,7 +70,7 @@ class route_table {
   };
 
   /// The route that stands in the way, or null.
-  const route* add(route_config what, bool configured, const command_lookup& commands);
+  const route* add(const config& from, route_config what, bool configured, const command_lookup& commands);
 
   std::vector<node> nodes_{1};
   std::vector<route> routes_;

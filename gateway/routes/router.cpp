@@ -47,7 +47,7 @@ front::response unmet_conditions(const std::vector<const source*>& of, bool has_
   if (!only_claims) return refusal(404, "the routes of this path want something else of " + listed);
   if (has_claims) return refusal(403, "the token's " + listed + " is not what this takes");
   auto out = refusal(401, "this wants a token that says " + listed + ", in Authorization: Bearer");
-  out.headers.emplace_back("WWW-Authenticate", "Bearer");
+  out.headers.emplace_back("WWW-Authenticate", bearer_challenge());
   return out;
 }
 
@@ -359,7 +359,9 @@ explanation router::explain(const front::request& in, const request_context& wit
 
 const std::string& router::openapi() const {
   if (openapi_.empty()) {
-    openapi_ = openapi_document(*table_, {options_.title, options_.version, config_.tokens.has_value(), options_.events || config_.events.has_value()});
+    const auto& keys = config_.identity.api_keys;
+    openapi_ = openapi_document(*table_, {options_.title, options_.version, {config_.identity.tokens != nullptr, keys ? keys->header : std::string{}},
+                                          options_.events || config_.events.has_value()});
   }
   return openapi_;
 }

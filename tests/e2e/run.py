@@ -22,6 +22,7 @@ import durable
 import events
 import http_events
 import hybrid
+import identity
 import majordomo_tests
 import msgpack
 import operations
@@ -442,6 +443,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 docs.define(test, BIN)
+identity.define(test, BIN)
 telemetry.define(test, BIN)
 curve.define(test, BIN)
 tls.define(test, BIN)

@@ -78,6 +78,8 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(keys_of(of.at("rate")) == texts(keys::rate));
   CHECK(keys_of(of.at("breaker")) == texts(keys::breaker));
   CHECK(keys_of(of.at("retries")) == texts(keys::retries));
+  CHECK(keys_of(of.at("api_keys")) == texts(keys::api_keys));
+  CHECK(keys_of(of.at("access")) == texts(keys::access));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
   CHECK(keys_of(of.at("then_step")) == texts(keys::then_step));
@@ -113,6 +115,10 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: x}]",
            "limits: {body_bytes: 1MiB, fields: 10, idle_time: 75s, header_bytes: 20000}",
            "tokens: {algorithm: HS256, key: env.KEY, issuer: https://x, audience: shop}",
+           "tokens: [{algorithm: HS256, key: env.KEY, issuer: https://x}, {algorithm: HS256, key: env.KEY, issuer: https://y, leeway: 2m, scopes: claim.realm.roles}]",
+           "{access: known, tokens: {algorithm: HS256, key: env.KEY}}",
+           "{access: {routes: known, operations: [a, 'b:c'], documents: anyone, metrics: [ops]}, tokens: {algorithm: HS256, key: env.KEY}, events: {topics: ['*'], "
+           "access: [feed]}, routes: [{route: GET /a, call: x, access: anyone}, {route: GET /b, call: x, access: [orders:read]}]}",
            "tls: {minimum: 1.3, client_certificates: none, redirect: true}",
            "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
