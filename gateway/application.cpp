@@ -52,6 +52,12 @@ std::uint64_t seed() {
   return (std::uint64_t{entropy()} << 32) | entropy();
 }
 
+router_options routing_of(const application_options& from) {
+  auto out = from.routing;
+  out.events = from.events.has_value();
+  return out;
+}
+
 /// What workers, tokens and jq programs say goes into a log, too: it is one line, whatever is in it.
 std::string one_line(std::string text) {
   std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
@@ -66,7 +72,7 @@ application::application(application_options from, front::responder& answers)
       open_calls_{options_.metrics, metrics::quantity::open_calls},
       open_plans_{options_.metrics, metrics::quantity::plans},
       open_streams_{options_.metrics, metrics::quantity::event_streams},
-      router_{{}, options_.routing},
+      router_{{}, routing_of(options_)},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
       events_{event_options(), desk_},
@@ -74,7 +80,7 @@ application::application(application_options from, front::responder& answers)
       random_{seed()} {
   if (!options_.traffic) options_.traffic = std::make_shared<traffic_control>();
   on_notified(unready_since_);
-  socket_->connect(options_.broker);
+  socket_->connect(options_.broker, options_.keys);
   log("waiting for the broker at " + options_.broker);
 }
 
@@ -89,6 +95,7 @@ application::~application() {
 event_hub::options application::event_options() {
   event_hub::options out;
   out.sockets = options_.sockets;
+  out.keys = options_.keys;
   out.open = options_.event_streams;
   out.open_within = options_.routing.budget;
   out.call = [this](front::instant now, std::uint64_t stream, const detail::subscription_core::request& what) {
@@ -366,7 +373,7 @@ void application::pump(front::instant now) {
     if (core_.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker);
+      socket_->connect(options_.broker, options_.keys);
     }
     if (core_.ready() != was_ready_) {
       was_ready_ = core_.ready();

@@ -32,6 +32,7 @@ struct application_options {
   std::shared_ptr<const live_config> routes;  ///< of all threads; null: none
   router_options routing;
   net::context* sockets = nullptr;            ///< one for all threads
+  net::peer_keys keys;                        ///< for a broker that wants them
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
   std::shared_ptr<traffic_control> traffic;   ///< what all threads count together; null: of this one
@@ -42,6 +43,7 @@ struct application_options {
   std::shared_ptr<gateway::metrics> metrics;  ///< of all threads; /metrics shows them, to whoever asks. Null: nothing is counted
   std::shared_ptr<gateway::access_log> access_log;  ///< of all threads; null: none
   std::uint16_t https_port = 0;  ///< where `tls: {redirect: true}` leads; 0: nowhere
+  bool docs = true;  ///< /docs shows what /openapi.json says
   /// What GET /events lets out where the routes do not say.
   std::optional<events_config> events;
   std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one

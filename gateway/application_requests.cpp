@@ -10,6 +10,7 @@
 #include <waggle/wire/json_string.hpp>
 
 #include "gateway/application.hpp"
+#include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/https_redirect.hpp"
 #include "gateway/routes/body.hpp"
@@ -227,6 +228,11 @@ std::optional<front::response> application::identify(const front::request& in, s
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
 bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
+    auto page = docs_page{}.answer(in);
+    if (page) desk_.respond(seen.id, std::move(*page));
+    return page.has_value();
+  }
   front::response out;
   const bool shown = in.method == "GET" || in.method == "HEAD";
   if (in.path == "/metrics" && options_.metrics) {
