@@ -81,6 +81,7 @@ void answer_desk::abort(front::exchange_id to) {
 /// What every answer to this request gets.
 void answer_desk::dress(exchange& of, front::response& answer) {
   of.status = answer.status;
+  answer.headers.reserve(answer.headers.size() + of.headers.size());
   for (auto& each : of.headers) answer.headers.push_back(std::move(each));
   of.headers.clear();
 }

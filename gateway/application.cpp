@@ -225,6 +225,7 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     }
     for (const auto slot : todo.cancels) {
       if (cancel_retry(*to, slot)) {
+        to->calls.erase(slot);
         to->run->on_error(now, slot, {status::cancelled, "the caller gave up", false}, effects);
       } else if (const auto call = to->calls.find(slot); call != to->calls.end()) {
         core_.cancel(call->second.id, sink{*this, now});
