@@ -178,6 +178,7 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
 }
 
 front::response application::metrics_answer(std::string_view queues) const {
+  options_.metrics->set(metrics::quantity::connections, desk_.connections());
   if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
   return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
 }

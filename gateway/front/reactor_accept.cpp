@@ -76,6 +76,7 @@ void reactor_thread::admit(unique_fd fd, const sockaddr_storage& from, std::shar
   at.reading = true;
   at.writing = at.dirty = false;
   ++clients_;
+  plan_->clients.fetch_add(1, std::memory_order_relaxed);
   shortage_logged_ = false;
   mark(index);
 }

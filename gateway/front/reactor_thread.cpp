@@ -340,6 +340,7 @@ void reactor_thread::drop(std::uint32_t index) {
   held_bytes_ -= std::exchange(at.held_bytes, 0);
   freed_.push_back(index);
   --clients_;
+  plan_->clients.fetch_sub(1, std::memory_order_relaxed);
   gone->for_each_unanswered([&](exchange_id id) {
     application_called_ = true;
     guarded("on_abandoned", [&] { application_->on_abandoned(now_, id); });

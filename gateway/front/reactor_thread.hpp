@@ -3,6 +3,7 @@
 #include <pistache/reactor.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,6 +41,7 @@ struct listening {
 
 /// What a reactor thread is made of; the same for all threads of a server.
 struct thread_plan {
+  std::atomic<std::size_t> clients{0};  // of all threads
   limits bounds;
   application_factory make_application;
   std::function<void(std::string_view)> log;
@@ -89,6 +91,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   void finish(exchange_id to) override;
   void abort(exchange_id to) override;
   [[nodiscard]] std::size_t backlog(exchange_id to) const override;
+  [[nodiscard]] std::size_t connections() const override { return plan_->clients.load(std::memory_order_relaxed); }
   /// The slot of the exchange's connection; `slots_.size()` if it has gone.
   [[nodiscard]] std::uint32_t slot_of(exchange_id id) const;
 
