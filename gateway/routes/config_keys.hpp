@@ -14,16 +14,23 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<6> file{"limits", "tls", "tokens", "events", "access_log", "routes"};
+inline constexpr list<11> file{"limits", "tls", "tokens", "events", "access_log", "proxies", "cors", "rates", "breaker", "retries", "routes"};
 inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
 inline constexpr list<2> certificate{"certificate", "key"};
 inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
 inline constexpr list<2> access_log{"sample", "slow"};
-inline constexpr list<20> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<2> proxies{"addresses", "header"};
+inline constexpr list<2> proxy_headers{"X-Forwarded-For", "Forwarded"};
+inline constexpr list<5> cors{"origins", "credentials", "max_age", "headers", "expose"};
+inline constexpr list<5> rate{"limit", "per", "by", "burst", "name"};
+inline constexpr list<4> breaker{"failures", "of", "within", "open"};
+inline constexpr list<2> retries{"attempts", "budget"};
+inline constexpr list<22> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
-                                "then",   "mirror", "deprecated", "sunset", "link",   "later"};
+                                "then",   "mirror", "deprecated", "sunset", "link",   "later",
+                                "rate",   "concurrency"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};
