@@ -69,7 +69,7 @@ int serve(const gateway_flags& flags) {
   }
   auto routes = read_routes(flags.routes);
   if (!routes) return 1;
-  waggle::gateway::live_tls tls{flags.tls, !flags.https.empty() && !flags.check, say};
+  waggle::gateway::live_tls tls{flags.tls, !flags.https.empty(), say};
   const auto context = tls.make(*routes);
   if (!context) {
     for (const auto& each : context.error()) fmt::print(stderr, "{}\n", each);
