@@ -5,6 +5,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include <waggle/detail/duration.hpp>
 #include <waggle/detail/stop_signals.hpp>
 #include <waggle/environment.hpp>
+#include <waggle/keys.hpp>
 #include <waggle/version.hpp>
 #include <waggle/wire/topic.hpp>
 
@@ -33,11 +35,12 @@ struct gateway_flags {
   std::string http = "127.0.0.1:8800", https;
   waggle::gateway::tls_flags tls;
   std::string broker = waggle::default_broker;
+  waggle::key_options keys;
   std::vector<std::string> routes;
   std::vector<std::string> events;
   unsigned threads = 2;
   std::string budget = "10s", drain = "10s", notice = "0s";
-  bool check = false, schema = false, metrics = false;
+  bool check = false, schema = false, metrics = false, docs = true;
   std::string access_log;
 };
 
@@ -76,6 +79,7 @@ int serve(const gateway_flags& flags) {
     fmt::print("{} routes, nothing wrong\n", routes->routes.size());
     return 0;
   }
+  const auto keys = waggle::read_keys(flags.keys);
   if (flags.https.empty() && *context) say("there is a certificate, and nothing speaks TLS: name an address with --https or WAGGLE_HTTPS");
   waggle::detail::raise_descriptor_limit();
   waggle::detail::stop_signals signals{SIGHUP};
@@ -96,6 +100,7 @@ int serve(const gateway_flags& flags) {
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say,
                                     tls.part_of([&](auto changed) { serving->use(std::move(changed)); })};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
+  const auto traffic = std::make_shared<waggle::gateway::traffic_control>();
   const auto metrics = flags.metrics ? std::make_shared<waggle::gateway::metrics>() : nullptr;
   const auto access_log = flags.access_log.empty() ? nullptr : std::make_shared<waggle::gateway::access_log>(flags.access_log, say);
   const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
@@ -109,9 +114,12 @@ int serve(const gateway_flags& flags) {
     with.routing.version = waggle::version;
     with.https_port = https_port;
     with.sockets = &sockets;
+    with.keys = keys;
+    with.traffic = traffic;
     with.deprecated = deprecated;
     with.metrics = metrics;
     with.access_log = access_log;
+    with.docs = flags.docs;
     if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events, .access = {}};
     with.event_streams = event_streams;
     with.note = say;
@@ -161,6 +169,10 @@ int main(int argc, char** argv) {
   certificate->needs(app.add_option("--certificate-key", flags.tls.key, "A file in PEM: its key, without a passphrase")
                          ->envname("WAGGLE_CERTIFICATE_KEY")->type_name("FILE")->needs(certificate));
   app.add_option("--broker", flags.broker, "The broker's command endpoint")->envname("WAGGLE_BROKER")->capture_default_str();
+  app.add_option("--key-file", flags.keys.key, "The gateway's own key pair (`waggle keygen`), for a broker that wants keys")
+      ->envname("WAGGLE_KEY")->type_name("FILE");
+  app.add_option("--broker-key", flags.keys.broker_key, "That broker's public key, or the .pub file that has it")
+      ->envname("WAGGLE_BROKER_KEY")->type_name("KEY");
   app.add_option("--routes", flags.routes,
                  "A YAML file of routes, or a directory of them; may be given several times (gateway/ROUTES.md). Read again on "
                  "SIGHUP and when it changes")
@@ -171,6 +183,9 @@ int main(int argc, char** argv) {
   app.add_option("--access-log", flags.access_log,
                  "Where a line of JSON for each request goes: stdout, stderr or a file, which is opened anew on SIGHUP. The routes' `access_log` says which requests get one")
       ->envname("WAGGLE_ACCESS_LOG")->type_name("FILE");
+  app.add_option("--docs", flags.docs, "Whether /docs shows what /openapi.json says, to be tried in a browser")
+      ->envname("WAGGLE_HTTP_DOCS")->type_name("on|off")->default_str("on")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}, CLI::ignore_case).description(""));
   app.add_option("--events", flags.events,
                  "Topics that GET /events lets out to whoever asks, as in 'order.*' or '*'; may be given several times. The routes' own `events` win")
       ->envname("WAGGLE_HTTP_EVENTS")->type_name("TOPIC")->delimiter(',')

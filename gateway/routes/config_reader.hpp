@@ -30,8 +30,8 @@ namespace waggle::gateway {
 [[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
-/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp),
-/// credentials and access (config_access.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp), credentials and access
+/// (config_access.cpp), rates, proxies and the like (config_traffic.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -141,6 +141,20 @@ class config_reader {
   std::optional<access_rule> read_rule(const entry& at, const char* what);
   void check_access();
 
+  // Who may ask how much (config_traffic.cpp).
+  void read_proxies(const entry& at);
+  void read_cors(const entry& at);
+  std::vector<rate_config> read_rates(const entry& at, const std::string& what, const std::string& prefix);
+  std::optional<rate_config> read_rate(const YAML::Node& node, const std::string& prefix);
+  std::vector<rate_by> read_rate_by(const entry& at);
+  void read_breaker(const entry& at);
+  void read_retries(const entry& at);
+  void read_route_traffic(const entry_map& known);
+  bool is_first(const entry& at, const std::string& setting);
+  std::optional<std::chrono::milliseconds> time(const entry_map& in, std::string_view key, std::chrono::milliseconds least, std::chrono::milliseconds most,
+                                                std::string_view example);
+  std::vector<std::string> header_names(const entry_map& in, std::string_view key);
+
   // Checks.
   void check_route();
   void check_reference(const reference& each);
@@ -166,6 +180,8 @@ class config_reader {
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
   std::string limits_place_, tls_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
   std::vector<std::string> restricted_;  ///< places of what is not for anyone
+  std::map<std::string, std::string> setting_places_;  ///< the same of other settings
+  std::size_t rates_ = 0;                              ///< in all files
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

@@ -75,6 +75,11 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(keys_of(of.at("events")) == texts(keys::events));
   CHECK(keys_of(of.at("api_keys")) == texts(keys::api_keys));
   CHECK(keys_of(of.at("access")) == texts(keys::access));
+  CHECK(keys_of(of.at("proxies").at("anyOf").at(1)) == texts(keys::proxies));
+  CHECK(keys_of(of.at("cors")) == texts(keys::cors));
+  CHECK(keys_of(of.at("rate")) == texts(keys::rate));
+  CHECK(keys_of(of.at("breaker")) == texts(keys::breaker));
+  CHECK(keys_of(of.at("retries")) == texts(keys::retries));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
   CHECK(keys_of(of.at("then_step")) == texts(keys::then_step));
@@ -88,6 +93,7 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(keys_of(of.at("limits")) == limits);
   CHECK(of.at("value").at("properties").at("type").at("enum").get<std::set<std::string>>() == texts(keys::types));
   CHECK(of.at("route").at("properties").at("stream").at("enum").get<std::set<std::string>>() == texts(keys::streams));
+  CHECK(of.at("proxies").at("anyOf").at(1).at("properties").at("header").at("enum").get<std::set<std::string>>() == texts(keys::proxy_headers));
   CHECK(of.at("tokens").at("properties").at("algorithm").at("enum").get<std::set<std::string>>() == texts(keys::algorithms));
 }
 
