@@ -95,7 +95,7 @@ class application final : public front::application {
   static error full();
 
   void take(front::instant now, exchange& seen, const front::request& in);
-  bool own_answer(front::instant now, exchange& seen, const front::request& in);
+  bool own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client);
   void show_metrics(front::instant now, exchange& seen, const front::request& in);
   [[nodiscard]] front::response preflight(const front::request& in) const;
   [[nodiscard]] ip_address client_of(const front::request& in) const;
@@ -103,11 +103,11 @@ class application final : public front::application {
                     const route* taken = nullptr);
   bool within_concurrency(exchange& seen, open_request& to, const route& taken);
   [[nodiscard]] bool serves_events(const front::request& in, std::string_view claims) const;
-  void begin_events(front::instant now, exchange& seen, const front::request& in);
+  void begin_events(front::instant now, front::exchange_id id, const front::request& in);
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
-  [[nodiscard]] std::optional<front::response> identify(front::instant now, exchange& seen, const front::request& in);
+  [[nodiscard]] std::optional<front::response> identify(front::instant now, exchange& seen, const front::request& in, const ip_address& client);
   [[nodiscard]] std::optional<front::response> refuse_access(const access_rule& to, const exchange& seen) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
   void begin(front::instant now, const open_request_ptr& to);

@@ -68,7 +68,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
   const auto client = client_of(in);
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
-  if (own_answer(now, seen, in)) return;
+  if (own_answer(now, seen, in, client)) return;
   rate_subject who{client, {}, {}, {}};
   rate_report rates;
   if (!within_rates(now, seen, traffic_->first_rates, who, rates)) return;
@@ -77,7 +77,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
-  if (auto refused = identify(now, seen, in)) return answer(*to, std::move(*refused));
+  if (auto refused = identify(now, seen, in, client)) return answer(*to, std::move(*refused));
   to->who = seen.who;
   const auto claims = to->who ? std::string_view{to->who->claims} : std::string_view{};
   if (to->who) who.key = to->who->key_id;
@@ -88,7 +88,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   if (serves_events(in, claims)) {
     who.route = "GET /events";
     if (auto refused = refuse_access(let_out_->access.value_or(access_.routes), seen)) return answer(*to, std::move(*refused));
-    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen, in);
+    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen.id, in);
     return;
   }
 
@@ -203,25 +203,27 @@ bool application::serves_events(const front::request& in, std::string_view claim
 }
 
 /// Events as Server-Sent Events.
-void application::begin_events(front::instant now, exchange& seen, const front::request& in) {
-  if (budget_now(now, options_.routing.budget)) return events_.open(now, seen.id, in, *let_out_);
-  desk_.respond(seen.id, problem_of(away()));
+void application::begin_events(front::instant now, front::exchange_id id, const front::request& in) {
+  if (budget_now(now, options_.routing.budget)) return events_.open(now, id, in, *let_out_);
+  desk_.respond(id, problem_of(away()));
 }
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
-bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
-  auto page = options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {}) ? docs_page{}.answer(in) : std::nullopt;
-  front::response out;
-  const bool shown = in.method == "GET" || in.method == "HEAD";
-  const auto* const rule = in.path == "/metrics" && options_.metrics ? &access_.metrics
-                           : page || in.path == "/openapi.json"      ? &access_.documents
-                                                                     : nullptr;
+bool application::own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client) {
+  const bool documents = in.path == "/openapi.json" || (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {}));
+  const auto* const rule = documents ? &access_.documents : in.path == "/metrics" && options_.metrics ? &access_.metrics : nullptr;
   if (rule != nullptr && rule->is != access_rule::who::anyone && in.method != "OPTIONS") {
-    auto refused = identify(now, seen, in);
+    auto refused = identify(now, seen, in, client);
     if (!refused) refused = refuse_access(*rule, seen);
     if (refused) return desk_.respond(seen.id, std::move(*refused)), true;
   }
-  if (page) return desk_.respond(seen.id, std::move(*page)), true;
+  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
+    auto page = docs_page{}.answer(in);
+    if (page) desk_.respond(seen.id, std::move(*page));
+    return page.has_value();
+  }
+  front::response out;
+  const bool shown = in.method == "GET" || in.method == "HEAD";
   if (in.path == "/metrics" && options_.metrics) {
     if (shown) return show_metrics(now, seen, in), true;
   } else if (in.path == "/livez") {

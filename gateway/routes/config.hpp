@@ -156,10 +156,10 @@ struct route_config {
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
+  std::optional<access_rule> access;                ///< nothing: that of all routes
   std::vector<rate_config> rates;                   ///< of this route, besides those of all
   std::optional<std::uint64_t> concurrency;         ///< requests under way, of all threads; past it 503
   std::optional<std::size_t> number;                ///< its place among the routes of the configuration; none: it is a manifest's
-  std::optional<access_rule> access;                ///< nothing: that of all routes
   place at;
 };
 

@@ -14,8 +14,8 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<13> file{"limits",  "tls",  "tokens", "api_keys", "access",  "events", "access_log",
-                               "proxies", "cors", "rates",  "breaker",  "retries", "routes"};
+inline constexpr list<13> file{"limits", "tls",     "tokens", "api_keys", "access",  "events", "access_log",
+                               "proxies", "cors",   "rates",  "breaker",  "retries", "routes"};
 inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
 inline constexpr list<2> certificate{"certificate", "key"};
 inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
@@ -32,8 +32,8 @@ inline constexpr list<4> breaker{"failures", "of", "within", "open"};
 inline constexpr list<2> retries{"attempts", "budget"};
 inline constexpr list<23> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
-                                "then",   "mirror", "deprecated", "sunset", "link",   "later",  "access",
-                                "rate",   "concurrency"};
+                                "then",   "mirror", "deprecated", "sunset", "link",   "later",
+                                "access", "rate",   "concurrency"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};

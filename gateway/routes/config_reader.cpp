@@ -263,8 +263,8 @@ void config_reader::read_route(const YAML::Node& node) {
   if (const auto at = known.find("mirror"); at != known.end() && !out.composed) read_mirror(at->second);
   read_later(known);
   read_dates(known);
-  read_route_traffic(known);
   if (const auto at = known.find("access"); at != known.end()) out.access = read_rule(at->second, "the route");
+  read_route_traffic(known);
   check_route();
   if (errors_.size() > route_.errors_before) return;
   out.number = out_.routes.size();

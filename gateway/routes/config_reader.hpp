@@ -30,9 +30,8 @@ namespace waggle::gateway {
 [[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
-/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp),
-/// credentials and access (config_access.cpp), rates, proxies and the like (config_traffic.cpp), and what is to be checked once a route or
-/// everything is known (config_checks.cpp).
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp), credentials and access
+/// (config_access.cpp), rates, proxies and the like (config_traffic.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -180,9 +179,9 @@ class config_reader {
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
   std::string limits_place_, tls_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
+  std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::map<std::string, std::string> setting_places_;  ///< the same of other settings
   std::size_t rates_ = 0;                              ///< in all files
-  std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

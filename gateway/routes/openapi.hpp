@@ -10,7 +10,8 @@ namespace waggle::gateway {
 struct openapi_options {
   std::string title;
   std::string version;
-  openapi_credentials credentials;
+  bool tokens = false;         ///< JSON Web Tokens are believed
+  std::string api_key_header;  ///< that may hold an API key; empty: there are none
   bool events = false;  ///< GET /events lets out something
 };
 

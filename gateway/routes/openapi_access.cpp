@@ -7,36 +7,43 @@
 namespace waggle::gateway {
 namespace {
 
-/// Without a token that says something the route is not taken.
-bool needs_claims(const route& of) {
-  return std::any_of(of.what.when.begin(), of.what.when.end(), [](const auto& each) { return each.of.from == source::part::claim; });
+/// Nobody who has not said who he is gets anything here.
+bool needs_identity(const route& of) {
+  return of.access.is != access_rule::who::anyone ||
+         std::any_of(of.what.when.begin(), of.what.when.end(), [](const auto& each) { return each.of.from == source::part::claim; });
 }
 
 }  // namespace
 
-json_value security_schemes(const openapi_credentials& taken) {
+json_value security_schemes(const openapi_options& with) {
   json_value out = json_value::object();
-  if (taken.tokens) out["bearer"] = {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}};
-  if (!taken.api_key_header.empty()) out["api_key"] = {{"type", "apiKey"}, {"in", "header"}, {"name", taken.api_key_header}};
+  const bool keys = !with.api_key_header.empty();
+  if (with.tokens || keys) {
+    out["bearer"] = {{"type", "http"}, {"scheme", "bearer"}};
+    if (!keys) out["bearer"]["bearerFormat"] = "JWT";
+  }
+  if (keys) out["apiKey"] = {{"type", "apiKey"}, {"in", "header"}, {"name", with.api_key_header}};
   return out;
 }
 
-json_value security_of(const route& of, const openapi_credentials& taken) {
-  const auto schemes = security_schemes(taken);
-  if (schemes.empty()) return {};
+json_value security_of(const route& of, const openapi_options& with) {
+  const bool keys = !with.api_key_header.empty();
+  if (!with.tokens && !keys) return {};
+  auto scopes = json_value::array();
+  for (const auto& each : of.access.scopes) scopes.push_back(each);
   json_value out = json_value::array();
-  // Credentials are welcome where none are needed, too: what they claim goes along.
-  if (of.access.is == access_rule::who::anyone && !needs_claims(of)) out.push_back(json_value::object());
-  // OpenAPI 3.1 lists scopes for every kind of scheme.
-  for (const auto& [name, scheme] : schemes.items()) out.push_back({{name, of.access.scopes}});
+  if (!needs_identity(of)) out.push_back(json_value::object());  // credentials are welcome: what they claim goes along
+  out.push_back({{"bearer", scopes}});
+  if (keys) out.push_back({{"apiKey", scopes}});
   return out;
 }
 
 void add_refusals(const route& of, bool uses_claims, json_value& responses) {
   const auto add = [&](const char* status) { responses[status] = component_reference("responses", "Problem"); };
-  const bool claims = uses_claims || needs_claims(of);
-  if (claims || of.access.is != access_rule::who::anyone) add("401");
-  if (claims || of.access.is == access_rule::who::scoped) add("403");
+  if (uses_claims || needs_identity(of)) {
+    add("401");
+    add("403");
+  }
   if (!of.what.rates.empty()) add("429");
   if (of.what.concurrency) add("503");
 }

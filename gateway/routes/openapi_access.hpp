@@ -1,7 +1,6 @@
 #pragma once
 
-#include <string>
-
+#include "gateway/routes/openapi.hpp"
 #include "gateway/routes/route_table.hpp"
 #include "gateway/routes/text_rule.hpp"
 
@@ -9,17 +8,11 @@ namespace waggle::gateway {
 
 /// Who may make requests, as an OpenAPI document says it: everything of it that has to do with identity stands here.
 
-/// Which credentials the gateway takes.
-struct openapi_credentials {
-  bool tokens = false;         ///< JSON Web Tokens
-  std::string api_key_header;  ///< of API keys; empty: none
-};
-
-/// `components.securitySchemes`; empty if the gateway takes none.
-[[nodiscard]] json_value security_schemes(const openapi_credentials& taken);
+/// `components.securitySchemes`; empty if the gateway believes nobody.
+[[nodiscard]] json_value security_schemes(const openapi_options& with);
 
 /// What a route asks for: one of these has to be there. Null: nothing is said.
-[[nodiscard]] json_value security_of(const route& of, const openapi_credentials& taken);
+[[nodiscard]] json_value security_of(const route& of, const openapi_options& with);
 
 /// Answers to those who may not, and to those who may not now.
 void add_refusals(const route& of, bool uses_claims, json_value& responses);

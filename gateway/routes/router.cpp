@@ -359,9 +359,8 @@ explanation router::explain(const front::request& in, const request_context& wit
 
 const std::string& router::openapi() const {
   if (openapi_.empty()) {
-    const auto& keys = config_.identity.api_keys;
-    openapi_ = openapi_document(*table_, {options_.title, options_.version, {config_.identity.tokens != nullptr, keys ? keys->header : std::string{}},
-                                          options_.events || config_.events.has_value()});
+    openapi_ = openapi_document(*table_, {options_.title, options_.version, config_.identity.tokens != nullptr,
+                                            config_.identity.api_keys ? config_.identity.api_keys->header : std::string{}, options_.events || config_.events.has_value()});
   }
   return openapi_;
 }

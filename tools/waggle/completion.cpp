@@ -76,8 +76,8 @@ _waggle() {
     fi
     case $word in
       --broker=*) broker=${word#*=} ;;
-      --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
-      --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group|--out|--file|--scope|--expires) option=$word ;;
+      --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|--file|--scope|--expires|-H|-d) option=$word ;;
+      --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group|--out) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -87,7 +87,7 @@ _waggle() {
     '') ;;
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
-    --routes|--key-file|--broker-key|--out|--file) compopt -o default 2>/dev/null; return ;;
+    --routes|--file|--key-file|--broker-key|--out) compopt -o default 2>/dev/null; return ;;
     --group) _waggle_offer_names __groups; return ;;
     *) return ;;
   esac
@@ -113,18 +113,18 @@ _waggle() {
       workers|queues|calls|stats) _waggle_offer --limit ;;
       drain) _waggle_offer --no-wait ;;
       routes) _waggle_offer --routes --offline --claims ;;
-      keygen) _waggle_offer --out ;;
       keys)
         _waggle_offer --file
         [[ ${given[1]-} == new ]] && _waggle_offer --scope --expires --claims
         ;;
+      keygen) _waggle_offer --out ;;
     esac
     return
   fi
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume routes streams groups dead later outcome keygen keys
+        workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
       ;;
     call:1|later:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
@@ -166,7 +166,7 @@ _waggle() {
     'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
     'resume:let them run again' 'routes:check, list and explain HTTP routes'
     'streams:list the streams of events' 'groups:list or forget consumer groups' 'dead:list, show, retry, drop dead letters'
-    'later:have a command run whatever happens' 'outcome:tell what became of it' 'keygen:make a key pair' 'keys:make, list and revoke API keys'
+    'later:have a command run whatever happens' 'outcome:tell what became of it' 'keys:make, list and revoke API keys' 'keygen:make a key pair'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--key-file[our key pair]:file:_files' \
@@ -205,7 +205,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keygen keys
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
