@@ -34,6 +34,7 @@ class answer_desk final : public front::responder {
   void close(front::instant now, front::exchange_id id, exchange_end how);
 
   front::responder& to_;
+  gzip gzip_;
   std::unordered_map<std::uint64_t, exchange> open_;
 };
 

@@ -68,6 +68,7 @@ application::application(application_options from, front::responder& answers)
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
+      cache_{cache_limits{}.bytes, seed()},
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
@@ -107,6 +108,9 @@ void application::on_notified(front::instant) {
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  compress_ = config->compress;
+  cache_.clear();
+  cache_.set_bytes_max(config->cache.bytes);
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
@@ -268,6 +272,14 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
   if (found == unanswered_.end()) return;
   const auto to = found->second;
   unanswered_.erase(found);
+  if (to->flight == 0) return give_up(now, to);
+  if (!to->leads) to->answered = true;
+  if (!cache_.left(to->flight, static_cast<std::uint64_t>(id))) return;  // others wait for it
+  if (const auto flight = flights_.extract(to->flight); !flight.empty()) give_up(now, flight.mapped());
+}
+
+/// Nobody waits for what a request began.
+void application::give_up(front::instant now, const open_request_ptr& to) {
   to->answered = true;
   if (!to->begun) return;
   if (!to->run) return core_.cancel(to->call_id, sink{*this, now});
@@ -321,6 +333,7 @@ void application::learn(std::string_view payload) {
       for (auto& command : service.commands) command.http.clear();
     }
   }
+  if (const auto served = digest_of(what_is_served(*network)); served != std::exchange(served_, served)) cache_.clear();
   if (options_.on_network) options_.on_network(*network);
   warn(router_.update(*network));
 }

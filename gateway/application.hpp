@@ -18,6 +18,7 @@
 #include "gateway/front/application.hpp"
 #include "gateway/live_config.hpp"
 #include "gateway/open_request.hpp"
+#include "gateway/replies/reply_cache.hpp"
 #include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/stream_text.hpp"
@@ -89,6 +90,11 @@ class application final : public front::application {
   void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(const front::request& in, front::response& out) const;
   bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims);
+  void set_terms(exchange& seen, const route& of, std::string_view claims) const;
+  bool take_kept(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, const decoded_path& path,
+                 std::string_view claims);
+  void end_flight(open_request& to, front::response out);
+  void give_up(front::instant now, const open_request_ptr& to);
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
@@ -107,6 +113,7 @@ class application final : public front::application {
   void give_credit(open_request& to);
   void answer(open_request& to, const result<std::string>& payload);
   void answer(open_request& to, front::response out);
+  void deliver(open_request& to, front::response out);
   void watch(front::instant now);
   void watch_later(front::instant now);
   void learn(std::string_view payload);
@@ -132,6 +139,10 @@ class application final : public front::application {
   std::optional<events_config> let_out_;  ///< by GET /events
   std::unique_ptr<net::dealer> socket_;
   detail::caller_core<call_tag> core_;
+  bool compress_ = true;
+  reply_cache cache_;
+  std::unordered_map<std::uint64_t, open_request_ptr> flights_;  ///< who makes the calls that the cache waits for
+  digest served_{};                                              ///< what the network serves: what is kept is of that
   event_hub events_;
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange

@@ -140,8 +140,15 @@ void application::answer(open_request& to, const result<std::string>& payload) {
 
 void application::answer(open_request& to, front::response out) {
   if (std::exchange(to.answered, true)) return;
-  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  desk_.respond(to.exchange, std::move(out));
+  if (to.leads) return end_flight(to, std::move(out));
+  deliver(to, std::move(out));
+}
+
+void application::deliver(open_request& to, front::response out) {
+  to.answered = true;
+  const auto id = to.exchange;
+  unanswered_.erase(static_cast<std::uint64_t>(id));  // which may have been what kept it
+  desk_.respond(id, std::move(out));
 }
 
 }  // namespace waggle::gateway

@@ -48,12 +48,16 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
-  if (front::response own; own_answer(in, own)) return desk_.respond(seen.id, std::move(own));
+  if (front::response own; own_answer(in, own)) {
+    seen.terms.compress = compress_;
+    return desk_.respond(seen.id, std::move(own));
+  }
 
   auto to = std::make_shared<open_request>();
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
+  seen.terms.compress = compress_;
   std::string claims;
   if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
     if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
@@ -62,14 +66,16 @@ void application::take(front::instant now, exchange& seen, const front::request&
   if (in.path == events_path && begin_events(now, seen.id, in, claims)) return;
 
   std::variant<planned_call, plan_run, front::response> planned;
+  const decoded_path path{in.path};
+  router::taken_route by;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
-    const decoded_path path{in.path};
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
-    const auto& by = std::get<router::taken_route>(taken);
+    by = std::move(std::get<router::taken_route>(taken));
     seen.route = by.of->text;
+    set_terms(seen, *by.of, claims);
     note_deprecated(*by.of, in, claims);
     std::string noted;
     planned = router_.plan(by, in, path, {claims, random_(), &noted});
@@ -83,6 +89,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
   unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
 }
 
@@ -141,7 +148,7 @@ bool application::own_answer(const front::request& in, front::response& out) con
     return false;
   }
   if (in.method == "GET" || in.method == "HEAD") {
-    out.headers.emplace_back("Cache-Control", "no-store");
+    if (in.path != "/openapi.json") out.headers.emplace_back("Cache-Control", "no-store");
     return true;
   }
   out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/front/application.hpp"
+#include "gateway/replies/finish.hpp"
 
 namespace waggle::gateway {
 
@@ -19,6 +20,10 @@ struct exchange {
   std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
   std::string request_id;
   std::size_t request_bytes = 0;  ///< of its body
+
+  // What decides about the form of its answer.
+  reply_wishes wishes;
+  reply_terms terms;
 
   /// What each answer to it gets, whoever makes it.
   std::vector<std::pair<std::string, std::string>> headers;

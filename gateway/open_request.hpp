@@ -25,6 +25,10 @@ struct open_request {
   std::string request_id;
   std::string claims;     ///< JSON, or empty
 
+  /// Of an answer that is kept, or that others wait for: the call that brings it (gateway/replies/reply_cache.hpp); 0: none.
+  std::uint64_t flight = 0;
+  bool leads = false;  ///< this request makes it
+
   /// One call whose reply is the answer.
   planned_call call;
   std::uint64_t call_id = 0;

@@ -15,6 +15,7 @@
 #include <tl/expected.hpp>
 
 #include "gateway/front/limits.hpp"
+#include "gateway/routes/config_replies.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
 
@@ -137,6 +138,10 @@ struct route_config {
   bool later = false;  ///< the command is kept and run later; the answer is where its outcome will be
   std::vector<step_config> then;
   std::optional<mirror_config> mirror;
+  std::string cache_control;  ///< of its answers 200 to GET; empty: what is right for most (gateway/replies/finish.hpp)
+  bool compress = true;
+  std::optional<cache_config> cache;
+  key_use idempotency = key_use::none;
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
@@ -164,6 +169,9 @@ struct config {
   front::limits limits;
   std::optional<tokens_config> tokens;
   std::optional<events_config> events;
+  bool compress = true;
+  cache_limits cache;
+  idempotency_config idempotency;
 };
 
 struct config_file {

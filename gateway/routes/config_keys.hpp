@@ -14,12 +14,17 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<4> file{"limits", "tokens", "events", "routes"};
+inline constexpr list<7> file{"limits", "tokens", "events", "compress", "cache", "idempotency", "routes"};
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
-inline constexpr list<20> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<24> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
-                                "then",   "mirror", "deprecated", "sunset", "link",   "later"};
+                                "then",   "mirror", "deprecated", "sunset", "link",   "later",
+                                "cache_control", "compress", "cache", "idempotency"};
+inline constexpr list<4> route_cache{"for", "stale", "shared", "by"};
+inline constexpr list<1> cache{"bytes"};
+inline constexpr list<3> idempotency{"keep", "entries", "bytes"};
+inline constexpr list<2> key_uses{"required", "accepted"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};

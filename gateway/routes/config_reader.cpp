@@ -46,7 +46,7 @@ std::string_view instead_of_header(std::string_view name) {
       {"Upgrade", "the gateway says it"},
       {"Trailer", "the gateway says it"},
       {"Content-Type", "the gateway says it, by the request's Accept"},
-      {"Content-Encoding", "the gateway does not compress"},
+      {"Content-Encoding", "the gateway says it when it compresses"},
       {"Allow", "the gateway says it"},
       {"Waggle-Incomplete", "the gateway says it"},
       {"Deprecation", "write deprecated: YYYY-MM-DD"},
@@ -194,6 +194,7 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
+  read_reply_settings(known);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
     if (known.empty()) wrong(document, "the file has no routes; write a list of them under routes:");
@@ -253,6 +254,7 @@ void config_reader::read_route(const YAML::Node& node) {
   read_reply(known);
   if (const auto at = known.find("mirror"); at != known.end() && !out.composed) read_mirror(at->second);
   read_later(known);
+  read_replies(known);
   read_dates(known);
   check_route();
   if (errors_.size() == route_.errors_before) out_.routes.push_back(std::move(route_.out));

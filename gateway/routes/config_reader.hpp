@@ -23,12 +23,18 @@ namespace waggle::gateway {
 /// "a, b and c".
 [[nodiscard]] std::string listed(std::span<const std::string_view> names, std::string_view last = " and ");
 
+/// "16KiB", "1MiB", "100": a number of bytes; and the other way round.
+[[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view text);
+[[nodiscard]] std::string shown_size(std::uint64_t bytes);
+/// "250ms", "10s", "24h".
+[[nodiscard]] std::string shown_time(std::uint64_t ms);
+
 /// The name that is most like a mistyped one; empty if none is like it.
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
 /// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits, tokens and events
-/// (config_settings.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_settings.cpp), what is said of replies (config_replies.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -124,6 +130,19 @@ class config_reader {
   void read_events(const entry& at);
   std::optional<std::string> read_key(const std::string& text, int line);
 
+  // Replies: of a route, then of all.
+  void read_replies(const entry_map& known);
+  void read_cache_control(const entry_map& known);
+  void read_route_cache(const entry_map& known);
+  void read_cached_by(const entry& at, cache_config& out);
+  void read_key_use(const entry_map& known);
+  void read_reply_settings(const entry_map& known);
+  std::optional<bool> yes_or_no(const entry_map& in, std::string_view key);
+  std::optional<std::chrono::milliseconds> time_within(const entry_map& in, std::string_view key, std::chrono::milliseconds least,
+                                                       std::chrono::milliseconds most);
+  std::optional<std::uint64_t> bytes_within(const entry_map& in, std::string_view key, std::uint64_t least, std::uint64_t most);
+  bool is_first(std::string& place, const entry& at, std::string_view key);
+
   // Checks.
   void check_route();
   void check_reference(const reference& each);
@@ -147,7 +166,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, events_place_;
+  std::string limits_place_, tokens_place_, events_place_, compress_place_, cache_place_, idempotency_place_;
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

@@ -16,7 +16,14 @@ namespace {
 
 constexpr std::size_t key_bytes_max = 64 * 1024;
 
-/// "16KiB", "1MiB", "100": a number of bytes.
+std::optional<std::uint64_t> plain_number(std::string_view text) {
+  std::uint64_t out = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::uint64_t> size_of(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -44,14 +51,6 @@ std::string shown_time(std::uint64_t ms) {
   }
   return std::to_string(ms) + "ms";
 }
-
-std::optional<std::uint64_t> plain_number(std::string_view text) {
-  std::uint64_t out = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
-}
-
-}  // namespace
 
 void config_reader::read_limits(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, "limits is no map; write limits, as in limits: {body_bytes: 1MiB, idle_time: 75s}");
