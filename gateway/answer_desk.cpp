@@ -4,6 +4,15 @@
 
 namespace waggle::gateway {
 
+namespace {
+
+constexpr std::size_t user_agent_bytes_max = 256;
+
+}  // namespace
+
+answer_desk::answer_desk(front::responder& to, std::shared_ptr<metrics> counts, std::shared_ptr<access_log> log)
+    : to_{to}, counts_{std::move(counts)}, log_{std::move(log)}, chance_{std::random_device{}()} {}
+
 exchange& answer_desk::open(front::instant now, front::exchange_id id, const front::request& in, std::string request_id) {
   auto& made = open_[static_cast<std::uint64_t>(id)];
   made.id = id;
@@ -12,6 +21,13 @@ exchange& answer_desk::open(front::instant now, front::exchange_id id, const fro
   made.path = in.path;
   made.request_bytes = in.body.size();
   made.wishes = reply_wishes_of(in);
+  made.is_http10 = in.is_http10;
+  if (in.from != nullptr) {
+    made.client = in.from->address;
+    made.encrypted = in.from->encrypted;
+  }
+  if (log_) made.user_agent = in.find("user-agent").value_or(std::string_view{}).substr(0, user_agent_bytes_max);
+  if (counts_) counts_->began(made.method);
   made.headers.emplace_back("X-Request-Id", request_id);
   made.request_id = std::move(request_id);
   return made;
@@ -71,6 +87,14 @@ void answer_desk::dress(exchange& of, front::response& answer) {
   of.headers.clear();
 }
 
-void answer_desk::close(front::instant, front::exchange_id id, exchange_end) { open_.erase(static_cast<std::uint64_t>(id)); }
+void answer_desk::close(front::instant now, front::exchange_id id, exchange_end how) {
+  const auto found = open_.find(static_cast<std::uint64_t>(id));
+  if (found == open_.end()) return;
+  const auto& of = found->second;
+  const auto took = now - of.since;
+  if (counts_) counts_->ended(of, how, took);
+  if (log_ && access_log::wants(logged_, of, how, took, static_cast<unsigned>(chance_() % 100))) log_->write(of, how, took);
+  open_.erase(found);
+}
 
 }  // namespace waggle::gateway

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <memory>
+#include <random>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "gateway/exchange.hpp"
 #include "gateway/front/application.hpp"
+#include "gateway/telemetry/access_log.hpp"
+#include "gateway/telemetry/metrics.hpp"
 
 namespace waggle::gateway {
 
@@ -12,7 +17,11 @@ namespace waggle::gateway {
 /// once, gets what all answers to its request get, and is seen to its end. One for each thread.
 class answer_desk final : public front::responder {
  public:
-  explicit answer_desk(front::responder& to) : to_{to} {}
+  /// Null: nothing is counted, and nothing is written down.
+  answer_desk(front::responder& to, std::shared_ptr<metrics> counts, std::shared_ptr<access_log> log);
+
+  /// Which requests get a line from now on.
+  void log_as(const access_log_config& which) { logged_ = which; }
 
   /// A request has come. The reference is good until its answer's end.
   exchange& open(front::instant now, front::exchange_id id, const front::request& in, std::string request_id);
@@ -35,6 +44,10 @@ class answer_desk final : public front::responder {
 
   front::responder& to_;
   gzip gzip_;
+  std::shared_ptr<metrics> counts_;
+  std::shared_ptr<access_log> log_;
+  access_log_config logged_;
+  std::minstd_rand chance_;  ///< of the sample
   std::unordered_map<std::uint64_t, exchange> open_;
 };
 

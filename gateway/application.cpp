@@ -64,7 +64,10 @@ std::string one_line(std::string text) {
 
 application::application(application_options from, front::responder& answers)
     : options_{std::move(from)},
-      desk_{answers},
+      desk_{answers, options_.metrics, options_.access_log},
+      open_calls_{options_.metrics, metrics::quantity::open_calls},
+      open_plans_{options_.metrics, metrics::quantity::plans},
+      open_streams_{options_.metrics, metrics::quantity::event_streams},
       router_{{}, options_.routing},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
@@ -111,6 +114,7 @@ void application::on_notified(front::instant) {
   compress_ = config->compress;
   cache_.clear();
   cache_.set_bytes_max(config->cache.bytes);
+  desk_.log_as(config->access_log);
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
@@ -175,6 +179,7 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   const auto payload = std::exchange(call.payload, {});
   call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
+  to->since = now;
   to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
                            {call.idempotent, parts});
   if (to->call_id == 0) answer(*to, tl::unexpected{full()});
@@ -208,13 +213,13 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
                          : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
       }
       if (call != 0) {
-        to->call_ids[each.slot] = call;
+        to->calls[each.slot] = {call, now, each.emit ? std::string{} : std::move(each.name)};
       } else {
         to->run->on_error(now, each.slot, budget ? full() : away(), effects);
       }
     }
     for (const auto slot : todo.cancels) {
-      if (const auto call = to->call_ids.find(slot); call != to->call_ids.end()) core_.cancel(call->second, sink{*this, now});
+      if (const auto call = to->calls.find(slot); call != to->calls.end()) core_.cancel(call->second.id, sink{*this, now});
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
@@ -385,6 +390,9 @@ void application::pump(front::instant now) {
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);
+  open_calls_.set(core_.open_calls());
+  open_plans_.set(runs_.size());
+  open_streams_.set(events_.size());
 }
 
 }  // namespace waggle::gateway

@@ -91,8 +91,9 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, payload);
   if (!of.of) return learn(payload);
   auto& to = *of.of;
+  count_call(of, status::ok);
   if (to.run) {
-    to.call_ids.erase(of.slot);
+    to.calls.erase(of.slot);
     plan_effects effects;
     to.run->on_result(now, of.slot, payload, effects);
     return perform(now, of.of, effects);
@@ -120,8 +121,9 @@ void application::on_error(front::instant now, call_tag& of, error why) {
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, tl::unexpected{std::move(why)});
   if (!of.of) return watch_later(now);
   auto& to = *of.of;
+  count_call(of, why.code);
   if (to.run) {
-    to.call_ids.erase(of.slot);
+    to.calls.erase(of.slot);
     plan_effects effects;
     to.run->on_error(now, of.slot, std::move(why), effects);
     return perform(now, of.of, effects);
@@ -134,7 +136,18 @@ void application::on_error(front::instant now, call_tag& of, error why) {
   answer(to, to.overfull ? too_large() : tl::unexpected{std::move(why)});
 }
 
+/// One call of a request has ended. The time is taken anew: within one batch many a call begins and ends.
+void application::count_call(const call_tag& of, status code) {
+  if (!options_.metrics) return;
+  const auto now = front::clock::now();
+  const auto& to = *of.of;
+  if (!to.run) return options_.metrics->call_ended(to.call.command, code, now - to.since);
+  const auto found = to.calls.find(of.slot);
+  if (found != to.calls.end() && !found->second.command.empty()) options_.metrics->call_ended(found->second.command, code, now - found->second.since);
+}
+
 void application::answer(open_request& to, const result<std::string>& payload) {
+  if (to.wants_metrics) return answer(to, metrics_answer(payload ? *payload : std::string{}));
   answer(to, router::answer(to.call, payload));
 }
 

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include <waggle/wire/json.hpp>
+#include <waggle/wire/json_string.hpp>
 
 #include "gateway/application.hpp"
 #include "gateway/front/http_syntax.hpp"
@@ -34,6 +35,9 @@ bool is_request_id(std::string_view text) {
   });
 }
 
+/// For what /metrics asks of the broker: less than whoever scrapes waits.
+constexpr std::chrono::milliseconds metrics_budget{1'000};
+
 }  // namespace
 
 void application::on_request(front::instant now, front::exchange_id id, const front::request& in) {
@@ -48,16 +52,13 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
-  if (front::response own; own_answer(in, own)) {
-    seen.terms.compress = compress_;
-    return desk_.respond(seen.id, std::move(own));
-  }
+  seen.terms.compress = compress_;
+  if (own_answer(now, seen, in)) return;
 
   auto to = std::make_shared<open_request>();
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
-  seen.terms.compress = compress_;
   std::string claims;
   if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
     if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
@@ -83,6 +84,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   }
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
+  seen.trace = to->trace;
   if (auto* call = std::get_if<planned_call>(&planned)) {
     to->call = std::move(*call);
   } else {
@@ -95,8 +97,10 @@ void application::take(front::instant now, exchange& seen, const front::request&
 
 void application::note_deprecated(const route& of, const front::request& in, std::string_view claims) {
   if (!of.what.deprecated || !options_.deprecated) return;
-  const auto caller = caller_of(in, claims);
-  if (options_.deprecated->count(of.text, caller)) note(of.text + " is deprecated, and " + caller + " calls it");
+  auto caller = caller_of(in, claims);
+  const bool first = options_.deprecated->note(of.text, caller);
+  if (options_.metrics) options_.metrics->deprecated(of.text, caller);
+  if (first) note(of.text + " is deprecated, and " + caller + " calls it");
 }
 
 /// Events as Server-Sent Events, if they are let out. False: a route answers this path, or nothing does.
@@ -135,34 +139,64 @@ std::optional<front::response> application::identify(const front::request& in, s
 }
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
-bool application::own_answer(const front::request& in, front::response& out) const {
-  if (in.path == "/livez") {
+bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+  front::response out;
+  const bool shown = in.method == "GET" || in.method == "HEAD";
+  if (in.path == "/metrics" && options_.metrics) {
+    if (shown) return show_metrics(now, seen, in), true;
+  } else if (in.path == "/livez") {
     out = {200, "application/json", R"({"status":"alive"})", {}};
   } else if (in.path == "/readyz") {
     out = readiness();
   } else if (in.path == "/openapi.json") {
     out = {200, "application/json", router_.openapi(), {}};
-  } else if (in.path == "/metrics" && options_.metrics && options_.deprecated) {
-    out = {200, "text/plain; version=0.0.4", options_.deprecated->metrics(), {}};
   } else {
     return false;
   }
-  if (in.method == "GET" || in.method == "HEAD") {
+  if (shown) {
     if (in.path != "/openapi.json") out.headers.emplace_back("Cache-Control", "no-store");
-    return true;
+  } else {
+    out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
+    out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
   }
-  out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
-  out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
+  desk_.respond(seen.id, std::move(out));
   return true;
 }
 
-/// Ready: connected to a broker, and the routes are those of its network.
+/// The broker is asked for its queues; without an answer in time the rest is shown.
+void application::show_metrics(front::instant now, exchange& seen, const front::request& in) {
+  auto to = std::make_shared<open_request>();
+  to->exchange = seen.id;
+  to->head = in.method == "HEAD";
+  to->request_id = seen.request_id;
+  to->trace = seen.trace = trace_of(in);
+  to->wants_metrics = true;
+  to->call.command = "waggle.queues";
+  to->call.payload = "\x80";
+  to->call.budget = metrics_budget;
+  to->call.idempotent = true;
+  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  begin(now, to);
+}
+
+front::response application::metrics_answer(std::string_view queues) const {
+  if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
+  return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
+}
+
+/// Ready: connected to a broker, and the routes are those of its network. Commands of routes that nobody serves are named, and are no reason to
+/// send requests for the others elsewhere.
 front::response application::readiness() const {
   if (draining_) return {503, "application/json", R"({"status":"draining"})", {}};
   if (!core_.ready() || revision_.empty()) {
     return {503, "application/json", R"({"status":"unready","missing":["broker"]})", {}};
   }
-  return {200, "application/json", R"({"status":"ready"})", {}};
+  std::string unserved;
+  for (const auto& each : router_.table().unserved()) {
+    unserved += unserved.empty() ? "" : ",";
+    wire::append_json_string(unserved, each);
+  }
+  return {200, "application/json", R"({"status":"ready")" + (unserved.empty() ? "" : R"(,"unserved":[)" + unserved + ']') + '}', {}};
 }
 
 /// The request's trace goes on; a request without one begins one.

@@ -19,6 +19,12 @@ struct exchange {
   std::string path;        ///< as sent, without the query, which may hold secrets
   std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
   std::string request_id;
+  std::string trace;       ///< W3C traceparent of what it calls; empty: it has called nothing
+  std::string client;      ///< its address
+  std::string user_agent;  ///< shortened
+  std::string subject;     ///< who asks, as his credentials say
+  bool encrypted = false;
+  bool is_http10 = false;
   std::size_t request_bytes = 0;  ///< of its body
 
   // What decides about the form of its answer.

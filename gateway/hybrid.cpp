@@ -124,7 +124,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.sockets = &*sockets_;
       of.note = log;
       of.deprecated = deprecated_;
-      of.metrics = true;  // a developer's own process
+      of.metrics = metrics_;  // a developer's own process
       // So are all events of a network that is in it. Those of another are not this process's to let out, unless the routes say so.
       if (options_.broker.empty()) of.events = events_config{.topics = {"*"}};
       of.event_streams = event_streams_;
@@ -158,6 +158,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
   std::optional<net::context> sockets_;
   std::optional<broker_inside> broker_inside_;
   std::shared_ptr<usage> deprecated_ = std::make_shared<usage>();
+  std::shared_ptr<metrics> metrics_ = std::make_shared<metrics>();
   std::shared_ptr<event_stream_count> event_streams_ = std::make_shared<event_stream_count>(0);
   std::optional<front::server> server_;
   std::optional<live_routes> routes_;  ///< goes before the server that it notifies

@@ -36,6 +36,7 @@ struct gateway_flags {
   unsigned threads = 2;
   std::string budget = "10s", drain = "10s", notice = "0s";
   bool check = false, schema = false, metrics = false;
+  std::string access_log;
 };
 
 void say(std::string_view line) {  // fmt::print would throw when nobody reads
@@ -74,6 +75,8 @@ int serve(const gateway_flags& flags) {
   at.log = say;
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say};
   const auto deprecated = std::make_shared<waggle::gateway::usage>();
+  const auto metrics = flags.metrics ? std::make_shared<waggle::gateway::metrics>() : nullptr;
+  const auto access_log = flags.access_log.empty() ? nullptr : std::make_shared<waggle::gateway::access_log>(flags.access_log, say);
   const auto event_streams = std::make_shared<waggle::gateway::event_stream_count>(0);
   waggle::front::server server{at, [&](waggle::front::responder& answers) {
     waggle::gateway::application_options with;
@@ -84,7 +87,8 @@ int serve(const gateway_flags& flags) {
     with.routing.version = waggle::version;
     with.sockets = &sockets;
     with.deprecated = deprecated;
-    with.metrics = flags.metrics;
+    with.metrics = metrics;
+    with.access_log = access_log;
     if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};
     with.event_streams = event_streams;
     with.note = say;
@@ -99,7 +103,10 @@ int serve(const gateway_flags& flags) {
     pollfd told{signals.descriptor(), POLLIN, 0};
     ::poll(&told, 1, -1);
     const int which = signals.take();
-    if (which == SIGHUP) live.reload();
+    if (which == SIGHUP) {
+      live.reload();
+      if (access_log) access_log->reopen();
+    }
     if (which == SIGINT || which == SIGTERM) break;
   }
   live.end();
@@ -127,6 +134,9 @@ int main(int argc, char** argv) {
   app.add_flag("--check", flags.check, "Says what is wrong with the routes, and ends");
   app.add_flag("--schema", flags.schema, "Prints the JSON Schema of route files, for editors, and ends");
   app.add_flag("--metrics", flags.metrics, "Serves /metrics (Prometheus), which names callers: not for the public")->envname("WAGGLE_METRICS");
+  app.add_option("--access-log", flags.access_log,
+                 "Where a line of JSON for each request goes: stdout, stderr or a file, which is opened anew on SIGHUP. The routes' `access_log` says which requests get one")
+      ->envname("WAGGLE_ACCESS_LOG")->type_name("FILE");
   app.add_option("--events", flags.events,
                  "Topics that GET /events lets out to whoever asks, as in 'order.*' or '*'; may be given several times. The routes' own `events` win")
       ->envname("WAGGLE_HTTP_EVENTS")->type_name("TOPIC")->delimiter(',')

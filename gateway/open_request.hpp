@@ -32,6 +32,8 @@ struct open_request {
   /// One call whose reply is the answer.
   planned_call call;
   std::uint64_t call_id = 0;
+  front::instant since;  ///< when the call began
+  bool wants_metrics = false;  ///< the call is `waggle.queues`, of which /metrics is made
   std::string parts;  ///< of an answer that waits for all of them: their payloads, back to back
   std::uint32_t part_count = 0;
   bool overfull = false;
@@ -40,7 +42,12 @@ struct open_request {
 
   /// A plan.
   std::unique_ptr<plan_run> run;
-  std::map<std::size_t, std::uint64_t> call_ids;  ///< of its open slots
+  struct open_call {
+    std::uint64_t id = 0;
+    front::instant since;
+    std::string command;  ///< empty: an event
+  };
+  std::map<std::size_t, open_call> calls;  ///< by its open slots
   front::instant scheduled = front::instant::max();
   std::size_t plan_bytes = 0;  ///< what it has been counted with
 };

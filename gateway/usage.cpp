@@ -13,20 +13,6 @@ namespace {
 
 constexpr std::size_t caller_bytes_max = 64;
 
-/// As the value of a label: `\`, `"` and line ends are escaped.
-std::string label(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 /// At most so long, whole characters only, and in one line: it goes to the log and to /metrics, which is refused as a whole if one
 /// label is not UTF-8.
 std::string short_of(std::string text) {
@@ -40,23 +26,10 @@ std::string short_of(std::string text) {
 
 }  // namespace
 
-bool usage::count(const std::string& route, std::string_view caller) {
+bool usage::note(const std::string& route, std::string& caller) {
   const std::lock_guard hold{mutex_};
-  std::pair key{route, std::string{caller}};
-  if (!counts_.contains(key) && counts_.size() >= usage_callers_max) key.second = "other";
-  return ++counts_[key] == 1;
-}
-
-std::string usage::metrics() const {
-  std::string out =
-      "# HELP waggle_gateway_deprecated_requests_total Requests of deprecated routes, by who made them.\n"
-      "# TYPE waggle_gateway_deprecated_requests_total counter\n";
-  const std::lock_guard hold{mutex_};
-  for (const auto& [key, count] : counts_) {
-    out += "waggle_gateway_deprecated_requests_total{route=\"" + label(key.first) + "\",caller=\"" + label(key.second) + "\"} " +
-           std::to_string(count) + '\n';
-  }
-  return out;
+  if (!known_.contains({route, caller}) && known_.size() >= usage_callers_max) caller = "other";
+  return known_.emplace(route, caller).second;
 }
 
 std::string caller_of(const front::request& in, std::string_view claims) {

@@ -1,10 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,15 +16,12 @@ inline constexpr std::size_t usage_callers_max = 1000;  ///< routes and callers 
 /// Who still calls what is deprecated. Shared by all threads under one lock, which only requests of deprecated routes take.
 class usage {
  public:
-  /// Counts one request. True for the first one of this caller for this route.
-  bool count(const std::string& route, std::string_view caller);
-
-  /// As Prometheus has it: `waggle_gateway_deprecated_requests_total{route="…",caller="…"} N`.
-  [[nodiscard]] std::string metrics() const;
+  /// Notes one request. True for the first one of this caller for this route. `caller` becomes "other" when there are too many to be told apart.
+  bool note(const std::string& route, std::string& caller);
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> counts_;
+  std::mutex mutex_;
+  std::set<std::pair<std::string, std::string>> known_;
 };
 
 /// What a caller is known by: `sub` of its verified token, otherwise the first word of its User-Agent.

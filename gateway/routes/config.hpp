@@ -164,6 +164,12 @@ struct events_config {
   friend bool operator==(const events_config&, const events_config&) = default;
 };
 
+/// Which requests get a line in the access log (gateway/telemetry/access_log.hpp). Those that failed (5xx, cut off) and slow ones always do.
+struct access_log_config {
+  unsigned sample_percent = 100;  ///< of the others
+  std::chrono::milliseconds slow{1'000};
+};
+
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
@@ -172,6 +178,7 @@ struct config {
   bool compress = true;
   cache_limits cache;
   idempotency_config idempotency;
+  access_log_config access_log;
 };
 
 struct config_file {

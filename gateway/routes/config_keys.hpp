@@ -14,9 +14,10 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<7> file{"limits", "tokens", "events", "compress", "cache", "idempotency", "routes"};
+inline constexpr list<8> file{"limits", "tokens", "events", "access_log", "compress", "cache", "idempotency", "routes"};
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
+inline constexpr list<2> access_log{"sample", "slow"};
 inline constexpr list<24> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
                                 "then",   "mirror", "deprecated", "sunset", "link",   "later",

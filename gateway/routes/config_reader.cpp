@@ -195,6 +195,7 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
   read_reply_settings(known);
+  if (const auto at = known.find("access_log"); at != known.end()) read_access_log(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
     if (known.empty()) wrong(document, "the file has no routes; write a list of them under routes:");

@@ -128,6 +128,8 @@ class config_reader {
   void read_limits(const entry& at);
   void read_tokens(const entry& at);
   void read_events(const entry& at);
+  void read_access_log(const entry& at);
+  std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
   std::optional<std::string> read_key(const std::string& text, int line);
 
   // Replies: of a route, then of all.
@@ -166,7 +168,7 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, events_place_, compress_place_, cache_place_, idempotency_place_;
+  std::string limits_place_, tokens_place_, events_place_, access_log_place_, compress_place_, cache_place_, idempotency_place_;
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

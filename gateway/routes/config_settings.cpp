@@ -166,6 +166,35 @@ void config_reader::read_events(const entry& at) {
   out_.events = std::move(out);
 }
 
+void config_reader::read_access_log(const entry& at) {
+  constexpr const char* example = "access_log: {sample: 10%, slow: 1s}";
+  if (!at.value.IsMap()) return wrong(at.line, std::string{"access_log is no map; write "} + example);
+  if (!access_log_place_.empty()) return wrong(at.key_line, "access_log stands at " + access_log_place_ + " already; write it in one place");
+  access_log_place_ = name_ + ':' + std::to_string(at.key_line);
+  const auto known = entries(at.value, "access_log", keys::access_log);
+  if (const auto sample = known.find("sample"); sample != known.end()) {
+    if (const auto share = percent(sample->second, "sample", 0, 100)) out_.access_log.sample_percent = *share;
+  }
+  if (const auto* written = text(known, "slow", "1s")) {
+    if (const auto time = waggle::detail::parse_duration(*written)) {
+      out_.access_log.slow = *time;
+    } else {
+      wrong(known.at("slow").line, in_quotes(written->substr(0, 64)) + " is no time; write one, as in 250ms, 1s or 5m");
+    }
+  }
+}
+
+/// "10%".
+std::optional<unsigned> config_reader::percent(const entry& at, const std::string& what, unsigned least, unsigned most) {
+  const std::string written = at.value.IsScalar() ? at.value.Scalar() : "";
+  if (written.ends_with('%')) {
+    const auto number = plain_number(std::string_view{written}.substr(0, written.size() - 1));
+    if (number && *number >= least && *number <= most) return static_cast<unsigned>(*number);
+  }
+  wrong(at.line, in_quotes(written.substr(0, 64)) + " is no " + what + "; write a share from " + std::to_string(least) + "% to " + std::to_string(most) + '%');
+  return std::nullopt;
+}
+
 /// The secret or public key under `env.NAME` or `file.PATH`; a path that is not absolute begins where the file of routes is.
 std::optional<std::string> config_reader::read_key(const std::string& text, int line) {
   const bool in_file = text.starts_with("file.");

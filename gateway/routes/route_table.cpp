@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include <waggle/wire/json.hpp>
@@ -264,6 +265,23 @@ std::string route_table::methods() const {
   unsigned methods = options_bit;
   for (const auto& each : routes_) methods |= bit_of(each.what.method);
   return list_methods(methods);
+}
+
+std::vector<std::string> route_table::unserved() const {
+  constexpr std::size_t shown_max = 100;
+  std::set<std::string> out;
+  const auto look_at = [&](const target_plan& target) {
+    if (!target.info && !target.command.starts_with("waggle.")) out.insert(target.command);
+    if (out.size() > shown_max) out.erase(std::prev(out.end()));
+  };
+  for (const auto& each : routes_) {
+    for (const auto& step : each.plan->steps()) {
+      for (const auto& target : step.targets) look_at(target);
+      if (step.undo) look_at(step.undo->target);
+    }
+    if (each.plan->mirror()) look_at(*each.plan->mirror());
+  }
+  return {out.begin(), out.end()};
 }
 
 }  // namespace waggle::gateway

@@ -58,6 +58,8 @@ class route_table {
   [[nodiscard]] std::string methods() const;
 
   [[nodiscard]] const std::vector<route>& routes() const { return routes_; }
+  /// The commands that routes call and that no worker serves, in order, the first hundred.
+  [[nodiscard]] std::vector<std::string> unserved() const;
 
  private:
   static constexpr std::uint32_t none = ~std::uint32_t{0};

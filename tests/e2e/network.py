@@ -117,9 +117,10 @@ class ToolsRun:
 class Network:
     """A broker and a gateway, and whatever else is started on them."""
 
-    def __init__(self, bin_folder, pulse="1s", routes=None, events=None):
+    def __init__(self, bin_folder, pulse="1s", routes=None, events=None, gateway=()):
         self.bin = bin_folder
         self.events = events  # that the gateway lets out
+        self.gateway_flags = gateway
         self.started = []
         self.data = tempfile.TemporaryDirectory(prefix="waggle-")
         try:
@@ -132,7 +133,7 @@ class Network:
         self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse, "--data", self.data.name)
         self.endpoint = self.broker.value("commands")
         self.gateway = self.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", self.endpoint,
-                                  *(["--routes", routes] if routes else []), *(["--events", self.events] if self.events else []))
+                                  *(["--routes", routes] if routes else []), *(["--events", self.events] if self.events else []), *self.gateway_flags)
         self.http = "http://" + self.gateway.value("http")
 
     def start(self, program, *arguments, env=None):

@@ -25,6 +25,7 @@ import msgpack
 import operations
 import routes
 import shop
+import telemetry
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -436,6 +437,7 @@ shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
+telemetry.define(test, BIN)
 
 
 def main():

@@ -32,7 +32,7 @@ struct gateway_fixture final : front::responder {
     out.routes = live;
     out.sockets = &sockets;
     out.deprecated = deprecated;
-    out.metrics = true;
+    out.metrics = std::make_shared<gateway::metrics>();
     out.note = [this](std::string_view line) { notes.emplace_back(line); };
     return out;
   }

@@ -170,7 +170,7 @@ TEST_CASE("gateway: who calls what is deprecated is counted", "[gateway]") {
   CHECK(header_of(got, "Sunset") == "Fri, 01 Jan 2027 00:00:00 GMT");
   CHECK(header_of(got, "Link") == "<https://example.org/v2>; rel=\"deprecation\"");
   net.get("/v1", 10s, {{"User-Agent", "curl/7.88"}});
-  CHECK(net.get("/metrics").body.find("{route=\"GET /v1\",caller=\"curl\"} 2\n") != std::string::npos);
+  CHECK(net.get("/metrics").body.find("{caller=\"curl\",route=\"GET /v1\"} 2\n") != std::string::npos);
   CHECK(net.notes == std::vector<std::string>{"GET /v1 is deprecated, and curl calls it"});
 }
 

@@ -164,3 +164,29 @@ TEST_CASE("config: limits and tokens stand in one place of all files", "[routes]
   CHECK(parse_config(std::vector{files[0], files[2]}, environment).value().limits.fields_max == 50);
   CHECK(parse_config(std::vector{files[2]}, environment).error().at(0).find("c.yaml:4: claim.sub is of a token") == 0);
 }
+
+TEST_CASE("config: the access log has a sample and a time", "[routes]") {
+  check({
+      {R"(access_log: {sample: 10%, slow: 500ms}
+)",
+       R"(accepted)"},
+      {R"(access_log: {sample: 0%}
+)",
+       R"(accepted)"},
+      {R"(access_log: {sample: 101%}
+)",
+       R"(r.yaml:1: "101%" is no sample; write a share from 0% to 100%)"},
+      {R"(access_log: {sample: 0.5}
+)",
+       R"(r.yaml:1: "0.5" is no sample; write a share from 0% to 100%)"},
+      {R"(access_log: {slow: 5}
+)",
+       R"(r.yaml:1: "5" is no time; write one, as in 250ms, 1s or 5m)"},
+      {R"(access_log: {to: stdout}
+)",
+       R"(r.yaml:1: the key "to" is not known; access_log has sample and slow)"},
+      {R"(access_log: stdout
+)",
+       R"(r.yaml:1: access_log is no map; write access_log: {sample: 10%, slow: 1s})"},
+  });
+}
