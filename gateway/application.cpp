@@ -12,6 +12,7 @@
 #include <waggle/wire/writer.hpp>
 
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/replies/memory_reply_store.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
@@ -49,6 +50,11 @@ constexpr std::size_t claims_bytes_max = 4096;
 
 error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
 
+reply_keeper& replies_of(application_options& from) {
+  if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
+  return *from.replies;
+}
+
 std::uint64_t seed() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
@@ -72,6 +78,7 @@ application::application(application_options from, front::responder& answers)
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
       cache_{cache_limits{}.bytes, seed()},
+      store_{replies_of(options_).join()},
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
@@ -112,6 +119,12 @@ void application::on_notified(front::instant) {
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
   compress_ = config->compress;
+  keeping_ = config->idempotency;
+  const auto is_keyed = [](const auto& each) { return each.idempotency != key_use::none; };
+  if (!options_.replies->durable() && !memory_told_ && std::any_of(config->routes.begin(), config->routes.end(), is_keyed)) {
+    memory_told_ = true;
+    log("answers under Idempotency-Keys are in memory only: after a restart what is sent again runs again; waggle-gateway --data DIR keeps them");
+  }
   cache_.clear();
   cache_.set_bytes_max(config->cache.bytes);
   desk_.log_as(config->access_log);
@@ -182,7 +195,8 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   to->since = now;
   to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
                            {call.idempotent, parts});
-  if (to->call_id == 0) answer(*to, tl::unexpected{full()});
+  if (to->call_id == 0) return answer(*to, tl::unexpected{full()});
+  to->nothing_ran = false;
 }
 
 void application::begin_run(front::instant now, const open_request_ptr& to) {
@@ -201,7 +215,10 @@ void application::begin_run(front::instant now, const open_request_ptr& to) {
 void application::perform(front::instant now, const open_request_ptr& to, plan_effects& effects) {
   for (bool more = true; more;) {
     auto todo = std::exchange(effects, {});
-    if (todo.answer) answer(*to, std::move(*todo.answer));
+    if (todo.answer) {
+      to->nothing_ran = todo.nothing_ran;
+      answer(*to, std::move(*todo.answer));
+    }
     for (const auto& each : todo.notes) note(each);
     for (auto& each : todo.orders) {
       const auto budget = each.patient ? each.budget : budget_now(now, each.budget);
@@ -238,6 +255,7 @@ void application::run_deadlines(front::instant now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const auto of = deadlines_.begin()->second.lock();
     deadlines_.erase(deadlines_.begin());
+    if (of && of->keyed && of->keyed->ticket != 0 && of->keyed->until <= now) on_store_late(of);
     if (!of || !runs_.contains(of.get())) continue;
     of->scheduled = front::instant::max();
     plan_effects effects;
@@ -277,6 +295,7 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
   if (found == unanswered_.end()) return;
   const auto to = found->second;
   unanswered_.erase(found);
+  if (to->keyed && to->keyed->is_mine) return;  // it goes on, and who comes back with the key gets its answer
   if (to->flight == 0) return give_up(now, to);
   if (!to->leads) to->answered = true;
   if (!cache_.left(to->flight, static_cast<std::uint64_t>(id))) return;  // others wait for it
@@ -363,6 +382,7 @@ void application::pump(front::instant now) {
       core_.receive(now, *got, to);
     }
     core_.tick(now, to);
+    take_stored(now);
     run_deadlines(now);
     if (core_.wants_connection()) {
       bundle_.clear();

@@ -148,11 +148,13 @@ void application::count_call(const call_tag& of, status code) {
 
 void application::answer(open_request& to, const result<std::string>& payload) {
   if (to.wants_metrics) return answer(to, metrics_answer(payload ? *payload : std::string{}));
+  to.nothing_ran = to.nothing_ran || (!payload && !payload.error().may_have_run);
   answer(to, router::answer(to.call, payload));
 }
 
 void application::answer(open_request& to, front::response out) {
   if (std::exchange(to.answered, true)) return;
+  if (to.keyed && to.keyed->is_mine) return settle(to, std::move(out));
   if (to.leads) return end_flight(to, std::move(out));
   deliver(to, std::move(out));
 }

@@ -91,6 +91,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
   unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in, claims)) return;
   if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
 }

@@ -44,6 +44,8 @@ void live_routes::take() {
   }
   const auto before = live_->now().first;
   if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
+  const auto &now = routes->idempotency, &then = before->idempotency;
+  if (now.entries != then.entries || now.bytes != then.bytes) say_("how many answers under Idempotency-Keys are kept has changed: it counts from the next start");
   const auto count = routes->routes.size();
   live_->replace(std::move(*routes));
   if (changed_) changed_();

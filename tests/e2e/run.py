@@ -23,6 +23,7 @@ import hybrid
 import majordomo_tests
 import msgpack
 import operations
+import replies
 import routes
 import shop
 import telemetry
@@ -437,6 +438,7 @@ shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
+replies.define(test, BIN)
 telemetry.define(test, BIN)
 
 

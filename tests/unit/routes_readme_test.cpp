@@ -72,7 +72,7 @@ TEST_CASE("config: the examples in gateway/README.md are accepted, and its error
 
 TEST_CASE("config: the examples in gateway/ROUTES.md are accepted, and it has every limit of the front", "[routes]") {
   auto blocks = blocks_of("gateway/ROUTES.md");
-  REQUIRE(blocks["yaml"].size() == 11);
+  REQUIRE(blocks["yaml"].size() == 12);
   for (const auto& each : blocks["yaml"]) {
     CAPTURE(each);
     CHECK(errors_of(each) == "accepted");
