@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/events/memory_log.hpp"
+#include "broker/peers/loopback.hpp"
 
 namespace waggle::broker {
 
@@ -39,19 +40,75 @@ event_store event_store::in_memory() {
   return out;
 }
 
-shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo, event_store events)
-    : commands_{in},
+shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo, event_store events, security who)
+    : guard_{who.key.empty() ? nullptr : std::make_unique<guard>(in, who.key, wanted.events_out)},
+      commands_{in},
       events_in_{in},
       events_out_{in},
-      bound_{commands_.bind(wanted.commands), events_in_.bind(wanted.events_in), events_out_.bind(wanted.events_out), {}},
+      bound_{bind(wanted, who)},
       core_{with_endpoints(from, bound_), std::move(events.settings)},
       majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
-  if (!wanted.commands_too.empty()) bound_.commands_too = commands_.bind(wanted.commands_too);
   events_in_.subscribe_to_all();
   const auto there = events.log->open();
   if (!there) throw std::runtime_error{there.error().message};
   core_.open_log(std::chrono::steady_clock::now(), *there, out_);
   log_ = std::make_unique<log_thread>(std::move(events.log));
+}
+
+/// Whoever is to be let in has to be known before there is a door.
+endpoints shell::bind(const endpoints& wanted, const security& who) {
+  endpoints out{{}, {}, {}, {}};
+  if (guard_) {
+    guard_->protect(commands_, guard::commands_domain);
+    guard_->protect(events_in_, guard::events_in_domain);
+    guard_->take(who.peers);
+    for (const auto& each : guard_->events_out()) out.events_out += (out.events_out.empty() ? "" : ",") + each;
+  } else {
+    for (const auto& each : {wanted.commands, wanted.events_in, wanted.events_out}) {
+      if (!is_open(each) || who.in_the_open) continue;
+      throw std::invalid_argument{each + " can be reached from elsewhere, and without a key whoever reaches it may do everything: give the broker one with "
+                                         "--key-file (and --peers), or bind to 127.0.0.1; --insecure (WAGGLE_INSECURE=1) opens it to everybody"};
+    }
+    out.events_out = events_out_.bind(wanted.events_out);
+  }
+  out.commands = commands_.bind(wanted.commands);
+  out.events_in = events_in_.bind(wanted.events_in);
+  if (!wanted.commands_too.empty()) out.commands_too = commands_.bind(wanted.commands_too);
+  return out;
+}
+
+void shell::replace_peers(peers_config with) {
+  {
+    const std::lock_guard lock{peers_mutex_};
+    next_peers_ = std::move(with);
+  }
+  peers_changed_.raise();
+}
+
+/// Each peer that is connected is who it is by the new list.
+void shell::take_peers() {
+  peers_changed_.lower();
+  std::optional<peers_config> next;
+  {
+    const std::lock_guard lock{peers_mutex_};
+    next.swap(next_peers_);
+  }
+  if (!next || !guard_) return;
+  try {
+    guard_->take(*next);
+  } catch (const net::endpoint_error& e) {
+    log(std::string{e.what()} + "; look at the roles' events_out");
+  }
+  const auto now = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i].key.empty()) continue;
+    if (auto who = guard_->find(links_[i].key)) {
+      core_.identify(now, static_cast<peer_id>(i), std::move(who), out_);
+    } else {
+      core_.expel(now, static_cast<peer_id>(i), out_);
+    }
+  }
+  log("takes " + std::to_string(guard_->size()) + " peers");
 }
 
 void shell::run(int stop_descriptor) {
@@ -62,6 +119,7 @@ void shell::run(int stop_descriptor) {
     bool busy = receive_commands();
     busy = receive_events() || busy;
     busy = receive_from_log() || busy;
+    if (guard_) take_peers();
     const auto now = std::chrono::steady_clock::now();
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
@@ -71,7 +129,12 @@ void shell::run(int stop_descriptor) {
     if (busy) continue;
     waiter.read(commands_);
     waiter.read(events_in_);
-    waiter.read(events_out_);
+    if (guard_) {
+      guard_->wait_for(waiter);
+      waiter.read(peers_changed_.descriptor());
+    } else {
+      waiter.read(events_out_);
+    }
     waiter.read(log_->descriptor());
     waiter.read(stop_descriptor);
     const auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
@@ -83,6 +146,7 @@ void shell::run(int stop_descriptor) {
   perform();
   commands_.linger(std::chrono::milliseconds{200});
   events_out_.linger(std::chrono::milliseconds{200});
+  if (guard_) guard_->linger(std::chrono::milliseconds{200});
 }
 
 bool shell::receive_commands() {
@@ -91,8 +155,17 @@ bool shell::receive_commands() {
     const auto message = commands_.receive();
     if (!message) return turn > 0;
     const bool several = message->parts_beyond > 0;
-    const bool stranger = several && !numbers_.contains(message->from);
+    const bool stranger = (several || guard_) && !numbers_.contains(message->from);
+    std::shared_ptr<const identity> who;
+    if (stranger && guard_ && (who = guard_->find(commands_.user())) == nullptr) {
+      ++strangers_;  // its key has gone while it was connected
+      continue;
+    }
     const auto from = number_of(message->from);
+    if (who) {
+      links_[static_cast<std::size_t>(from)].key = commands_.user();
+      core_.identify(now, from, std::move(who), out_);
+    }
     if (several || links_[static_cast<std::size_t>(from)].majordomo) {
       receive_parts(now, from, stranger, 1 + message->parts_beyond);
     } else {
@@ -118,7 +191,7 @@ bool shell::receive_events() {
   const auto now = std::chrono::steady_clock::now();
   bool busy = false;
   for (int turn = 0; turn < turn_max; ++turn) {
-    const auto prefix = events_out_.next_subscription();
+    const auto prefix = guard_ ? guard_->next_subscription() : events_out_.next_subscription();
     if (!prefix) break;
     core_.subscribed(now, *prefix, out_);
     busy = true;
@@ -126,13 +199,26 @@ bool shell::receive_events() {
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto event = events_in_.receive();
     if (!event) return busy || turn > 0;
-    if (core_.passes_on(event->topic, event->event)) {
+    if (guard_) {
+      receive_guarded(now, *event);
+    } else if (core_.passes_on(event->topic, event->event)) {
       events_out_.pass_on(events_in_);
     } else {
       core_.receive_event(now, event->topic, event->event, out_);
     }
   }
   return true;
+}
+
+void shell::receive_guarded(detail::time_point now, const net::published& event) {
+  const auto who = guard_->find(events_in_.user());
+  if (!who) {
+    ++strangers_;
+  } else if (core_.passes_on(event.topic, event.event, who.get())) {
+    guard_->send(event.topic, event.event);
+  } else {
+    core_.receive_event(now, event.topic, event.event, out_, who.get());
+  }
 }
 
 /// What the log has done since the last time.
@@ -153,7 +239,7 @@ void shell::perform() {
     const auto now = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
     for (const auto& each : out_.notes()) log(each);
-    for (const auto& each : out_.broadcasts()) events_out_.send(each.topic, each.event);
+    for (const auto& each : out_.broadcasts()) guard_ ? guard_->send(each.topic, each.event) : events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
     log_->put(out_.log_writes, out_.log_reads);
     out_.clear();
@@ -251,6 +337,9 @@ void shell::log(const std::string& line) {
 }
 
 void shell::log_what_was_dropped(detail::time_point now) {
+  if (guard_) {
+    for (const auto& each : guard_->take_notes()) log(each);
+  }
   if (now < log_at_) return;
   log_at_ = now + log_interval;
   lines_logged_ = 0;
@@ -266,7 +355,15 @@ void shell::log_what_was_dropped(detail::time_point now) {
   say(&counters::overrun_parts, "calls that ended because their worker sent more parts than it had credit for");
   say(&counters::misplaced_frames, "frames refused because their peers may not send them");
   say(&counters::broken_events, "published messages dropped because they were not events");
+  say(&counters::denied, "calls, joins and events that the roles of their senders do not allow");
   logged_ = counts;
+  if (guard_) {
+    const auto gate = guard_->counts();
+    tell(gate.refused - gate_logged_.refused, "connections refused because of their keys");
+    tell(gate.failed - gate_logged_.failed, "connections that failed before they had a key to show");
+    gate_logged_ = gate;
+    tell(strangers_ - std::exchange(strangers_logged_, strangers_), "messages dropped because the keys of their senders have gone");
+  }
   const auto& events = core_.event_counts();
   const auto say_of_events = [&](std::uint64_t event_counters::*which, const char* what) { tell(events.*which - events_logged_.*which, what); };
   say_of_events(&event_counters::dropped, "events without receipt that could not be kept");

@@ -2,6 +2,8 @@
 
 #include <deque>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "broker/core/broker_core.hpp"
 #include "broker/events/log_thread.hpp"
 #include "broker/majordomo/adapter.hpp"
+#include "broker/peers/guard.hpp"
 
 namespace waggle::broker {
 
@@ -34,13 +37,21 @@ struct event_store {
   [[nodiscard]] static event_store in_memory();
 };
 
+/// Who may use a broker. Without a key of its own it takes everybody who reaches it, and lets itself be reached from this machine only.
+struct security {
+  net::key_pair key{};
+  peers_config peers{};
+  bool in_the_open = false;  ///< without a key, too, it binds wherever it is told
+};
+
 /// The broker's sockets around its core: receives, steps, sends. One thread, that which calls `run`; decides nothing. The log has a thread
 /// of its own.
 class shell {
  public:
-  /// Opens the log and binds. Throws net::endpoint_error, and std::runtime_error when the log cannot be opened.
+  /// Opens the log and binds. Throws net::endpoint_error, std::invalid_argument when it would be in the open without a key, and
+  /// std::runtime_error when the log cannot be opened.
   shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo = {},
-        event_store events = event_store::in_memory());
+        event_store events = event_store::in_memory(), security who = {});
 
   /// The actual endpoints, with what the system filled in.
   [[nodiscard]] const endpoints& bound() const { return bound_; }
@@ -48,10 +59,16 @@ class shell {
   /// Serves until the descriptor can be read.
   void run(int stop_descriptor);
 
+  /// Other peers from now on, if the broker has a key. From any thread; it counts a moment later, and the log says so.
+  void replace_peers(peers_config with);
+
  private:
+  endpoints bind(const endpoints& wanted, const security& who);
+  void take_peers();
   bool receive_commands();
   void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
+  void receive_guarded(detail::time_point now, const net::published& event);
   bool receive_from_log();
   void perform();
   void send(detail::time_point now, peer_id to, const std::string& bundle);
@@ -61,6 +78,7 @@ class shell {
   void log(const std::string& line);
   void log_what_was_dropped(detail::time_point now);
 
+  std::unique_ptr<guard> guard_;  ///< of a broker with a key; goes after the sockets
   net::router commands_;
   net::event_intake events_in_;
   net::event_sink events_out_;
@@ -90,6 +108,7 @@ class shell {
     detail::time_point stuck_since{};  ///< when the first of it should have left
     bool failed = false;
     bool majordomo = false;  ///< its first message was
+    std::string key{};       ///< that it was let in by, of a broker with a key
   };
   net::sent send_again(const link& to, const unsent& kept);
 
@@ -103,6 +122,13 @@ class shell {
   std::vector<peer_id> backlogged_;
   std::vector<peer_id> failed_;
 
+  net::wake_up peers_changed_;
+  std::mutex peers_mutex_;  ///< of what follows
+  std::optional<peers_config> next_peers_;
+
+  std::uint64_t strangers_ = 0;  ///< messages of connections whose keys have gone
+  net::gate::counters gate_logged_;
+  std::uint64_t strangers_logged_ = 0;
   counters logged_;
   event_counters events_logged_;
   majordomo::counters majordomo_logged_;

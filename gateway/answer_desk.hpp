@@ -37,6 +37,7 @@ class answer_desk final : public front::responder {
   void finish(front::exchange_id to) override;
   void abort(front::exchange_id to) override;
   [[nodiscard]] std::size_t backlog(front::exchange_id to) const override { return to_.backlog(to); }
+  [[nodiscard]] std::size_t connections() const override { return to_.connections(); }
 
  private:
   void dress(exchange& of, front::response& answer);

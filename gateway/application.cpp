@@ -48,8 +48,6 @@ constexpr int turns_max = 4;
 /// Larger ones do not go along: a call's headers have 8 KiB in all.
 constexpr std::size_t claims_bytes_max = 4096;
 
-error full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
-
 reply_keeper& replies_of(application_options& from) {
   if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
   return *from.replies;
@@ -58,6 +56,12 @@ reply_keeper& replies_of(application_options& from) {
 std::uint64_t seed() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
+}
+
+router_options routing_of(const application_options& from) {
+  auto out = from.routing;
+  out.events = from.events.has_value();
+  return out;
 }
 
 /// What workers, tokens and jq programs say goes into a log, too: it is one line, whatever is in it.
@@ -74,7 +78,7 @@ application::application(application_options from, front::responder& answers)
       open_calls_{options_.metrics, metrics::quantity::open_calls},
       open_plans_{options_.metrics, metrics::quantity::plans},
       open_streams_{options_.metrics, metrics::quantity::event_streams},
-      router_{{}, options_.routing},
+      router_{{}, routing_of(options_)},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
       cache_{cache_limits{}.bytes, seed()},
@@ -82,8 +86,9 @@ application::application(application_options from, front::responder& answers)
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
+  if (!options_.traffic) options_.traffic = std::make_shared<traffic_control>();
   on_notified(unready_since_);
-  socket_->connect(options_.broker);
+  socket_->connect(options_.broker, options_.keys);
   log("waiting for the broker at " + options_.broker);
 }
 
@@ -98,6 +103,7 @@ application::~application() {
 event_hub::options application::event_options() {
   event_hub::options out;
   out.sockets = options_.sockets;
+  out.keys = options_.keys;
   out.open = options_.event_streams;
   out.open_within = options_.routing.budget;
   out.call = [this](front::instant now, std::uint64_t stream, const detail::subscription_core::request& what) {
@@ -112,12 +118,14 @@ event_hub::options application::event_options() {
 void application::on_notified(front::instant) {
   if (!options_.routes) {
     let_out_ = options_.events;
+    traffic_ = options_.traffic->plan_of({}, 0);
     return;
   }
   const auto [config, revision] = options_.routes->now();
   if (revision == config_revision_) return;
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
+  traffic_ = options_.traffic->plan_of(*config, revision);
   compress_ = config->compress;
   keeping_ = config->idempotency;
   const auto is_keyed = [](const auto& each) { return each.idempotency != key_use::none; };
@@ -128,6 +136,7 @@ void application::on_notified(front::instant) {
   cache_.clear();
   cache_.set_bytes_max(config->cache.bytes);
   desk_.log_as(config->access_log);
+  redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
   if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
   tokens_.reset();
@@ -175,6 +184,8 @@ std::optional<milliseconds> application::budget_now(front::instant now, millisec
   return std::min(wanted, waits);
 }
 
+error application::full() { return {status::resource_exhausted, "the gateway has as many open calls as it may"}; }
+
 error application::away() { return {status::unavailable, "the gateway has no connection to the network", false, unready_max}; }
 
 void application::begin(front::instant now, const open_request_ptr& to) {
@@ -190,12 +201,11 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   if (!budget) return answer(*to, tl::unexpected{away()});
   // The plan's own copy of the payload is not needed once the core has it.
   const auto payload = std::exchange(call.payload, {});
-  call_tag tag{to};
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
   to->since = now;
-  to->call_id = core_.call(now, tag, call.command, payload, *budget, headers_of(*to, {call.key, {}, &call}),
-                           {call.idempotent, parts});
-  if (to->call_id == 0) return answer(*to, tl::unexpected{full()});
+  const auto opened = open_call(now, to, 0, {call.command, payload, *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
+  if (!opened) return answer(*to, tl::unexpected{opened.error()});
+  to->call_id = *opened;
   to->nothing_ran = false;
 }
 
@@ -222,21 +232,26 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     for (const auto& each : todo.notes) note(each);
     for (auto& each : todo.orders) {
       const auto budget = each.patient ? each.budget : budget_now(now, each.budget);
-      call_tag tag{to, each.slot};
-      std::uint64_t call = 0;
-      if (budget) {
-        const auto headers = headers_of(*to, {each.key, each.event_id});
-        call = each.emit ? core_.emit(now, tag, each.name, each.payload, *budget, headers)
-                         : core_.call(now, tag, each.name, each.payload, *budget, headers, {.idempotent = each.idempotent});
+      result<std::uint64_t> opened = tl::unexpected{away()};
+      if (budget && each.emit) {
+        call_tag tag{to, each.slot};
+        opened = core_.emit(now, tag, each.name, each.payload, *budget, headers_of(*to, {each.key, each.event_id}));
+        if (*opened == 0) opened = tl::unexpected{full()};
+      } else if (budget) {
+        opened = open_call(now, to, each.slot, {each.name, each.payload, *budget, each.key, nullptr, each.idempotent, wire::no_credit_limit, !each.patient});
       }
-      if (call != 0) {
-        to->calls[each.slot] = {call, now, each.emit ? std::string{} : std::move(each.name)};
+      if (opened) {
+        to->calls[each.slot] = {*opened, now, each.emit ? std::string{} : std::move(each.name)};
       } else {
-        to->run->on_error(now, each.slot, budget ? full() : away(), effects);
+        to->run->on_error(now, each.slot, opened.error(), effects);
       }
     }
     for (const auto slot : todo.cancels) {
-      if (const auto call = to->calls.find(slot); call != to->calls.end()) core_.cancel(call->second.id, sink{*this, now});
+      if (cancel_retry(*to, slot)) {
+        to->run->on_error(now, slot, {status::cancelled, "the caller gave up", false}, effects);
+      } else if (const auto call = to->calls.find(slot); call != to->calls.end()) {
+        core_.cancel(call->second.id, sink{*this, now});
+      }
     }
     more = effects.answer || !effects.orders.empty() || !effects.cancels.empty() || !effects.notes.empty();
   }
@@ -306,6 +321,7 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
 void application::give_up(front::instant now, const open_request_ptr& to) {
   to->answered = true;
   if (!to->begun) return;
+  if (!to->run && cancel_retry(*to, 0)) return;
   if (!to->run) return core_.cancel(to->call_id, sink{*this, now});
   plan_effects effects;
   to->run->on_abandoned(now, effects);
@@ -367,6 +383,7 @@ front::instant application::next_deadline() const {
   auto next = core_.next_deadline();
   if (!watching_ && core_.ready()) next = std::min(next, watch_at_);
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  if (!retries_.empty()) next = std::min(next, retries_.begin()->first);
   return std::min(next, events_.next_deadline());
 }
 
@@ -384,10 +401,11 @@ void application::pump(front::instant now) {
     core_.tick(now, to);
     take_stored(now);
     run_deadlines(now);
+    run_retries(now);
     if (core_.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker);
+      socket_->connect(options_.broker, options_.keys);
     }
     if (core_.ready() != was_ready_) {
       was_ready_ = core_.ready();

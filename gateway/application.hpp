@@ -6,6 +6,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +24,7 @@
 #include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/stream_text.hpp"
+#include "gateway/traffic_control.hpp"
 #include "gateway/usage.hpp"
 
 namespace waggle::gateway {
@@ -32,8 +34,10 @@ struct application_options {
   std::shared_ptr<const live_config> routes;  ///< of all threads; null: none
   router_options routing;
   net::context* sockets = nullptr;            ///< one for all threads
+  net::peer_keys keys;                        ///< for a broker that wants them
   std::function<void(std::string_view)> log;  ///< takes lines about the network; only one thread is given one
   std::function<void(std::string_view)> note; ///< takes lines about single requests; every thread is given one
+  std::shared_ptr<traffic_control> traffic;   ///< what all threads count together; null: of this one
   std::shared_ptr<usage> deprecated;          ///< who calls what is deprecated, of all threads; null: not told
   /// What plans may keep, of one thread; past it a request that is a plan is refused. Plans outlive their answers, so that the bounds
   /// on connections are none on them.
@@ -41,6 +45,8 @@ struct application_options {
   std::shared_ptr<gateway::metrics> metrics;  ///< of all threads; /metrics shows them, to whoever asks. Null: nothing is counted
   std::shared_ptr<gateway::access_log> access_log;  ///< of all threads; null: none
   std::shared_ptr<reply_keeper> replies;      ///< under Idempotency-Keys, of all threads; null: of this one, in memory
+  std::uint16_t https_port = 0;  ///< where `tls: {redirect: true}` leads; 0: nowhere
+  bool docs = true;  ///< /docs shows what /openapi.json says
   /// What GET /events lets out where the routes do not say.
   std::optional<events_config> events;
   std::shared_ptr<event_stream_count> event_streams;  ///< of all threads; null: of this one
@@ -88,13 +94,13 @@ class application final : public front::application {
     void on_complaint(const error& why) const { to.log("the broker says: " + why.message); }
   };
 
-  /// The answer while there is no broker.
+  /// The answer while there is no broker, and while too much is under way.
   static error away();
+  static error full();
 
   void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(front::instant now, exchange& seen, const front::request& in);
   void show_metrics(front::instant now, exchange& seen, const front::request& in);
-  bool begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims);
   void set_terms(exchange& seen, const route& of, std::string_view claims) const;
   bool take_kept(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, const decoded_path& path,
                  std::string_view claims);
@@ -107,6 +113,13 @@ class application final : public front::application {
   void on_reserved(front::instant now, const open_request_ptr& to, result<reserved> found);
   void on_store_late(const open_request_ptr& to);
   void settle(open_request& to, front::response out);
+  [[nodiscard]] front::response preflight(const front::request& in) const;
+  [[nodiscard]] ip_address client_of(const front::request& in) const;
+  bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
+                    const route* taken = nullptr);
+  bool within_concurrency(exchange& seen, open_request& to, const route& taken);
+  [[nodiscard]] bool serves_events(const front::request& in, std::string_view claims) const;
+  void begin_events(front::instant now, front::exchange_id id, const front::request& in);
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
@@ -118,6 +131,25 @@ class application final : public front::application {
   void begin_run(front::instant now, const open_request_ptr& to);
   void perform(front::instant now, const open_request_ptr& to, plan_effects& effects);
   void run_deadlines(front::instant now);
+  /// One call, as it leaves.
+  struct outgoing {
+    const std::string& command;
+    const std::string& payload;
+    std::chrono::milliseconds budget;
+    const std::optional<std::string>& key;
+    const planned_call* kept = nullptr;  ///< as in extra_headers
+    bool idempotent = false;
+    std::uint64_t parts = wire::no_credit_limit;
+    bool guarded = true;  ///< breaker and retries are for it
+  };
+  [[nodiscard]] result<std::uint64_t> open_call(front::instant now, const open_request_ptr& to, std::size_t slot, const outgoing& call);
+  [[nodiscard]] result<circuit_breaker::ticket> admit(front::instant now, command_guards& by, const std::string& command);
+  void record(front::instant now, const call_tag& of, call_verdict how) const;
+  bool retry_later(front::instant now, call_tag& of, const error& why);
+  void retry(front::instant now, call_tag of);
+  void run_retries(front::instant now);
+  bool cancel_retry(open_request& of, std::size_t slot);
+  void on_failure(front::instant now, const call_tag& of, error why);
   void on_part(call_tag& of, std::string_view payload);
   void on_result(front::instant now, call_tag& of, std::string_view payload);
   void on_error(front::instant now, call_tag& of, error why);
@@ -150,8 +182,10 @@ class application final : public front::application {
   metrics::level open_calls_, open_plans_, open_streams_;
   router router_;
   std::uint64_t config_revision_ = 0;
+  std::shared_ptr<const traffic_plan> traffic_;
   std::optional<token_verifier> tokens_;
   std::optional<events_config> let_out_;  ///< by GET /events
+  bool redirects_ = false;                ///< plain requests to https
   std::unique_ptr<net::dealer> socket_;
   detail::caller_core<call_tag> core_;
   bool compress_ = true;
@@ -171,6 +205,7 @@ class application final : public front::application {
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
   std::size_t plan_bytes_ = 0;                                      ///< what these keep
   std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;
+  std::multimap<front::instant, call_tag> retries_;  ///< calls that are made again then
   std::string revision_;
   std::string broker_instance_;  ///< whose network the routes are of
   front::instant adopt_at_{};    ///< when the network of another broker is believed

@@ -90,6 +90,7 @@ void application::on_room(front::instant, front::exchange_id id) {
 void application::on_result(front::instant now, call_tag& of, std::string_view payload) {
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, payload);
   if (!of.of) return learn(payload);
+  record(now, of, call_verdict::succeeded);
   auto& to = *of.of;
   count_call(of, status::ok);
   if (to.run) {
@@ -120,6 +121,13 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
 void application::on_error(front::instant now, call_tag& of, error why) {
   if (of.events_for != 0) return events_.answered(now, of.events_for, of.slot, tl::unexpected{std::move(why)});
   if (!of.of) return watch_later(now);
+  // A broker that is lost takes all calls along, whatever their services are worth.
+  record(now, of, core_.ready() ? verdict_of(why.code) : call_verdict::neither);
+  if (!retry_later(now, of, why)) on_failure(now, of, std::move(why));
+}
+
+/// A call has failed for good.
+void application::on_failure(front::instant now, const call_tag& of, error why) {
   auto& to = *of.of;
   count_call(of, why.code);
   if (to.run) {

@@ -1,5 +1,6 @@
 // From a request to what it stands for: who answers it, whether it may, and what it calls.
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -9,12 +10,20 @@
 #include <waggle/wire/json_string.hpp>
 
 #include "gateway/application.hpp"
+#include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/https_redirect.hpp"
+#include "gateway/routes/body.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
+#include "gateway/routes/reply.hpp"
+#include "gateway/routes/value.hpp"
 
 namespace waggle::gateway {
 namespace {
+
+/// Who is refused because others have much under way may try again then.
+constexpr std::chrono::milliseconds retry_time{1'000};
 
 /// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
 bool is_traceparent(std::string_view text) {
@@ -53,7 +62,17 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
   seen.terms.compress = compress_;
+  if (traffic_->cors) {
+    traffic_->cors->add_headers(in, seen.headers);
+    if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
+  }
+  if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
+  const auto client = client_of(in);
+  if (!traffic_->proxies.networks.empty()) seen.client = client.text();
   if (own_answer(now, seen, in)) return;
+  rate_subject who{client, {}, {}, {}};
+  rate_report rates;
+  if (!within_rates(now, seen, traffic_->first_rates, who, rates)) return;
 
   auto to = std::make_shared<open_request>();
   to->exchange = seen.id;
@@ -64,19 +83,31 @@ void application::take(front::instant now, exchange& seen, const front::request&
     if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
     to->claims = wire::msgpack_to_json(claims);
   }
-  if (in.path == events_path && begin_events(now, seen.id, in, claims)) return;
+  who.claim = [&claims](const std::vector<std::string>& steps) -> std::optional<std::string> {
+    const auto value = claims.empty() ? std::nullopt : find_in(claims, steps);
+    return value ? plain_text(*value) : std::nullopt;
+  };
+  if (serves_events(in, claims)) {
+    who.route = "GET /events";
+    if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen.id, in);
+    return;
+  }
 
   std::variant<planned_call, plan_run, front::response> planned;
   const decoded_path path{in.path};
   router::taken_route by;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
+    who.route = "GET /operations/{id}";
+    if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
     by = std::move(std::get<router::taken_route>(taken));
-    seen.route = by.of->text;
     set_terms(seen, *by.of, claims);
+    who.route = seen.route = by.of->text;
+    const auto& bounds = traffic_->of(*by.of);
+    if (!within_rates(now, seen, bounds.rates, who, rates, by.of) || !within_concurrency(seen, *to, *by.of)) return;
     note_deprecated(*by.of, in, claims);
     std::string noted;
     planned = router_.plan(by, in, path, {claims, random_(), &noted});
@@ -104,15 +135,76 @@ void application::note_deprecated(const route& of, const front::request& in, std
   if (first) note(of.text + " is deprecated, and " + caller + " calls it");
 }
 
-/// Events as Server-Sent Events, if they are let out. False: a route answers this path, or nothing does.
-bool application::begin_events(front::instant now, front::exchange_id id, const front::request& in, std::string_view claims) {
-  if (!let_out_ || router_.has_own_route(in, claims)) return false;
-  if (budget_now(now, options_.routing.budget)) {
-    events_.open(now, id, in, *let_out_);
-    return true;
+/// Whose request it is. Where there is no connection, and where it has no address, it is nobody's, who is one client like others.
+ip_address application::client_of(const front::request& in) const {
+  const auto peer = in.from != nullptr ? parse_ip_address(in.from->address) : std::nullopt;
+  return peer ? client_address(*peer, traffic_->proxies, in.headers) : ip_address{};
+}
+
+/// The answer to a browser that asks what a page of another origin may do.
+front::response application::preflight(const front::request& in) const {
+  std::string methods;
+  front::request asked = in;
+  asked.method = *in.find("access-control-request-method");
+  const auto& own = reserved_paths;
+  if (std::find(std::begin(own), std::end(own), in.path) != std::end(own) || serves_events(asked, {}) ||
+      (in.path.starts_with(operations_path) && !router_.has_own_route(asked, {}))) {
+    methods = "GET, HEAD, OPTIONS";
+  } else {
+    const auto taken = router_.take(in, decoded_path{in.path}, {});
+    if (const auto* plain = std::get_if<front::response>(&taken)) {
+      for (const auto& [name, value] : plain->headers) {
+        if (name == "Allow") methods = value;
+      }
+    }
   }
+  return traffic_->cors->preflight(in, methods);
+}
+
+/// Counts the request. False: it was one too many, and is answered.
+bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
+                               const route* taken) {
+  if (rules.empty()) return true;
+  const auto refused = count_request(now, rules, of, report);
+  std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });  // of the rates before
+  seen.headers.emplace_back("RateLimit-Policy", report.policies());
+  seen.headers.emplace_back("RateLimit", report.remaining());
+  if (!refused) return true;
+  std::string members;
+  for (const auto& each : refused->violated) {
+    members += members.empty() ? ",\"violated-policies\":[" : ",";
+    wire::append_json_string(members, each);
+  }
+  auto answer = problem_of({status::resource_exhausted, fmt::format("more requests have come than {} allows", fmt::join(refused->violated, ", ")), false,
+                            std::chrono::ceil<std::chrono::milliseconds>(refused->retry_after)},
+                           members + ']');
+  if (taken != nullptr) add_route_headers(*taken, answer);
+  desk_.respond(seen.id, std::move(answer));
+  return false;
+}
+
+/// Takes one of the route's places. False: there is none, and the request is answered. It is not this client that asks too much, so it is 503 and not 429.
+bool application::within_concurrency(exchange& seen, open_request& to, const route& taken) {
+  const auto& bounds = traffic_->of(taken);
+  if (!bounds.under_way) return true;
+  to.permit = concurrency_permit::take(bounds.under_way, bounds.concurrency);
+  if (to.permit) return true;
+  auto answer = problem_of({status::resource_exhausted, fmt::format("as many requests of {} are under way as may be ({})", taken.text, bounds.concurrency), false,
+                            retry_time}, {}, 503);
+  add_route_headers(taken, answer);
+  desk_.respond(seen.id, std::move(answer));
+  return false;
+}
+
+/// Whether a request is for the events that are let out. False: a route answers its path, or nothing does.
+bool application::serves_events(const front::request& in, std::string_view claims) const {
+  return in.path == events_path && let_out_ && !router_.has_own_route(in, claims);
+}
+
+/// Events as Server-Sent Events.
+void application::begin_events(front::instant now, front::exchange_id id, const front::request& in) {
+  if (budget_now(now, options_.routing.budget)) return events_.open(now, id, in, *let_out_);
   desk_.respond(id, problem_of(away()));
-  return true;
 }
 
 /// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
@@ -141,6 +233,11 @@ std::optional<front::response> application::identify(const front::request& in, s
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
 bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
+    auto page = docs_page{}.answer(in);
+    if (page) desk_.respond(seen.id, std::move(*page));
+    return page.has_value();
+  }
   front::response out;
   const bool shown = in.method == "GET" || in.method == "HEAD";
   if (in.path == "/metrics" && options_.metrics) {
@@ -181,6 +278,7 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
 }
 
 front::response application::metrics_answer(std::string_view queues) const {
+  options_.metrics->set(metrics::quantity::connections, desk_.connections());
   if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
   return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
 }

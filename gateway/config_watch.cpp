@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -18,6 +19,12 @@ config_watch::config_watch(std::span<const std::string> paths)
   if (descriptor_ >= 0) look();
 }
 
+void config_watch::watch_also(std::vector<std::string> files) {
+  if (files == files_) return;
+  files_ = std::move(files);
+  if (descriptor_ >= 0) look();
+}
+
 /// Watches what now stands where the paths lead: after a change it may be another directory than before.
 void config_watch::look() {
   std::map<int, directory> now;
@@ -26,7 +33,7 @@ void config_watch::look() {
                                             IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
     return watched < 0 ? nullptr : &now[watched];
   };
-  for (const auto& each : paths_) {
+  const auto look_at = [&](const std::string& each) {
     fs::path path{each};
     if (!path.has_filename()) path = path.parent_path();  // a slash at the end
     std::error_code ignored;
@@ -34,7 +41,9 @@ void config_watch::look() {
       if (auto* const of = watch(path)) of->all = true;
     }
     if (auto* const of = watch(path.has_parent_path() ? path.parent_path() : fs::path{"."})) of->names.insert(path.filename().string());
-  }
+  };
+  std::for_each(paths_.begin(), paths_.end(), look_at);
+  std::for_each(files_.begin(), files_.end(), look_at);
   for (const auto& [watched, of] : watched_) {
     if (!now.contains(watched)) ::inotify_rm_watch(descriptor_, watched);
   }

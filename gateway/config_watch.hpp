@@ -19,6 +19,8 @@ class config_watch {
   config_watch(const config_watch&) = delete;
   config_watch& operator=(const config_watch&) = delete;
 
+  /// These beside the paths, from now on.
+  void watch_also(std::vector<std::string> files);
   /// To be polled for reading; -1 if the system has none left, and then only SIGHUP reloads.
   [[nodiscard]] int descriptor() const { return descriptor_; }
   /// Takes what the descriptor has to say. True if something that matters has changed.
@@ -32,7 +34,8 @@ class config_watch {
   void look();
 
   int descriptor_ = -1;
-  std::vector<std::string> paths_;
+  const std::vector<std::string> paths_;
+  std::vector<std::string> files_;
   std::map<int, directory> watched_;
 };
 

@@ -135,7 +135,7 @@ void event_hub::make_socket() {
   // The old one goes when the new one is there: their descriptors must not have the same number.
   auto made = std::make_unique<net::event_subscription>(*options_.sockets);
   for (const auto& [prefix, count] : wanted_) made->subscribe(prefix);
-  made->connect(endpoint_);
+  made->connect(endpoint_, options_.keys);
   socket_ = std::move(made);
   greeting_.clear();
   greeting_due_ = !watchers_.empty();
@@ -144,7 +144,7 @@ void event_hub::make_socket() {
 void event_hub::connect(const std::string& endpoint, const std::string& broker) {
   endpoint_ = endpoint;
   broker_ = broker;
-  if (socket_ || !watchers_.empty()) make_socket();
+  if (!endpoint_.empty() && (socket_ || !watchers_.empty())) make_socket();  // a role that may see no event has no endpoint
 }
 
 void event_hub::deliver(front::instant now, const net::published& what) {

@@ -32,6 +32,7 @@ class event_hub {
  public:
   struct options {
     net::context* sockets = nullptr;
+    net::peer_keys keys;
     std::shared_ptr<event_stream_count> open;            ///< of all threads
     std::chrono::milliseconds open_within{10'000};       ///< (event_stream.hpp)
     /// Calls a command of the broker for a stream; its end comes to `answered` with the same two numbers. False: not now.

@@ -20,7 +20,7 @@ struct exchange {
   std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
   std::string request_id;
   std::string trace;       ///< W3C traceparent of what it calls; empty: it has called nothing
-  std::string client;      ///< its address
+  std::string client;      ///< its address, numeric; behind trusted proxies what they say
   std::string user_agent;  ///< shortened
   std::string subject;     ///< who asks, as his credentials say
   bool encrypted = false;

@@ -18,6 +18,7 @@
 #include <waggle/net/poll.hpp>
 #include <waggle/version.hpp>
 
+#include "broker/peers/loopback.hpp"
 #include "broker/shell.hpp"
 #include "gateway/application.hpp"
 #include "gateway/front/server.hpp"
@@ -34,7 +35,8 @@ constexpr unsigned threads = 2;  // as many as a gateway has when nothing is sai
 /// A broker on a thread of its own, for as long as the object lives.
 class broker_inside {
  public:
-  broker_inside(net::context& sockets, const std::string& listen) : shell_{sockets, endpoints_of(listen), settings_of(), {}} {
+  broker_inside(net::context& sockets, const std::string& listen, bool in_the_open)
+      : shell_{sockets, endpoints_of(listen), settings_of(), {}, broker::event_store::in_memory(), {{}, {}, in_the_open}} {
     thread_ = std::thread{[this] {
       try {
         shell_.run(stop_.descriptor());
@@ -101,14 +103,14 @@ class hybrid_parts final : public waggle::detail::hybrid {
     waggle::detail::raise_descriptor_limit();
     sockets_.emplace();
     if (broker_.empty()) {
-      broker_inside_.emplace(*sockets_, options_.listen);
+      check_listen();
+      broker_inside_.emplace(*sockets_, options_.listen, options_.listen_in_the_open);
       const auto& at = broker_inside_->at();
       broker_ = options_.listen.empty() ? at.commands : at.commands_too;
       if (!options_.listen.empty()) listen_ = at.commands;
     }
     front::server_options at;
-    at.host = address->first;
-    at.port = address->second;
+    at.listen = {{address->first, address->second, false}};
     at.threads = threads;
     at.log = [name = options_.service](std::string_view line) {
       std::fprintf(stderr, "%s http: %.*s\n", name.c_str(), static_cast<int>(line.size()), line.data());
@@ -125,7 +127,9 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.routing.title = options_.service;
       of.routing.version = options_.version;
       of.sockets = &*sockets_;
+      of.keys = read_keys(options_.keys);
       of.note = log;
+      of.traffic = traffic_;
       of.deprecated = deprecated_;
       of.replies = replies_;
       of.metrics = metrics_;  // a developer's own process
@@ -147,6 +151,13 @@ class hybrid_parts final : public waggle::detail::hybrid {
     routes_->watch([this] { server_->notify(); });
   }
 
+  /// The broker would say it too, but of flags that this program has not.
+  void check_listen() const {
+    if (options_.listen.empty() || options_.listen_in_the_open || !broker::is_open(options_.listen)) return;
+    throw std::runtime_error{options_.listen + " can be reached from elsewhere, and whoever reaches it may do everything: listen at 127.0.0.1, or run a "
+                             "waggle-broker with keys and name it with --broker; --insecure (WAGGLE_INSECURE=1) opens it to everybody (--listen)"};
+  }
+
   net::context& sockets() override { return *sockets_; }
   const std::string& broker() const override { return broker_; }
   const std::string& listen() const override { return listen_; }
@@ -161,6 +172,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
   std::atomic<unsigned> threads_that_know_{0};
   std::optional<net::context> sockets_;
   std::optional<broker_inside> broker_inside_;
+  std::shared_ptr<traffic_control> traffic_ = std::make_shared<traffic_control>();
   std::shared_ptr<usage> deprecated_ = std::make_shared<usage>();
   std::shared_ptr<reply_keeper> replies_;
   std::shared_ptr<metrics> metrics_ = std::make_shared<metrics>();

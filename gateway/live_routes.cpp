@@ -10,8 +10,10 @@
 
 namespace waggle::gateway {
 
-live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say)
-    : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, watched_{paths_} {}
+live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say, part other)
+    : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, other_{std::move(other)}, watched_{paths_} {
+  watch_files_of(*live_->now().first);
+}
 
 live_routes::~live_routes() { end(); }
 
@@ -22,7 +24,7 @@ void live_routes::end() {
 
 void live_routes::watch(std::function<void()> changed) {
   changed_ = std::move(changed);
-  if (!paths_.empty() && watched_.descriptor() >= 0) thread_ = std::thread{[this] { run(); }};
+  if (!(paths_.empty() && other_.files.empty()) && watched_.descriptor() >= 0) thread_ = std::thread{[this] { run(); }};
 }
 
 void live_routes::reload() {
@@ -36,20 +38,29 @@ void live_routes::reload() {
   }
 }
 
+void live_routes::watch_files_of(const config& of) {
+  auto files = other_.files;
+  files.insert(files.end(), of.files.begin(), of.files.end());
+  watched_.watch_also(std::move(files));
+}
+
 void live_routes::take() {
   auto routes = load_config(paths_);
-  if (!routes) {
-    for (const auto& each : routes.error()) say_(each);
-    return say_("goes on with the routes it had, until this is mended");
+  auto prepared = routes && other_.prepare ? other_.prepare(*routes) : tl::expected<std::function<void()>, std::vector<std::string>>{};
+  if (!routes || !prepared) {
+    for (const auto& each : routes ? prepared.error() : routes.error()) say_(each);
+    return say_(fmt::format("goes on with {} it had, until this is mended", paths_.empty() ? "what" : "the routes"));
   }
   const auto before = live_->now().first;
   if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
   const auto &now = routes->idempotency, &then = before->idempotency;
   if (now.entries != then.entries || now.bytes != then.bytes) say_("how many answers under Idempotency-Keys are kept has changed: it counts from the next start");
   const auto count = routes->routes.size();
+  watch_files_of(*routes);
   live_->replace(std::move(*routes));
+  if (*prepared) (*prepared)();
   if (changed_) changed_();
-  say_(fmt::format("took {} route{} from {}", count, count == 1 ? "" : "s", fmt::join(paths_, ", ")));
+  if (!paths_.empty()) say_(fmt::format("took {} route{} from {}", count, count == 1 ? "" : "s", fmt::join(paths_, ", ")));
 }
 
 void live_routes::run() {
@@ -64,7 +75,11 @@ void live_routes::run() {
     ::poll(both, 2, timeout);
     if (both[0].revents != 0) return;
     // Other files of the same directory may change all the time.
-    if (both[1].revents != 0 && watched_.take()) {
+    const auto is_changed = [&] {
+      const std::lock_guard hold{one_at_a_time_};
+      return watched_.take();
+    };
+    if (both[1].revents != 0 && is_changed()) {
       due = clock::now() + config_settle_time;
     } else if (due <= clock::now()) {
       due = clock::time_point::max();

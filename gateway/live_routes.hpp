@@ -18,8 +18,15 @@ namespace waggle::gateway {
 /// The routes of a process, read again when their files change and when it is told to: all of them, or, if anything is wrong, none.
 class live_routes {
  public:
+  /// Another part of the process that takes a configuration, or says what is wrong with it for that part; and files of its own that count
+  /// like those of the configuration. What it returns is called once nobody has said that anything is wrong.
+  struct part {
+    std::function<tl::expected<std::function<void()>, std::vector<std::string>>(const config&)> prepare;
+    std::vector<std::string> files;
+  };
+
   /// `first` is what was read of `paths` at the start; `say` takes lines for people, from any thread.
-  live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say);
+  live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say, part other = {});
   ~live_routes();
   live_routes(const live_routes&) = delete;
   live_routes& operator=(const live_routes&) = delete;
@@ -34,10 +41,12 @@ class live_routes {
  private:
   void run();
   void take();
+  void watch_files_of(const config& of);
 
   const std::shared_ptr<live_config> live_;
   const std::vector<std::string> paths_;
   const std::function<void(std::string_view)> say_;
+  const part other_;
   std::function<void()> changed_;
   std::mutex one_at_a_time_;
   config_watch watched_;

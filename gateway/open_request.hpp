@@ -5,14 +5,20 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <waggle/wire/error.hpp>
+#include <waggle/wire/frames.hpp>
 
 #include "gateway/front/application.hpp"
 #include "gateway/replies/digest.hpp"
 #include "gateway/routes/plan_run.hpp"
 #include "gateway/routes/router.hpp"
+#include "gateway/traffic/command_guards.hpp"
+#include "gateway/traffic/concurrency.hpp"
 
 namespace waggle::gateway {
 
@@ -25,6 +31,8 @@ struct open_request : std::enable_shared_from_this<open_request> {
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;
   std::string claims;     ///< JSON, or empty
+  /// Of its route. Held until everything that it calls has ended, also after its answer or without its client: it is the services that are spared.
+  concurrency_permit permit;
 
   /// Of an answer that is kept, or that others wait for: the call that brings it (gateway/replies/reply_cache.hpp); 0: none.
   std::uint64_t flight = 0;
@@ -64,14 +72,34 @@ struct open_request : std::enable_shared_from_this<open_request> {
   std::map<std::size_t, open_call> calls;  ///< by its open slots
   front::instant scheduled = front::instant::max();
   std::size_t plan_bytes = 0;  ///< what it has been counted with
+
+  std::set<std::size_t> waiting;  ///< slots whose call has failed and will be made again
 };
 using open_request_ptr = std::shared_ptr<open_request>;
+
+/// What a breaker and retries need of a call that is under way.
+struct guarded_call {
+  std::shared_ptr<command_guards> by;
+  std::string command;
+  circuit_breaker::ticket ticket = 0;
+  /// Of a call that may be made again: what it takes, and why the last attempt failed.
+  struct repeatable {
+    std::string payload;
+    std::optional<std::string> key;
+    std::uint64_t parts = wire::no_credit_limit;  ///< that may come ahead
+    front::instant deadline{};
+    unsigned attempts = 1;
+    error why{};
+  };
+  std::optional<repeatable> again;
+};
 
 /// What an open call is for: a request, a stream of events, or (without either) the watch on the network.
 struct call_tag {
   open_request_ptr of;
   std::size_t slot = 0;           ///< of a plan; of a stream, its number for what it asks
   std::uint64_t events_for = 0;   ///< the stream's number; 0: none
+  std::unique_ptr<guarded_call> guarded{};  ///< null: neither breaker nor retries are for it
 };
 
 }  // namespace waggle::gateway

@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ cmake ninja-build pkg-config ccache libzmq3-dev cppzmq-dev libmsgpack-cxx-dev libpistache-dev
   libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libcli11-dev libexpected-dev robin-map-dev
   libre2-dev libjq-dev libssl-dev libsqlite3-dev zlib1g-dev prometheus-cpp-dev libspdlog-dev)
-test_packages=(catch2 libvalijson-dev curl python3 python3-zmq python3-msgpack)
+test_packages=(catch2 libvalijson-dev curl chromium openssl python3 python3-zmq python3-msgpack sslscan)
 
 # Installs what is missing of the packages named, and says so.
 install_missing() {
@@ -30,6 +30,12 @@ install_missing() {
   echo "installing missing packages: ${missing[*]}"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# npm, which fetches the viewer of the page at /docs, and what the end-to-end tests take from there; as a package only where it is not there in
+# another way.
+install_npm() {
+  command -v npm >/dev/null || install_missing npm
 }
 
 # build PRESET FOLDER [CMAKE-OPTION...] -- [TARGET...]: configures and builds; quiet unless something is built or fails.

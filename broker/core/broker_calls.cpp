@@ -32,6 +32,11 @@ error never_served(std::string_view name) {
 void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outbox& out) {
   ++counts_.calls;
   if (const auto why = too_many_calls(from)) return refuse(from, in.id, *why, out);
+  if (const auto* const may = role_of(from)) {
+    if (!may->may_call(in.name)) return deny(now, from, in.id, "call " + in_quotes(in.name), out);
+    if (in.claims && !may->claims) return deny(now, from, in.id, "call for others (the header `claims`)", out);
+    if (in.operation) return deny(now, from, in.id, "send the header `operation`: it is the broker's", out);
+  }
   if (in.budget_ms == 0) return refuse(from, in.id, deadline_exceeded(false, false), out);
   if (in.later) return on_later(now, from, in, out);
   if (in.name.starts_with("waggle.")) return on_built_in(now, from, in, out);

@@ -102,9 +102,66 @@ void broker_core::drop(instant now, peer_id gone, std::string_view why, outbox& 
 /// Several messages may be read before an outbox is done, so a peer may be met again after this and before the shell knows.
 void broker_core::forget(peer_id gone, outbox& out) {
   if (at(gone).forgotten_in == out.round()) out.keep(gone);
+  auto who = std::move(at(gone).who);
   at(gone) = peer{};
+  at(gone).who = std::move(who);
   at(gone).forgotten_in = out.round();
   out.forget(gone);
+}
+
+void broker_core::identify(instant now, peer_id named, std::shared_ptr<const identity> who, outbox& out) {
+  now = observe(now);
+  if (static_cast<std::size_t>(named) >= peers_.size()) peers_.resize(static_cast<std::size_t>(named) + 1);
+  at(named).who = std::move(who);
+  const auto* const may = role_of(named);
+  const auto worker_index = at(named).worker;
+  if (may == nullptr || worker_index == none) return;
+  const auto excess = excess_of(worker_index, *may);
+  if (!excess) return;
+  deny(now, named, 0, *excess + " any more", out);
+  drop(now, named, "its role may not " + *excess + " any more", out);
+  dispatch_returned(now, out);
+  settle_events(now, out);
+}
+
+void broker_core::expel(instant now, peer_id gone, outbox& out) {
+  now = observe(now);
+  if (static_cast<std::size_t>(gone) >= peers_.size() || !at(gone).known) return;
+  constexpr const char* why = "its key is not one of the network any more";
+  refuse(gone, 0, {status::permission_denied, why}, out);
+  drop(now, gone, why, out);
+  dispatch_returned(now, out);
+  settle_events(now, out);
+}
+
+/// The first thing that a seated worker does and that this role does not allow.
+std::optional<std::string> broker_core::excess_of(std::uint32_t worker_index, const role& may) const {
+  manifest serves;
+  for (const auto each : directory_.pool_of(worker_index).commands) {
+    const auto& name = directory_.command_at(each).name;
+    if (const auto event = read_event_command(name)) {
+      auto& made = serves.events.emplace_back();
+      made.group = event->first;
+      made.topic = event->second;
+    } else {
+      serves.commands.emplace_back().name = name;
+    }
+  }
+  return may.refusal_of(serves);
+}
+
+/// What a peer wanted is none of what its role allows. Peers can have this as often as they like: of each the log has one line in a while.
+void broker_core::deny(instant now, peer_id from, std::uint64_t id, const std::string& what, outbox& out) {
+  constexpr std::chrono::seconds note_interval{10};
+  ++counts_.denied;
+  auto& who = at(from);
+  const auto why = "the role \"" + who.who->may->name + "\" may not " + what;
+  const bool noted = who.denial_noted == instant{} || now - who.denial_noted >= note_interval;
+  if (noted) {
+    who.denial_noted = now;
+    out.note(who.who->name + ": " + why);
+  }
+  if (id != 0 || noted) refuse(from, id, {status::permission_denied, why + "; the broker's --peers file says what it may"}, out);
 }
 
 void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<std::string_view>& unsent, outbox& out) {
@@ -213,7 +270,7 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
   number("bundle", wire::bundle_frames_max);
   number("message_bytes_max", wire::message_bytes_max);
   text("events_in", settings_.events_in);
-  text("events_out", settings_.events_out);
+  text("events_out", at(to).who ? at(to).who->events_out : settings_.events_out);
   number("seats", worker_index == none ? 0 : directory_.seats(worker_index));
   writer.string("durable");
   writer.boolean(events_.is_durable());
@@ -223,6 +280,9 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
 void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outbox& out) {
   const auto wanted = wire::read_manifest(in.manifest);
   if (!wanted) return refuse(from, in.id, wanted.error(), out);
+  if (const auto* const may = role_of(from)) {
+    if (const auto excess = may->refusal_of(*wanted)) return deny(now, from, in.id, *excess, out);
+  }
   const auto again = at(from).worker;
   const bool was_leaving = again != none && directory_.worker_at(again).leaving;
   if (const auto allowed = events_.may_join(wanted->events, wanted->service); !allowed) return refuse(from, in.id, allowed.error(), out);

@@ -13,6 +13,7 @@
 #include "broker/core/directory.hpp"
 #include "broker/core/keys.hpp"
 #include "broker/core/outbox.hpp"
+#include "broker/core/role.hpp"
 #include "broker/core/types.hpp"
 #include "broker/events/event_core.hpp"
 
@@ -29,17 +30,22 @@ class broker_core : private event_members {
   broker_core(const broker_core&) = delete;
   broker_core& operator=(const broker_core&) = delete;
 
+  /// Who this peer is, before anything of it is received, and again when that changes: a worker that may no longer do what it is seated for loses
+  /// its seat. A peer of whom this is never said may do everything. It holds until it is said anew, also when the peer is forgotten.
+  void identify(instant now, peer_id peer, std::shared_ptr<const identity> who, outbox& out);
+  /// Its key is not one of the network any more: everything that concerns it ends, and it is told why.
+  void expel(instant now, peer_id peer, outbox& out);
   /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
   /// its seat.
   void receive(instant now, peer_id from, std::string_view bundle, outbox& out);
   /// A peer sent a message of several ZeroMQ parts, which nobody may until attachments exist, or something else that is no bundle:
   /// it loses its seat.
   void receive_parts(instant now, peer_id from, outbox& out, std::string why = "a message has one ZeroMQ frame");
-  /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed.
-  void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out);
+  /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed. Null: of somebody who may do everything.
+  void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out, const identity* from = nullptr);
   /// Whether subscribers are to get this message as it is, which spares its copies: it is a sound event, and of an ephemeral topic. If not, it is
   /// for `receive_event`, which takes these, too.
-  [[nodiscard]] bool passes_on(std::string_view topic, std::string_view event);
+  [[nodiscard]] bool passes_on(std::string_view topic, std::string_view event, const identity* from = nullptr);
   /// Somebody has newly subscribed to this prefix. A prefix that begins with "waggle.hello." is answered by an event of that
   /// topic: it tells the subscriber that what it subscribed to before is in force.
   void subscribed(instant now, std::string_view prefix, outbox& out);
@@ -75,6 +81,8 @@ class broker_core : private event_members {
     instant heard{};
     links by_silence;               ///< among its kind (workers or others), longest silent first
     std::string name;               ///< as it said in HELLO, for people
+    std::shared_ptr<const identity> who;  ///< null: it may do everything
+    instant denial_noted{};
     std::size_t kept_bytes = 0;     ///< of its calls
     index_list<&call::by_caller> calls;
     index_list<&call::by_place> leases;
@@ -97,6 +105,9 @@ class broker_core : private event_members {
   std::string& frame_for(peer_id to, outbox& out);
   void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
   void welcome(peer_id to, std::uint64_t id, outbox& out);
+  [[nodiscard]] const role* role_of(peer_id of) { return at(of).who ? at(of).who->may.get() : nullptr; }
+  void deny(instant now, peer_id from, std::uint64_t id, const std::string& what, outbox& out);
+  [[nodiscard]] std::optional<std::string> excess_of(std::uint32_t worker_index, const role& may) const;
 
   void on_broken(instant now, peer_id from, std::string why, outbox& out);
   void on_frame(instant now, peer_id from, const wire::frame& in, outbox& out);
@@ -211,6 +222,7 @@ class broker_core : private event_members {
   instant verdicts_from_{};  ///< nobody is found dead of silence before this
   std::uint64_t changes_ = 0;
   instant announce_at_ = instant::max();
+  instant denied_event_noted_{};
   counters counts_;
   std::vector<std::uint32_t> unserved_;  ///< scratch of `release_held` and `end_grace`
   // Until `dispatch_returned`: once all the dead are known, so that a call does not go from one to the next.

@@ -50,6 +50,10 @@ std::uint64_t broker_core::open_asked(instant now, peer_id from, const wire::fra
 
 void broker_core::on_emit(instant now, peer_id from, const wire::frame& in, outbox& out) {
   ++counts_.events;
+  if (const auto* const may = role_of(from)) {
+    if (!may->may_publish(in.name)) return deny(now, from, in.id, "publish \"" + std::string{in.name} + '"', out);
+    if (in.claims && !may->claims) return deny(now, from, in.id, "emit for others (the header `claims`)", out);
+  }
   if (in.id == 0) return events_.emit(now, 0, in.name, in.payload, in.headers);
   if (const auto why = too_many_calls(from)) return refuse(from, in.id, *why, out);
   auto emitted = in;
@@ -73,7 +77,8 @@ void broker_core::on_later(instant now, peer_id from, const wire::frame& in, out
 }
 
 void broker_core::on_question(instant now, peer_id from, const wire::frame& in) {
-  events_.ask(now, open_asked(now, from, in, event_core::only_reads(in.name)), in.name, in.payload, milliseconds{in.budget_ms});
+  events_.ask(now, open_asked(now, from, in, event_core::only_reads(in.name)), in.name, in.payload, milliseconds{in.budget_ms},
+              at(from).who ? at(from).who->may : nullptr);
 }
 
 /// False: it is broken.
@@ -84,21 +89,31 @@ bool broker_core::read_published(std::string_view topic, std::string_view event,
          wire::is_topic(topic) && frames.next(more) == wire::decoded::end;
 }
 
-void broker_core::receive_event(instant now, std::string_view topic, std::string_view event, outbox& out) {
+void broker_core::receive_event(instant now, std::string_view topic, std::string_view event, outbox& out, const identity* from) {
+  constexpr std::chrono::seconds note_interval{1};
   now = observe(now);
   wire::frame in;
   if (!read_published(topic, event, in)) {
     ++counts_.broken_events;
     return;
   }
+  if (from != nullptr && (!from->may->may_publish(topic) || (in.claims && !from->may->claims))) {
+    ++counts_.denied;
+    if (denied_event_noted_ != instant{} && now - denied_event_noted_ < note_interval) return;
+    denied_event_noted_ = now;
+    return out.note(from->name + ": the role \"" + from->may->name + "\" may not publish \"" + std::string{topic} + '"' +
+                    (from->may->may_publish(topic) ? " for others (the header `claims`)" : ""));
+  }
   ++counts_.events;
   events_.emit(now, 0, topic, in.payload, in.headers);
   settle_events(now, out);
 }
 
-bool broker_core::passes_on(std::string_view topic, std::string_view event) {
+bool broker_core::passes_on(std::string_view topic, std::string_view event, const identity* from) {
   wire::frame in;
+  if (from != nullptr && !from->may->may_publish(topic)) return false;
   if (!events_.is_ephemeral(topic) || !read_published(topic, event, in) || !in.about.empty()) return false;
+  if (from != nullptr && in.claims && !from->may->claims) return false;
   ++counts_.events;
   events_.passed_on();
   return true;

@@ -241,6 +241,7 @@ std::string broker_core::list_statistics(instant now, const inquiry& wanted, out
       {"broken_events", counts_.broken_events},
       {"unknown_frames", counts_.unknown_frames},
       {"misplaced_frames", counts_.misplaced_frames},
+      {"denied", counts_.denied},
       {"unasked_replies", counts_.unasked_replies},
       {"overrun_parts", counts_.overrun_parts},
       {"open_calls", calls_.size()},

@@ -64,6 +64,7 @@ struct counters {
   std::uint64_t broken_events = 0;    ///< PUB/SUB messages that were not events; dropped
   std::uint64_t dead_workers = 0;     ///< fell silent or lost their connection
   std::uint64_t overrun_parts = 0;    ///< PARTs beyond their credit, from workers that said they heed it; their calls ended
+  std::uint64_t denied = 0;           ///< calls, joins and events that the role of their sender does not allow
   std::uint64_t retries = 0;          ///< calls that went back to their queue when a worker died or rejected them
 
   friend bool operator==(const counters&, const counters&) = default;

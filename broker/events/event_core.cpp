@@ -35,8 +35,9 @@ void event_core::emit(instant, std::uint64_t lease, std::string_view topic, std:
 void event_core::later(instant, std::uint64_t lease, std::string_view command, std::string_view payload, std::string_view headers, milliseconds budget) {
   parts_->touched().later(lease, command, payload, headers, budget);
 }
-bool event_core::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget) {
-  return parts_->touched().ask(now, lease, command, payload, budget);
+bool event_core::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget,
+                     std::shared_ptr<const role> asked_by) {
+  return parts_->touched().ask(now, lease, command, payload, budget, std::move(asked_by));
 }
 void event_core::abandon(std::uint64_t lease) { parts_->touched().abandon(lease); }
 void event_core::subscribed(std::string_view prefix) { parts_->touched().subscribed(prefix); }

@@ -13,6 +13,7 @@
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/manifest.hpp>
 
+#include "broker/core/role.hpp"
 #include "broker/core/types.hpp"
 #include "broker/events/event_log.hpp"
 #include "broker/events/topic_settings.hpp"
@@ -124,6 +125,15 @@ struct event_effects {
   return out.append(group).append(1, ' ').append(pattern);
 }
 
+/// Group and pattern of such a name; nothing for the name of a command.
+[[nodiscard]] inline std::optional<std::pair<std::string_view, std::string_view>> read_event_command(std::string_view name) {
+  constexpr std::string_view begin = "waggle.event ";
+  if (!name.starts_with(begin)) return std::nullopt;
+  name.remove_prefix(begin.size());
+  const auto space = name.find(' ');
+  return std::pair{name.substr(0, space), name.substr(space + 1)};
+}
+
 /// What `event_core` asks about workers.
 class event_members {
  public:
@@ -164,8 +174,10 @@ class event_core {
   void passed_on();
   /// A durable command: the receipt is the answer. `budget` is for each time it is run.
   void later(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, std::string_view headers, milliseconds budget);
-  /// One of the broker's commands about events (`waggle.streams`, …). False if it is none of them.
-  bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget);
+  /// One of the broker's commands about events (`waggle.streams`, …). False if it is none of them. What is told of events is what the role may see;
+  /// null: everything.
+  bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget,
+           std::shared_ptr<const role> asked_by = nullptr);
   /// Whether `ask` would take it.
   [[nodiscard]] static bool answers(std::string_view command);
   /// Whether it changes nothing.

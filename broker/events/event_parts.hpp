@@ -35,7 +35,8 @@ class event_core::parts {
   void abandon(std::uint64_t lease);
 
   // In event_questions.cpp
-  bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget);
+  bool ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget,
+           std::shared_ptr<const role> asked_by);
 
   desk at;
   /// Something has happened, so `next_deadline` has to look again: shells ask for it far more often.

@@ -76,6 +76,15 @@ struct event_core::parts::question {
   std::string prefix;
   std::string operation;
   std::optional<std::uint64_t> from, last, age_ms, limit, id, wait_ms;
+  std::shared_ptr<const role> asked_by;  ///< null: may see everything
+
+  /// The first of the prefixes of which the role may see nothing at all; nothing if there is none.
+  [[nodiscard]] std::optional<std::string> hidden() const {
+    if (!asked_by) return std::nullopt;
+    if (prefixes.empty() && !asked_by->may_see_any("")) return std::string{};
+    const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](const auto& each) { return !asked_by->may_see_any(each); });
+    return found == prefixes.end() ? std::nullopt : std::optional{*found};
+  }
 
   /// Null if it is one; otherwise why not.
   const char* read(std::string_view payload);
@@ -136,11 +145,16 @@ bool event_core::only_reads(std::string_view command) {
   return command != "waggle.forget_group" && command != "waggle.retry_dead" && command != "waggle.drop_dead";
 }
 
-bool event_core::parts::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget) {
+bool event_core::parts::ask(instant now, std::uint64_t lease, std::string_view command, std::string_view payload, milliseconds budget,
+                            std::shared_ptr<const role> asked_by) {
   if (!answers(command)) return false;
   question about;
+  about.asked_by = std::move(asked_by);
   if (const char* const why = about.read(payload)) {
     at.refuse(lease, {status::invalid_argument, std::string{command} + ": " + why});
+  } else if (const auto hidden = command == "waggle.events" || about.names_topics ? about.hidden() : std::nullopt) {
+    at.refuse(lease, {status::permission_denied, "the role \"" + about.asked_by->name + "\" may not see events of topics that begin with \"" + *hidden +
+                                                     "\"; the broker's --peers file says what it may"});
   } else if (command == "waggle.streams") {
     list_streams(now, lease, about);
   } else if (command == "waggle.events") {
@@ -240,15 +254,17 @@ void event_core::parts::list_events(instant now, std::uint64_t lease, const ques
 }
 
 void event_core::parts::read_events(std::uint64_t lease, const question& about, const std::string& name, std::uint64_t from) {
-  const auto answer = [this, lease, name](const found& got) {
+  const auto answer = [this, lease, name, may = about.asked_by](const found& got) {
     const auto* const in = find_stream(name);
+    const auto seen = [&](const stored_event& each) { return may == nullptr || may->may_see(each.topic); };
     std::string out;
     wire::writer to{out};
     to.map(5 + (got.damaged.empty() ? 0 : 1));
     entry(to, "stream", name);
     to.string("events");
-    to.array(got.events.size());
+    to.array(static_cast<std::size_t>(std::count_if(got.events.begin(), got.events.end(), seen)));
     for (const auto& each : got.events) {
+      if (!seen(each)) continue;
       to.array(6);
       to.unsigned_integer(each.sequence);
       to.string(each.topic);

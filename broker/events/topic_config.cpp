@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <fstream>
 #include <initializer_list>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <utility>
 
-#include <yaml-cpp/yaml.h>
-
 #include <waggle/detail/duration.hpp>
 #include <waggle/wire/topic.hpp>
+
+#include "broker/yaml_reader.hpp"
 
 namespace waggle::broker {
 namespace {
@@ -42,53 +41,19 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return number << bits;
 }
 
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t shown_max = 64;
-  return '"' + std::string{text.substr(0, shown_max)} + (text.size() > shown_max ? "..." : "") + '"';
-}
-
-class topic_config_reader {
+class topic_config_reader : public yaml_reader {
  public:
-  explicit topic_config_reader(const std::string& name) : name_{name} {}
+  explicit topic_config_reader(const std::string& name) : yaml_reader{name} {}
 
   void read(const std::string& text) {
-    if (text.size() > topic_config_bytes_max) return wrong(1, "the file is larger than 1 MiB; write patterns with * instead of topics");
-    try {
-      const auto documents = YAML::LoadAll(text);
-      if (documents.size() > 1) return wrong(1, "the file holds several YAML documents; write one, without ---");
-      if (documents.empty() || documents[0].IsNull()) return wrong(1, "the file says nothing; write streams: or ephemeral:, or leave --config away");
-      read_document(documents[0]);
-    } catch (const YAML::Exception& fault) {
-      wrong(fault.mark.is_null() ? 1 : fault.mark.line + 1,
-            "this is not YAML (" + fault.msg + "); look for quotes, colons and the depth of lines");
-    }
+    read_document(text, "write patterns with * instead of topics", "write streams: or ephemeral:, or leave --config away",
+                  [&](const YAML::Node& document) { read_streams_and_ephemeral(document); });
   }
 
   topic_settings out;
-  std::vector<std::string> errors;
 
  private:
-  void wrong(int line, const std::string& message) {
-    constexpr std::size_t errors_max = 100;
-    if (errors.size() < errors_max) errors.push_back(name_ + ':' + std::to_string(line) + ": " + message);
-  }
-  void wrong(const YAML::Node& at, const std::string& message) { wrong(at.Mark().line + 1, message); }
-
-  /// Calls `visit` with each key and its value; false: the key is not known.
-  template <class Visitor>
-  void read_map(const YAML::Node& node, const std::string& what, Visitor&& visit) {
-    std::map<std::string, int> seen;
-    for (const auto& each : node) {
-      const auto key = each.first.IsScalar() ? each.first.Scalar() : std::string{};
-      if (!seen.emplace(key, 0).second) {
-        wrong(each.first, "the key " + in_quotes(key) + " stands here twice; remove one");
-      } else if (!visit(key, each.first, each.second)) {
-        wrong(each.first, "the key " + in_quotes(key) + " is not known; " + what);
-      }
-    }
-  }
-
-  void read_document(const YAML::Node& node) {
+  void read_streams_and_ephemeral(const YAML::Node& node) {
     if (!node.IsMap()) return wrong(node, "this is no map; write streams: and ephemeral:");
     bool has_streams = false;
     read_map(node, "the file has streams and ephemeral", [&](const std::string& key, const YAML::Node& name, const YAML::Node& value) {
@@ -112,7 +77,7 @@ class topic_config_reader {
     }
     std::map<std::string, int> seen;
     for (const auto& each : node) {
-      const auto name = each.first.IsScalar() ? each.first.Scalar() : std::string{};
+      const auto name = text_of(each.first);
       if (!is_stream_name(name)) {
         wrong(each.first, in_quotes(name) + " is no name of a stream; write at most 32 bytes without spaces and *, not beginning with waggle.");
       } else if (!seen.emplace(name, 0).second) {
@@ -166,7 +131,7 @@ class topic_config_reader {
       return wrong(key, what + " is no list of patterns; write one, as in " + what + ": [\"order.*\", \"user.added\"]");
     }
     for (const auto& each : node) {
-      const auto pattern = each.IsScalar() ? each.Scalar() : std::string{};
+      const auto pattern = text_of(each);
       if (!wire::is_topic_pattern(pattern)) {
         wrong(each, in_quotes(pattern) + " is no pattern of topics; " + pattern_help);
         continue;
@@ -182,20 +147,19 @@ class topic_config_reader {
   }
 
   void read_age(const YAML::Node& node, const YAML::Node& key, std::chrono::milliseconds& into) {
-    const auto text = node.IsScalar() ? node.Scalar() : std::string{};
+    const auto text = text_of(node);
     const auto age = parse_age(text);
     if (!age || age->count() == 0) return wrong(key, "keep is " + in_quotes(text) + ", which is no time; write 30d, 12h, 5m or 10s");
     into = *age;
   }
 
   void read_size(const YAML::Node& node, const YAML::Node& key, const std::string& what, std::uint64_t& into) {
-    const auto text = node.IsScalar() ? node.Scalar() : std::string{};
+    const auto text = text_of(node);
     const auto size = parse_size(text);
     if (!size || *size == 0) return wrong(key, what + " is " + in_quotes(text) + ", which is no size; write 10GiB, 64MiB, 4KiB or 100B");
     into = *size;
   }
 
-  const std::string& name_;
   std::map<std::string, int> patterns_;  ///< and the lines they stand in
 };
 
@@ -209,18 +173,7 @@ tl::expected<topic_settings, std::vector<std::string>> parse_topic_config(const 
 }
 
 tl::expected<topic_settings, std::vector<std::string>> read_topic_config(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  std::string text;
-  if (file) {
-    // One byte more shows that it is too large.
-    text.resize(topic_config_bytes_max + 1);
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-  }
-  if (file.bad() || !(file || file.eof())) {
-    return tl::unexpected{std::vector<std::string>{path + ": the file cannot be read; look at its name and its permissions"}};
-  }
-  return parse_topic_config(path, text);
+  return read_yaml_file(path).and_then([&](const std::string& text) { return parse_topic_config(path, text); });
 }
 
 }  // namespace waggle::broker

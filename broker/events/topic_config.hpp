@@ -10,7 +10,6 @@
 
 namespace waggle::broker {
 
-inline constexpr std::size_t topic_config_bytes_max = 1u << 20;
 inline constexpr std::size_t configured_streams_max = 32;
 inline constexpr std::size_t stream_name_bytes_max = 32;
 inline constexpr std::size_t configured_patterns_max = 1024;  ///< of all streams, and those of ephemeral topics

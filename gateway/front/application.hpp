@@ -86,6 +86,8 @@ class responder {
   /// Bytes of a streamed answer that the client's kernel has not taken yet, with their framing and, if the answer is the
   /// connection's next, what is left of the ones before it. 0 for an exchange that is over.
   [[nodiscard]] virtual std::size_t backlog(exchange_id to) const = 0;
+  /// Clients that are connected now, of all threads.
+  [[nodiscard]] virtual std::size_t connections() const { return 0; }
 };
 
 /// What a reactor thread serves. One object per thread, made, called and destroyed in that thread; it shares nothing.

@@ -84,10 +84,12 @@ class connection {
   /// what is read is thrown away: it is how the client's going is noticed.
   [[nodiscard]] bool wants_read() const;
   [[nodiscard]] bool peer_ended() const { return peer_ended_; }
+  /// Each request that was taken has had its answer.
+  [[nodiscard]] bool owes_nothing() const { return open_.empty() && output_.empty(); }
+  /// Nothing will be said after `output`.
+  [[nodiscard]] bool ends_with_output() const { return input_done_ && (open_.empty() || broken_ != breach::none); }
   /// Everything is said. The shell ends its side and calls `linger`, or closes if the client has ended its own.
-  [[nodiscard]] bool finished() const {
-    return input_done_ && (open_.empty() || broken_ != breach::none) && output_.empty();
-  }
+  [[nodiscard]] bool finished() const { return ends_with_output() && output_.empty(); }
   /// The shell has ended its side of the connection. Closing at once would make the kernel answer unread bytes with a
   /// reset, which can destroy the last answer before the client has read it (RFC 9112 section 9.6).
   void linger(instant now);

@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "gateway/front/application.hpp"
+#include "gateway/front/tls_context.hpp"
 
 namespace waggle::front::detail {
 
@@ -41,6 +43,23 @@ class control {
   unsigned ended_ = 0;
   std::uint64_t notifications_ = 0;
   std::exception_ptr failure_;
+};
+
+/// The TLS context that new connections get; any thread may replace it.
+class current_tls {
+ public:
+  void replace(std::shared_ptr<const tls_context> by) {
+    const std::lock_guard hold(mutex_);
+    now_.swap(by);
+  }
+  [[nodiscard]] std::shared_ptr<const tls_context> now() const {
+    const std::lock_guard hold(mutex_);
+    return now_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const tls_context> now_;
 };
 
 }  // namespace waggle::front::detail

@@ -33,10 +33,13 @@ struct limits {
   std::chrono::milliseconds half_closed_time{10'000};
   std::chrono::milliseconds linger_time{2'000};        // after the last answer, for the client to close first
 
+  std::chrono::milliseconds handshake_time{10'000};    // TLS, from the connection to the first byte that is HTTP's
+
   // Of one thread. Past the bytes, a client that holds more than 64 KiB of them gets a 503 if it is sending a body, and
   // is closed if it is not taking its answers.
   std::size_t buffered_bytes_max = 256 * 1024 * 1024;
   std::size_t connections_max = 10'000;  // past it a new connection gets a 503; at most 65,536
+  std::size_t handshakes_max = 4'096;    // clients of TLS that have not proved yet that they can speak it; past it a new one is closed
 
   friend bool operator==(const limits&, const limits&) = default;
 };

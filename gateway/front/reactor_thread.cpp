@@ -45,7 +45,7 @@ std::string describe(const std::exception_ptr& failure) {
 void reactor_thread::registerPoller(Pistache::Polling::Epoll& poller) {
   poller_ = &poller;
   number_ = plan_->wake_fds.size();
-  listener_ = std::move(plan_->listeners.at(number_));
+  listeners_ = std::move(plan_->listeners.at(number_));
   wake_ = unique_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   timer_fd_ = unique_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!wake_ || !timer_fd_) throw std::system_error(errno, std::generic_category(), "cannot set up a reactor thread");
@@ -58,6 +58,7 @@ void reactor_thread::onReady(const Pistache::Aio::FdSet& ready) {
   now_ = clock::now();
   try {
     update_date();
+    handshakes_took_ = {};
     for (const auto& event : ready) handle(event);
     if (life_ == life::running || life_ == life::draining) finish_batch();
   } catch (...) {
@@ -70,8 +71,6 @@ void reactor_thread::handle(const Pistache::Aio::FdSet::Entry& event) {
   if (tag == wake_tag) return obey();
   if (life_ != life::running && life_ != life::draining) return;
   switch (tag) {
-    case listener_tag:
-      return accept_some(accept_batch);
     case timer_tag: {
       std::uint64_t expirations;
       [[maybe_unused]] const auto size = ::read(timer_fd_.get(), &expirations, sizeof expirations);
@@ -85,7 +84,12 @@ void reactor_thread::handle(const Pistache::Aio::FdSet::Entry& event) {
     default:
       break;
   }
-  if (tag < first_client_tag || tag - first_client_tag >= slots_.size()) return;
+  if (tag < first_client_tag) {
+    // One before it in the same batch may have run out of descriptors.
+    if (accepting_ && tag - first_listener_tag < listeners_.size()) accept_some(listeners_[tag - first_listener_tag], accept_batch);
+    return;
+  }
+  if (tag - first_client_tag >= slots_.size()) return;
   const auto index = static_cast<std::uint32_t>(tag - first_client_tag);
   with_client(index, [&] { on_client_event(index, event); });
 }
@@ -155,10 +159,10 @@ void reactor_thread::begin_drain() {
   life_ = life::draining;
   // Clients that the kernel has let in would be reset if the socket closed over them, and one that has just sent a
   // request on an idle connection would not know whether it was run: both are read once more.
-  accept_some(accept_rest_max);
+  for (const auto& each : listeners_) accept_some(each, accept_rest_max);
   set_accepting(false);
   accept_again_ = instant::max();
-  listener_.reset();
+  listeners_.clear();
   announce_drain();
   application_called_ = true;
   guarded("on_closing", [&] { application_->on_closing(now_); });
@@ -172,6 +176,7 @@ void reactor_thread::drain_client(std::uint32_t index) {
   if (client.wants_read() && !read_from(index)) return;
   client.drain();
   if (client.finished() && !client.lingering()) {
+    say_goodbye(slots_[index]);
     drop(index);
   } else {
     mark(index);
@@ -185,7 +190,7 @@ void reactor_thread::end() {
   }
   if (application_) guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
   guarded("its destructor", [&] { application_.reset(); });
-  listener_.reset();
+  listeners_.clear();
   timer_fd_.reset();
   reserve_.reset();
   plan_->signals.note_ended();
@@ -193,7 +198,7 @@ void reactor_thread::end() {
 
 void reactor_thread::on_client_event(std::uint32_t index, const Pistache::Aio::FdSet::Entry& event) {
   if (event.isReadable() && slots_[index].client->wants_read()) {
-    if (!read_from(index)) return;
+    if (waits_to_shake(index) || !read_from(index)) return;
   } else if (event.isHangup() || (!event.isReadable() && !event.isWritable())) {
     // Not a half-closed client, which ends its own side only: this one has reset the connection. Where a read is due,
     // the read will tell.
@@ -215,6 +220,7 @@ bool reactor_thread::read_from(std::uint32_t index) {
     if (size == 0) drop(index);
     return size != 0;
   }
+  if (slots_[index].tls) return take_wire(index, {read_buffer_.data(), static_cast<std::size_t>(size)});
   if (size == 0) {
     client.receive_end(now_);
   } else {
@@ -246,7 +252,8 @@ void reactor_thread::mark(std::uint32_t index) {
   dirty_.push_back(index);
 }
 
-void reactor_thread::flush(std::uint32_t index) {
+/// False if the connection has been dropped; so with `send_encrypted`.
+bool reactor_thread::send_plain(std::uint32_t index) {
   connection& client = *slots_[index].client;
   for (std::string_view bytes = client.output(); !bytes.empty(); bytes = client.output()) {
     const ssize_t size = ::send(slots_[index].fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -255,11 +262,18 @@ void reactor_thread::flush(std::uint32_t index) {
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       break;
     } else if (errno != EINTR) {
-      return drop(index);
+      drop(index);
+      return false;
     }
   }
+  return true;
+}
+
+void reactor_thread::flush(std::uint32_t index) {
+  if (!(slots_[index].tls ? send_encrypted(index) : send_plain(index))) return;
+  connection& client = *slots_[index].client;
   if (client.overrun()) return drop(index);
-  if (client.finished() && !client.lingering()) {
+  if (client.finished() && !client.lingering() && (!slots_[index].tls || slots_[index].tls->output().empty())) {
     close_finished(index);
     if (!slots_[index].client) return;
   }
@@ -268,7 +282,7 @@ void reactor_thread::flush(std::uint32_t index) {
   if (!hold_to_budget(index)) return drop(index);
   update_interest(index);
   slot& at = slots_[index];
-  const instant deadline = client.next_deadline();
+  const instant deadline = at.tls ? std::min(client.next_deadline(), at.tls->next_deadline()) : client.next_deadline();
   if (deadline < at.scheduled) {
     at.scheduled = deadline;
     timers_.push({deadline, index});
@@ -290,8 +304,8 @@ void reactor_thread::close_finished(std::uint32_t index) {
 
 void reactor_thread::update_interest(std::uint32_t index) {
   slot& at = slots_[index];
-  const bool reading = at.client->wants_read();
-  const bool writing = !at.client->output().empty();
+  const bool reading = at.client->wants_read() && (!at.tls || at.tls->wants_read());
+  const bool writing = !(at.tls ? at.tls->output() : at.client->output()).empty();
   if (reading == at.reading && writing == at.writing) return;
   Flags<NotifyOn> interest;
   if (reading) interest.setFlag(NotifyOn::Read);
@@ -306,7 +320,7 @@ void reactor_thread::update_interest(std::uint32_t index) {
 bool reactor_thread::hold_to_budget(std::uint32_t index) {
   slot& at = slots_[index];
   held_bytes_ -= at.held_bytes;
-  at.held_bytes = at.client->held_bytes();
+  at.held_bytes = at.client->held_bytes() + (at.tls ? at.tls->held_bytes() : 0);
   held_bytes_ += at.held_bytes;
   if (held_bytes_ <= context_.bounds.buffered_bytes_max || at.held_bytes <= fair_bytes) return true;
   if (!at.client->receiving()) return at.client->output().empty();
@@ -319,11 +333,14 @@ bool reactor_thread::hold_to_budget(std::uint32_t index) {
 void reactor_thread::drop(std::uint32_t index) {
   slot& at = slots_[index];
   const std::unique_ptr<connection> gone = std::move(at.client);
+  end_handshake(at);
+  at.tls.reset();
   at.next_sequence = gone->next_id() & sequence_mask;
   at.fd.reset();
   held_bytes_ -= std::exchange(at.held_bytes, 0);
   freed_.push_back(index);
   --clients_;
+  plan_->clients.fetch_sub(1, std::memory_order_relaxed);
   gone->for_each_unanswered([&](exchange_id id) {
     application_called_ = true;
     guarded("on_abandoned", [&] { application_->on_abandoned(now_, id); });
@@ -372,7 +389,8 @@ void reactor_thread::run_timers() {
     if (at.scheduled != due.at) continue;
     at.scheduled = instant::max();
     if (!at.client) continue;
-    if (at.client->tick(now_) == connection::tick_result::close) {
+    if ((at.tls && at.tls->next_deadline() <= now_) || at.client->tick(now_) == connection::tick_result::close) {
+      say_goodbye(at);
       drop(due.index);
     } else {
       mark(due.index);

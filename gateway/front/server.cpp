@@ -15,14 +15,20 @@ class server::impl {
   impl(server_options options, application_factory make_application) : threads_(options.threads) {
     if (threads_ < 1 || threads_ > 255) throw std::invalid_argument("a server has 1 to 255 threads");
     if (options.bounds.connections_max > 65'536) throw std::invalid_argument("a thread has at most 65,536 connections");
-    listener_set listeners = listen_on(options.host, options.port, threads_);
-    endpoint_ = std::move(listeners.endpoint);
+    if (options.listen.empty() || options.listen.size() > detail::listeners_max) throw std::invalid_argument("a server listens on 1 to 13 addresses");
+    plan_->listeners.resize(threads_);
+    for (const auto& each : options.listen) {
+      if (each.tls && !options.tls) throw std::invalid_argument("a server has no TLS without a certificate");
+      listener_set listeners = listen_on(each.host, each.port, threads_);
+      endpoints_.push_back(std::move(listeners.endpoint));
+      for (unsigned i = 0; i < threads_; ++i) plan_->listeners[i].push_back({std::move(listeners.sockets[i]), each.tls});
+    }
+    plan_->tls.replace(std::move(options.tls));
     plan_->bounds = options.bounds;
     plan_->make_application = std::move(make_application);
     plan_->log = options.log ? std::move(options.log) : [](std::string_view line) {
       std::fprintf(stderr, "http: %.*s\n", static_cast<int>(line.size()), line.data());
     };
-    plan_->listeners = std::move(listeners.sockets);
 
     // Pistache 0.0.5 never closes the eventfd it makes for each thread of a reactor: one descriptor a thread is lost
     // with each server object. A process has one such object, and there is no way to reach the descriptor from here.
@@ -36,7 +42,8 @@ class server::impl {
   impl(const impl&) = delete;
   impl& operator=(const impl&) = delete;
 
-  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+  [[nodiscard]] const std::vector<std::string>& endpoints() const { return endpoints_; }
+  void use(std::shared_ptr<const tls_context> tls) { plan_->tls.replace(std::move(tls)); }
 
   void start() {
     {
@@ -127,7 +134,7 @@ class server::impl {
   }
 
   const unsigned threads_;
-  std::string endpoint_;
+  std::vector<std::string> endpoints_;
   std::shared_ptr<detail::thread_plan> plan_ = std::make_shared<detail::thread_plan>();
   std::mutex mutex_;  // over the two below
   std::shared_ptr<Pistache::Aio::Reactor> reactor_;
@@ -138,7 +145,8 @@ server::server(server_options options, application_factory make_application)
     : impl_(std::make_unique<impl>(std::move(options), std::move(make_application))) {}
 server::~server() = default;
 
-const std::string& server::endpoint() const { return impl_->endpoint(); }
+const std::vector<std::string>& server::endpoints() const { return impl_->endpoints(); }
+void server::use(std::shared_ptr<const tls_context> tls) { impl_->use(std::move(tls)); }
 void server::start() { impl_->start(); }
 void server::drain(std::chrono::milliseconds patience, std::chrono::milliseconds notice) {
   impl_->drain(patience, notice);

@@ -6,23 +6,32 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/front/application.hpp"
 #include "gateway/front/limits.hpp"
 #include "gateway/front/listener.hpp"
+#include "gateway/front/tls_context.hpp"
 
 namespace waggle::front {
 
-struct server_options {
+struct listen_address {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: any free one, see `endpoint`
-  unsigned threads = 1;    // 1 to 255
+  std::uint16_t port = 0;  // 0: any free one, see `endpoints`
+  bool tls = false;
+};
+
+struct server_options {
+  std::vector<listen_address> listen{{}};
+  /// What those that speak TLS begin with.
+  std::shared_ptr<const tls_context> tls;
+  unsigned threads = 1;  // 1 to 255
   limits bounds{};
   /// Takes one line about something that went wrong; called from any reactor thread. Empty: standard error.
   std::function<void(std::string_view)> log{};
 };
 
-/// An HTTP/1.1 server of independent threads: each has its own listening socket, connections, timers and application,
+/// An HTTP/1.1 server of independent threads: each has its own listening sockets, connections, timers and application,
 /// and shares nothing with the others but the word to stop.
 ///
 /// All calls are safe from any thread but a reactor thread of this server, where only `notify` is.
@@ -35,8 +44,11 @@ class server {
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
-  /// The address in use, numeric, as HOST:PORT.
-  [[nodiscard]] const std::string& endpoint() const;
+  /// The addresses in use, numeric, as HOST:PORT, in the order of `server_options::listen`; and the first of them.
+  [[nodiscard]] const std::vector<std::string>& endpoints() const;
+  [[nodiscard]] const std::string& endpoint() const { return endpoints().front(); }
+  /// Connections from now on get this TLS context; those that are there keep theirs.
+  void use(std::shared_ptr<const tls_context> tls);
   /// Returns once each thread has its application. Throws what a factory threw, and has stopped then. Only once.
   void start();
   /// For `notice` goes on as before, with the applications told (`on_drain`) and `Connection: close` in each answer: time

@@ -20,6 +20,7 @@ struct command_info {
   json_value reply;
   text_rules rules = rules_of(request);
   std::optional<schema_check> check{};  ///< none if there is no schema, or one that cannot be used
+  bool needs_key = false;               ///< a call without a key is refused
 };
 
 }  // namespace waggle::gateway

@@ -14,21 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The text of a file, of which one byte more than is allowed is enough to know that it is too large.
-std::optional<std::string> text_of(const fs::path& file) {
-  std::error_code failed;
-  if (fs::is_directory(file, failed)) return std::nullopt;
-  std::ifstream in{file, std::ios::binary};
-  if (!in) return std::nullopt;
-  std::string out;
-  char piece[1 << 16];
-  while (out.size() <= config_bytes_max && in.read(piece, sizeof piece).gcount() > 0) {
-    out.append(piece, static_cast<std::size_t>(in.gcount()));
-  }
-  if (in.bad()) return std::nullopt;
-  return out;
-}
-
 /// All `*.yaml` and `*.yml` of a directory, in the order of their names. Hidden ones are an editor's.
 std::vector<std::string> files_of(const fs::path& directory, std::error_code& failed) {
   std::vector<std::string> out;
@@ -44,6 +29,20 @@ std::vector<std::string> files_of(const fs::path& directory, std::error_code& fa
 }
 
 }  // namespace
+
+std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max) {
+  std::error_code failed;
+  if (fs::is_directory(path, failed)) return std::nullopt;
+  std::ifstream in{path, std::ios::binary};
+  if (!in) return std::nullopt;
+  std::string out;
+  char piece[1 << 16];
+  while (out.size() <= bytes_max && in.read(piece, sizeof piece).gcount() > 0) {
+    out.append(piece, static_cast<std::size_t>(in.gcount()));
+  }
+  if (in.bad()) return std::nullopt;
+  return out;
+}
 
 std::optional<std::string> process_environment(const std::string& name) {
   const char* const value = std::getenv(name.c_str());
@@ -80,7 +79,7 @@ tl::expected<config, std::vector<std::string>> load_config(std::span<const std::
       wrong.push_back(name + ":1: there are more than 1024 files, or more than 64 MiB in all; write fewer or smaller ones");
       break;
     }
-    auto text = text_of(name);
+    auto text = file_text(name, config_bytes_max);
     if (!text) {
       wrong.push_back(name + ":1: the file cannot be read; write the name of one that can");
       continue;

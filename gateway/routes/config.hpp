@@ -16,8 +16,14 @@
 
 #include "gateway/front/limits.hpp"
 #include "gateway/routes/config_replies.hpp"
+#include "gateway/routes/config_tls.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
+#include "gateway/traffic/circuit_breaker.hpp"
+#include "gateway/traffic/client_address.hpp"
+#include "gateway/traffic/cors.hpp"
+#include "gateway/traffic/rate_limiter.hpp"
+#include "gateway/traffic/retry_budget.hpp"
 
 namespace waggle::gateway {
 
@@ -119,6 +125,14 @@ struct mirror_config {
   unsigned percent = 100;
 };
 
+/// So many requests, counted by what they have in common.
+struct rate_config {
+  std::string name;  ///< for RateLimit-Policy
+  rate_terms terms;
+  std::vector<rate_by> by;  ///< at least one
+  friend bool operator==(const rate_config&, const rate_config&) = default;
+};
+
 enum class stream_mode : std::uint8_t { automatic, whole, sse, ndjson };
 
 /// One route as a person wrote it.
@@ -145,6 +159,9 @@ struct route_config {
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
+  std::vector<rate_config> rates;                   ///< of this route, besides those of all
+  std::optional<std::uint64_t> concurrency;         ///< requests under way, of all threads; past it 503
+  std::optional<std::size_t> number;                ///< its place among the routes of the configuration; none: it is a manifest's
   place at;
 };
 
@@ -173,12 +190,19 @@ struct access_log_config {
 struct config {
   std::vector<route_config> routes;
   front::limits limits;
+  std::optional<tls_config> tls;
   std::optional<tokens_config> tokens;
   std::optional<events_config> events;
   bool compress = true;
   cache_limits cache;
   idempotency_config idempotency;
+  proxies_config proxies;
+  std::optional<cors_config> cors;
+  std::vector<rate_config> rates;  ///< of all requests but those that the gateway answers itself
+  std::optional<breaker_terms> breaker;
+  std::optional<retry_terms> retries;
   access_log_config access_log;
+  std::vector<std::string> files;  ///< others whose texts have become part of it: a change of one is a change of the configuration
 };
 
 struct config_file {
@@ -196,6 +220,9 @@ inline constexpr std::size_t route_conditions_max = 8;
 inline constexpr std::size_t route_variants_max = 64;  ///< routes with the same method and path; texts of a condition; commands of a step
 inline constexpr std::size_t route_headers_max = 32;
 inline constexpr std::size_t events_topics_max = 32;
+inline constexpr std::size_t rates_max = 1024;        ///< in all files
+inline constexpr std::size_t route_rates_max = 8;      ///< of one route, and of all
+inline constexpr std::size_t proxies_max = 1024;
 inline constexpr std::size_t jq_bytes_max = 16u << 10;  ///< of one program
 
 /// A variable of the environment; nothing if it is not set.

@@ -14,14 +14,23 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<8> file{"limits", "tokens", "events", "access_log", "compress", "cache", "idempotency", "routes"};
+inline constexpr list<14> file{"limits", "tls", "tokens", "events", "access_log", "proxies", "cors", "rates", "breaker", "retries", "compress", "cache", "idempotency", "routes"};
+inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
+inline constexpr list<2> certificate{"certificate", "key"};
+inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
 inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
 inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
 inline constexpr list<2> access_log{"sample", "slow"};
-inline constexpr list<24> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<2> proxies{"addresses", "header"};
+inline constexpr list<2> proxy_headers{"X-Forwarded-For", "Forwarded"};
+inline constexpr list<5> cors{"origins", "credentials", "max_age", "headers", "expose"};
+inline constexpr list<5> rate{"limit", "per", "by", "burst", "name"};
+inline constexpr list<4> breaker{"failures", "of", "within", "open"};
+inline constexpr list<2> retries{"attempts", "budget"};
+inline constexpr list<26> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
                                 "then",   "mirror", "deprecated", "sunset", "link",   "later",
-                                "cache_control", "compress", "cache", "idempotency"};
+                                "rate",   "concurrency", "cache_control", "compress", "cache", "idempotency"};
 inline constexpr list<4> route_cache{"for", "stale", "shared", "by"};
 inline constexpr list<1> cache{"bytes"};
 inline constexpr list<3> idempotency{"keep", "entries", "bytes"};
@@ -74,8 +83,10 @@ inline constexpr std::array limits{
     limit{"half_closed_time", set<&front::limits::half_closed_time>, unit::milliseconds, 100, hours},
     limit{"write_stall_time", set<&front::limits::write_stall_time>, unit::milliseconds, 100, hours},
     limit{"linger_time", set<&front::limits::linger_time>, unit::milliseconds, 1, minutes},
+    limit{"handshake_time", set<&front::limits::handshake_time>, unit::milliseconds, 100, 10 * minutes},
     limit{"buffered_bytes", set<&front::limits::buffered_bytes_max>, unit::bytes, mib, 1024 * gib},
     limit{"connections", set<&front::limits::connections_max>, unit::number, 1, 65'536},
+    limit{"handshakes", set<&front::limits::handshakes_max>, unit::number, 1, 65'536},
 };
 
 }  // namespace waggle::gateway::keys

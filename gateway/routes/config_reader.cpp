@@ -192,9 +192,15 @@ void config_reader::read_document(const YAML::Node& document) {
   if (!document.IsMap()) return wrong(document, "the file is no map; write a list of routes under routes:");
   const auto known = entries(document, "a file", keys::file);
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
+  if (const auto at = known.find("tls"); at != known.end()) read_tls(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
   read_reply_settings(known);
+  if (const auto at = known.find("proxies"); at != known.end()) read_proxies(at->second);
+  if (const auto at = known.find("cors"); at != known.end()) read_cors(at->second);
+  if (const auto at = known.find("rates"); at != known.end() && is_first(at->second, "rates")) out_.rates = read_rates(at->second, "rates", "");
+  if (const auto at = known.find("breaker"); at != known.end()) read_breaker(at->second);
+  if (const auto at = known.find("retries"); at != known.end()) read_retries(at->second);
   if (const auto at = known.find("access_log"); at != known.end()) read_access_log(at->second);
   const auto routes = known.find("routes");
   if (routes == known.end()) {
@@ -257,8 +263,11 @@ void config_reader::read_route(const YAML::Node& node) {
   read_later(known);
   read_replies(known);
   read_dates(known);
+  read_route_traffic(known);
   check_route();
-  if (errors_.size() == route_.errors_before) out_.routes.push_back(std::move(route_.out));
+  if (errors_.size() > route_.errors_before) return;
+  out.number = out_.routes.size();
+  out_.routes.push_back(std::move(route_.out));
 }
 
 void config_reader::read_path(const entry_map& known) {

@@ -26,15 +26,17 @@ namespace waggle::gateway {
 /// "16KiB", "1MiB", "100": a number of bytes; and the other way round.
 [[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view text);
 [[nodiscard]] std::string shown_size(std::uint64_t bytes);
-/// "250ms", "10s", "24h".
-[[nodiscard]] std::string shown_time(std::uint64_t ms);
 
 /// The name that is most like a mistyped one; empty if none is like it.
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
+/// The text of a file, of which one byte more than is allowed is enough to know that it is too large; nothing if it cannot be read.
+[[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max);
+
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
 /// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits, tokens and events
-/// (config_settings.cpp), what is said of replies (config_replies.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_settings.cpp), rates, proxies and the like (config_traffic.cpp), what is said of replies (config_replies.cpp), and what is to be checked once a
+/// route or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -126,13 +128,16 @@ class config_reader {
 
   // Settings.
   void read_limits(const entry& at);
+  void read_tls(const entry& at);
+  void read_certificates(const entry& at, tls_config& out, std::size_t errors_before);
+  [[nodiscard]] std::string path_beside(const std::string& path) const;
   void read_tokens(const entry& at);
   void read_events(const entry& at);
   void read_access_log(const entry& at);
   std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
   std::optional<std::string> read_key(const std::string& text, int line);
 
-  // Replies: of a route, then of all.
+  // Replies: of a route, then of all (config_replies.cpp).
   void read_replies(const entry_map& known);
   void read_cache_control(const entry_map& known);
   void read_route_cache(const entry_map& known);
@@ -140,10 +145,21 @@ class config_reader {
   void read_key_use(const entry_map& known);
   void read_reply_settings(const entry_map& known);
   std::optional<bool> yes_or_no(const entry_map& in, std::string_view key);
-  std::optional<std::chrono::milliseconds> time_within(const entry_map& in, std::string_view key, std::chrono::milliseconds least,
-                                                       std::chrono::milliseconds most);
   std::optional<std::uint64_t> bytes_within(const entry_map& in, std::string_view key, std::uint64_t least, std::uint64_t most);
-  bool is_first(std::string& place, const entry& at, std::string_view key);
+
+  // Who may ask how much (config_traffic.cpp).
+  void read_proxies(const entry& at);
+  void read_cors(const entry& at);
+  std::vector<rate_config> read_rates(const entry& at, const std::string& what, const std::string& prefix);
+  std::optional<rate_config> read_rate(const YAML::Node& node, const std::string& prefix);
+  std::vector<rate_by> read_rate_by(const entry& at);
+  void read_breaker(const entry& at);
+  void read_retries(const entry& at);
+  void read_route_traffic(const entry_map& known);
+  bool is_first(const entry& at, const std::string& setting);
+  std::optional<std::chrono::milliseconds> time(const entry_map& in, std::string_view key, std::chrono::milliseconds least, std::chrono::milliseconds most,
+                                                std::string_view example);
+  std::vector<std::string> header_names(const entry_map& in, std::string_view key);
 
   // Checks.
   void check_route();
@@ -168,7 +184,9 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tokens_place_, events_place_, access_log_place_, compress_place_, cache_place_, idempotency_place_;
+  std::string limits_place_, tls_place_, tokens_place_, events_place_, access_log_place_;
+  std::map<std::string, std::string> setting_places_;  ///< the same of other settings
+  std::size_t rates_ = 0;                              ///< in all files
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };
 

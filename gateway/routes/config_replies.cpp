@@ -28,7 +28,7 @@ constexpr std::array<std::pair<std::string_view, bool>, 13> directives{{{"public
                                                                          {"stale-while-revalidate", true},
                                                                          {"stale-if-error", true}}};
 
-std::string in_milliseconds(milliseconds time) { return shown_time(static_cast<std::uint64_t>(time.count())); }
+constexpr const char* times = "30s, 5m or 1h";
 
 }  // namespace
 
@@ -38,16 +38,6 @@ std::optional<bool> config_reader::yes_or_no(const entry_map& in, std::string_vi
   const std::string said = at->second.value.IsScalar() ? at->second.value.Scalar() : "";
   if (said == "true" || said == "false") return said == "true";
   wrong(at->second.line, std::string{key} + " is neither true nor false; write one of them");
-  return std::nullopt;
-}
-
-std::optional<milliseconds> config_reader::time_within(const entry_map& in, std::string_view key, milliseconds least, milliseconds most) {
-  const auto* written = text(in, key, "30s");
-  if (written == nullptr) return std::nullopt;
-  const auto out = waggle::detail::parse_duration(*written);
-  if (out && *out >= least && *out <= most) return out;
-  wrong(in.find(key)->second.line, in_quotes(written->substr(0, 64)) + " is no time for " + std::string{key} + "; write one from " +
-                                       in_milliseconds(least) + " to " + in_milliseconds(most) + ", as in 30s, 5m or 1h");
   return std::nullopt;
 }
 
@@ -123,8 +113,8 @@ void config_reader::read_route_cache(const entry_map& known) {
   const auto of = entries(at->second.value, "a cache", keys::route_cache);
   cache_config out;
   if (of.find("for") == of.end()) wrong(at->second.line, std::string{"the cache does not say how long; write "} + example);
-  if (const auto time = time_within(of, "for", milliseconds{100}, std::chrono::hours{24})) out.fresh = *time;
-  if (const auto time = time_within(of, "stale", milliseconds{0}, std::chrono::hours{24})) out.stale = *time;
+  if (const auto said = time(of, "for", milliseconds{100}, std::chrono::hours{24}, times)) out.fresh = *said;
+  if (const auto said = time(of, "stale", milliseconds{0}, std::chrono::hours{24}, times)) out.stale = *said;
   out.shared = yes_or_no(of, "shared").value_or(false);
   if (const auto by = of.find("by"); by != of.end()) {
     if (out.shared) wrong(by->second.key_line, "shared answers are the same for all; remove shared, or by");
@@ -162,30 +152,21 @@ void config_reader::read_key_use(const entry_map& known) {
   route_.out.idempotency = said == "required" ? key_use::required : key_use::accepted;
 }
 
-bool config_reader::is_first(std::string& place, const entry& at, std::string_view key) {
-  if (!place.empty()) {
-    wrong(at.key_line, std::string{key} + " stands at " + place + " already; write it in one place");
-    return false;
-  }
-  place = name_ + ':' + std::to_string(at.key_line);
-  return true;
-}
-
 void config_reader::read_reply_settings(const entry_map& known) {
-  if (const auto at = known.find("compress"); at != known.end() && is_first(compress_place_, at->second, "compress"))
+  if (const auto at = known.find("compress"); at != known.end() && is_first(at->second, "compress"))
     out_.compress = yes_or_no(known, "compress").value_or(true);
-  const auto map = [&](std::string_view key, std::string& place, const char* example, std::span<const std::string_view> words) -> std::optional<entry_map> {
+  const auto map = [&](const std::string& key, const char* example, std::span<const std::string_view> words) -> std::optional<entry_map> {
     const auto at = known.find(key);
-    if (at == known.end() || !is_first(place, at->second, key)) return std::nullopt;
-    if (at->second.value.IsMap()) return entries(at->second.value, std::string{key}, words);
-    wrong(at->second.line, std::string{key} + " is no map; write " + example);
+    if (at == known.end() || !is_first(at->second, key)) return std::nullopt;
+    if (at->second.value.IsMap()) return entries(at->second.value, key, words);
+    wrong(at->second.line, key + " is no map; write " + example);
     return std::nullopt;
   };
-  if (const auto of = map("cache", cache_place_, "cache: {bytes: 64MiB}", keys::cache)) {
+  if (const auto of = map("cache", "cache: {bytes: 64MiB}", keys::cache)) {
     if (const auto bytes = bytes_within(*of, "bytes", keys::mib, 64 * keys::gib)) out_.cache.bytes = *bytes;
   }
-  if (const auto of = map("idempotency", idempotency_place_, "idempotency: {keep: 24h, entries: 100000, bytes: 256MiB}", keys::idempotency)) {
-    if (const auto time = time_within(*of, "keep", std::chrono::minutes{1}, std::chrono::hours{24})) out_.idempotency.keep = *time;
+  if (const auto of = map("idempotency", "idempotency: {keep: 24h, entries: 100000, bytes: 256MiB}", keys::idempotency)) {
+    if (const auto said = time(*of, "keep", std::chrono::minutes{1}, std::chrono::hours{24}, times)) out_.idempotency.keep = *said;
     if (const auto at = of->find("entries"); at != of->end()) {
       if (const auto count = number(at->second, "entries", 1, 100'000'000)) out_.idempotency.entries = *count;
     }

@@ -16,6 +16,13 @@ namespace {
 
 constexpr std::size_t key_bytes_max = 64 * 1024;
 
+std::string shown_time(std::uint64_t ms) {
+  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
+    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
+  }
+  return std::to_string(ms) + "ms";
+}
+
 std::optional<std::uint64_t> plain_number(std::string_view text) {
   std::uint64_t out = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -43,13 +50,6 @@ std::string shown_size(std::uint64_t bytes) {
     if (bytes >= unit && bytes % unit == 0) return std::to_string(bytes / unit) + name;
   }
   return std::to_string(bytes);
-}
-
-std::string shown_time(std::uint64_t ms) {
-  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
-    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
-  }
-  return std::to_string(ms) + "ms";
 }
 
 void config_reader::read_limits(const entry& at) {

@@ -2,348 +2,294 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/routes/openapi_access.hpp"
+#include "gateway/routes/openapi_answers.hpp"
+#include "gateway/routes/openapi_inputs.hpp"
+#include "gateway/routes/schema_components.hpp"
 
 namespace waggle::gateway {
 namespace {
 
-using part = source::part;
+constexpr std::string_view built_in_tag = "waggle";
+/// A first line that is longer is no summary.
+constexpr std::size_t summary_bytes_max = 120;
 
-/// References within a schema are to its own root, which in the document is the component.
-void rebase(json_value& schema, const std::string& component) {
-  if (schema.is_array()) {
-    for (auto& each : schema) rebase(each, component);
-  }
-  if (!schema.is_object()) return;
-  for (auto& [key, value] : schema.items()) {
-    if (key == "$ref" && value.is_string()) {
-      auto& text = value.get_ref<std::string&>();
-      if (text == "#" || text.starts_with("#/")) text = component + text.substr(1);
-    } else if (key == "properties" || key == "patternProperties" || key == "$defs" || key == "dependentSchemas") {
-      if (!value.is_object()) continue;
-      for (auto& [name, each] : value.items()) rebase(each, component);  // names, not keywords
-    } else if (key != "enum" && key != "const" && key != "default" && key != "examples") {
-      rebase(value, component);
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), front::syntax::lower);
+  return text;
+}
+
+/// "GET /things/{id}" as get_things_id: letters, digits and _ only, since programs are made of it.
+std::string name_of(const route& from) {
+  std::string out;
+  for (const char c : lower(from.what.method) + from.what.path.text()) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+    if (plain) {
+      out += c == '-' ? '_' : c;
+    } else if (!out.empty() && out.back() != '_') {
+      out += '_';
     }
   }
+  while (out.ends_with('_')) out.pop_back();
+  return out;
+}
+
+/// The service of the command, or the first word of what is called.
+std::string tag_of(const route& from) {
+  if (const auto* command = from.command()) return command->service;
+  const auto aims = from.aims();
+  return aims.substr(0, aims.find_first_of(".,"));
+}
+
+void add_paragraph(std::string& to, std::string_view text) {
+  if (text.empty()) return;
+  if (!to.empty()) to += "\n\n";
+  to += text;
+}
+
+/// An object's members in their order. A member that is looked for is looked for from the first, so large objects are built at their ends.
+void append(json_value& object, const std::string& name, json_value value) {
+  object.get_ref<json_value::object_t&>().emplace_back(name, std::move(value));
+}
+
+using component_name = std::pair<std::string, std::string>;  // kind and name
+
+/// The components that references within a value lead to.
+void find_references(const json_value& in, std::vector<component_name>& out) {
+  constexpr std::string_view at = "#/components/";
+  if (in.is_object()) {
+    if (const auto reference = in.find("$ref"); reference != in.end() && reference->is_string()) {
+      std::string_view text = reference->get_ref<const std::string&>();
+      if (text.starts_with(at)) {
+        text.remove_prefix(at.size());
+        const auto kind = text.substr(0, text.find('/'));
+        text.remove_prefix(std::min(kind.size() + 1, text.size()));
+        out.emplace_back(kind, text.substr(0, text.find('/')));
+      }
+    }
+  }
+  if (!in.is_structured()) return;
+  for (const auto& each : in) find_references(each, out);
 }
 
 class document {
  public:
-  document(const route_table& table, std::string_view title, std::string_view version) {
-    out_ = {{"openapi", "3.1.0"}, {"info", {{"title", title}, {"version", version}}}, {"paths", json_value::object()}};
-    std::map<std::string, std::vector<const route*>> paths;
-    for (const auto& each : table.routes()) {
-      paths[each.what.path.shape()].push_back(&each);
-      operations_.emplace(&each, unique(operation_names_, name_of(each)));
-    }
-    for (auto& [shape, routes] : paths) {
-      // An operation is a method of a path: of routes that differ in their conditions the last, without any, is shown.
-      std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) { return a->what.when.size() > b->what.when.size(); });
-      // Paths that differ in their parameters' names only are one path here: the first route's names stand for all.
-      const auto names = routes.front()->what.path.parameters();
-      json_value& item = out_["paths"][routes.front()->what.path.text()];
-      for (const auto* each : routes) {
-        std::string method = each->what.method;
-        std::transform(method.begin(), method.end(), method.begin(), front::syntax::lower);
-        item[method] = operation(*each, names);
-      }
-    }
-    schemas_["Problem"] = problem_schema();
-    out_["components"] = {
-        {"schemas", std::move(schemas_)},
-        {"responses",
-         {{"Problem",
-           {{"description", "What went wrong, as RFC 9457 has it."},
-            {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}}}};
+  document(const route_table& table, const openapi_options& with) : with_{with} {
+    out_ = {{"openapi", "3.1.0"},
+            {"info", {{"title", with.title}, {"version", with.version}}},
+            // Where this document is: it may be behind a prefix.
+            {"servers", {{{"url", "."}}}},
+            {"paths", json_value::object()}};
+    auto components = json_value::object();
+    add_answer_components(components, schemas_);
+    add_paths(table);
+    add_built_in_paths();
+    for (const auto& each : tags_) out_["tags"].push_back({{"name", each}});
+    components["parameters"] = parameters();
+    out_["components"] = used(components);
+    if (auto schemes = security_schemes(with.tokens); !schemes.empty()) out_["components"]["securitySchemes"] = std::move(schemes);
   }
 
-  [[nodiscard]] std::string text() const { return out_.dump(); }
+  [[nodiscard]] std::string text() const { return out_.dump(-1, ' ', false, json_value::error_handler_t::replace); }
 
  private:
-  static json_value problem_schema() {
-    return json_value::parse(R"({
-      "type": "object",
-      "required": ["type", "title", "status", "detail"],
-      "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "The status of the call, as gRPC names it."},
-        "may_have_run": {"type": "boolean", "description": "Whether the command may have begun to run. False is a promise."},
-        "errors": {
-          "type": "array",
-          "items": {
-            "type": "object",
-            "required": ["path", "message"],
-            "properties": {"path": {"type": "string"}, "message": {"type": "string"}}
-          }
-        }
+  void add_paths(const route_table& table) {
+    // Paths that differ in their parameters' names only are one path here: the first route's names stand for all.
+    std::map<std::string, std::vector<const route*>> paths;
+    for (const auto& each : table.routes()) paths[each.what.path.shape()].push_back(&each);
+    name_operations(table);
+    for (const auto& [shape, routes] : paths) {
+      shapes_.insert(shape);
+      const auto& first = routes.front()->what.path;
+      json_value item = json_value::object();
+      for (const auto* each : routes) {
+        const auto method = lower(each->what.method);
+        if (!item.contains(method)) item[method] = operation(shown_of(routes, each->what.method), first.parameters());
       }
-    })");
+      append(out_["paths"], first.text(), std::move(item));
+    }
   }
 
-  static std::string unique(std::set<std::string>& taken, const std::string& wanted) {
-    std::string out = wanted;
-    for (int i = 2; !taken.insert(out).second; ++i) out = wanted + '_' + std::to_string(i);
+  /// A command's first route in its manifest is named like the command, any other by its method and path.
+  void name_operations(const route_table& table) {
+    for (const auto& each : table.routes()) {
+      if (!each.configured) names_.try_emplace(each.aims(), &each);
+    }
+    for (const auto& [command, of] : names_) taken_.insert(command);
+  }
+
+  std::string operation_id(const route& of) {
+    if (const auto own = names_.find(of.aims()); own != names_.end() && own->second == &of) return own->first;
+    const auto wanted = name_of(of);
+    auto out = wanted;
+    for (int i = 2; !taken_.insert(out).second; ++i) out = wanted + '_' + std::to_string(i);
     return out;
   }
 
-  /// What the route is called: by its command, or by its method and path where it is more than one.
-  static std::string name_of(const route& from) {
-    return from.what.composed ? from.what.method + from.what.path.text() : from.aims().substr(0, from.aims().find(','));
-  }
-
-  /// Where a command's schema is in the document; empty if it is not known.
-  std::string component(const std::string& command, const char* which, const json_value& schema) {
-    if (!schema.is_object()) return {};
-    auto [at, added] = components_.try_emplace({command, which});
-    if (added) {
-      std::string wanted = command + '.' + which;
-      for (char& c : wanted) {
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-                           c == '_' || c == '-';
-        if (!plain) c = '_';
-      }
-      const auto name = unique(component_names_, wanted);
-      at->second = "#/components/schemas/" + name;
-      json_value copy = schema;
-      copy.erase("$schema");
-      copy.erase("$id");
-      rebase(copy, at->second);
-      schemas_[name] = std::move(copy);
+  /// An operation is a method of a path. Of routes that differ in their conditions it is the one with the fewest, and the others are mentioned.
+  static std::vector<const route*> shown_of(const std::vector<const route*>& routes, const std::string& method) {
+    std::vector<const route*> out;
+    for (const auto* each : routes) {
+      if (each->what.method == method) out.push_back(each);
     }
-    return at->second;
+    std::stable_sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->what.when.size() < b->what.when.size(); });
+    return out;
   }
 
-  static json_value reference(const std::string& component) {
-    return component.empty() ? json_value::object() : json_value{{"$ref", component}};
-  }
-
-  /// Both forms of one value.
-  static json_value content(const json_value& schema) {
-    return {{"application/json", {{"schema", schema}}}, {"application/vnd.msgpack", {{"schema", schema}}}};
-  }
-
-  json_value operation(const route& from, const std::vector<std::string>& path_names) {
-    static const json_value unknown;
-    const auto* command = from.command();
+  json_value operation(const std::vector<const route*>& routes, const std::vector<std::string>& path_names) {
+    const auto& from = *routes.front();
+    openapi_inputs in{from, schemas_};
+    std::string variants;
+    for (std::size_t i = 1; i < routes.size(); ++i) {
+      in.also(routes[i]->what.when);
+      for (const auto& each : routes[i]->what.when) {
+        const auto text = '`' + each.of.written() + '`';
+        if (variants.find(text) == variants.npos) variants += (variants.empty() ? "" : ", ") + text;
+      }
+    }
+    const auto tag = tag_of(from);
     json_value out = json_value::object();
-    if (command != nullptr) out["tags"] = {command->service};
-    if (!from.what.summary.empty()) out["summary"] = from.what.summary;
-    std::string description = command != nullptr ? command->doc : "";
-    const bool streams = from.simple() && command != nullptr && command->streams;
-    if (streams) {
-      description += description.empty() ? "" : "\n\n";
-      description += "The answer holds what the command sent before its reply, in order, and the reply.";
+    if (!tag.empty()) {
+      tags_.insert(tag);
+      out["tags"] = {tag};
     }
-    if (!description.empty()) out["description"] = description;
+    describe(from, variants, out);
+    out["operationId"] = operation_id(from);
     if (from.what.deprecated) out["deprecated"] = true;
-    out["operationId"] = operations_.at(&from);
+    if (!from.what.link.empty()) out["externalDocs"] = {{"url", from.what.link}};
+    auto parameters = in.parameters(path_names);
+    const bool event = !from.what.composed && from.plan->steps().front().targets.empty();
+    const bool asks_for_later = may_run_later(from) && !from.what.later;
+    if (asks_for_later) parameters.push_back(component_reference("parameters", "Prefer"));
+    if (event || may_run_later(from)) parameters.push_back(component_reference("parameters", "Idempotency-Key"));
+    runs_later_ = runs_later_ || may_run_later(from);
+    if (!parameters.empty()) out["parameters"] = std::move(parameters);
+    if (const auto body = in.body(); !body.is_null()) {
+      out["requestBody"] = {{"required", body["required"]}, {"content", openapi_content(body["schema"])}};
+    }
+    out["responses"] = openapi_answers(from, in.uses_claims(), schemas_);
+    if (auto security = security_of(from, in.uses_claims(), with_.tokens); !security.is_null()) out["security"] = std::move(security);
+    return out;
+  }
 
-    const auto parameters = from.what.path.parameters();
-    inputs in;
-    for (const auto& step : from.plan->steps()) {
-      const auto* target = step.targets.empty() ? nullptr : &step.targets.front();
-      const json_value& request = target != nullptr && target->info ? target->info->request : unknown;
-      in.of(request, target != nullptr ? component(target->command, "request", request) : std::string{});
-      if (const auto* value = std::get_if<value_config>(&step.what.payload)) {
-        in.add(*value, {}, true);
-      } else {
-        in.add_usual(from.what.method == "GET" || from.what.method == "DELETE", parameters);
+  static void describe(const route& from, const std::string& variants, json_value& out) {
+    const auto* command = from.command();
+    std::string_view doc = command != nullptr ? command->doc : std::string_view{};
+    auto summary = from.what.summary;
+    if (summary.empty()) {
+      const auto line = doc.substr(0, doc.find('\n'));
+      if (line.size() <= summary_bytes_max) {
+        summary = line;
+        doc.remove_prefix(std::min(doc.size(), line.size() + 1));
       }
     }
-    in.of(unknown, {});
-    if (from.what.reply) in.add(*from.what.reply, {}, true);
-    for (const auto& each : from.what.when) in.add_source(each.of, {{"type", "string"}}, !each.is.empty());
-    if (in.body_fields.schema || !in.body_fields.entries.empty()) in.body = in.body_fields.shown();
-    json_value listed = json_value::array();
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const auto known = in.path.find(parameters[i]);
-      listed.push_back({{"name", path_names[i]},
-                        {"in", "path"},
-                        {"required", true},
-                        {"schema", known == in.path.end() ? json_value{{"type", "string"}} : known->second}});
+    std::string description;
+    add_paragraph(description, doc);
+    if (from.simple() && command != nullptr && command->streams) {
+      add_paragraph(description, "The answer holds what the command sent before its reply, in order, and the reply.");
     }
-    for (auto& each : in.others) listed.push_back(std::move(each));
-    if (!listed.empty()) out["parameters"] = std::move(listed);
-    if (!in.body.is_null()) out["requestBody"] = {{"required", in.body_required}, {"content", content(in.body)}};
+    if (!variants.empty()) add_paragraph(description, "Another route may take the request, depending on " + variants + '.');
+    if (!summary.empty()) out["summary"] = summary;
+    if (!description.empty()) out["description"] = description;
+  }
 
-    json_value reply = json_value::object();
-    if (command != nullptr && !from.what.reply) {
-      reply = reference(component(from.plan->steps().front().targets.front().command, "reply", command->reply));
+  /// What the gateway itself answers, unless a route does.
+  void add_built_in_paths() {
+    const auto add = [&](const std::string& path, const char* id, json_value parameters, json_value answer, const char* summary) {
+      if (!shapes_.insert(parse_route("GET " + path)->path.shape()).second) return;
+      tags_.insert(std::string{built_in_tag});
+      append(out_["paths"], path,
+             {{"get",
+               {{"tags", {built_in_tag}},
+                {"summary", summary},
+                {"operationId", id},
+                {"parameters", std::move(parameters)},
+                {"responses", {{"200", std::move(answer)}, {"default", component_reference("responses", "Problem")}}}}}});
+    };
+    const json_value text = {{"type", "string"}};
+    if (runs_later_) {
+      json_value wait = {{"name", "Prefer"}, {"in", "header"}, {"description", "How many seconds to wait for the end."}, {"schema", text}, {"example", "wait=10"}};
+      add("/operations/{id}", "waggle.operation",
+          {{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", text}}, std::move(wait)},
+          {{"description", "What is known of the command; Retry-After until it has ended."},
+           {"headers", {{"Retry-After", component_reference("headers", "Retry-After")}}},
+           {"content", openapi_content(component_reference("schemas", "Operation"))}},
+          "The outcome of a command that is run later");
     }
-    if (streams) {
-      reply = {{"type", "object"},
-               {"required", {"parts", "reply"}},
-               {"properties", {{"parts", {{"type", "array"}}}, {"reply", std::move(reply)}}}};
+    if (with_.events) {
+      const auto query = [&](const char* name, const char* description, json_value schema) {
+        return json_value{{"name", name}, {"in", "query"}, {"description", description}, {"schema", std::move(schema)}};
+      };
+      const json_value number = {{"type", "integer"}, {"minimum", 0}};
+      add("/events", "waggle.events",
+          {query("topic", "What topics begin with; without it all that is let out.", {{"type", "array"}, {"items", text}}),
+           query("stream", "Of one stream only.", text),
+           query("since", "Begins so long ago, as in 10m.", text),
+           query("last", "Begins with so many of the last.", number),
+           query("from", "Begins with a sequence.", number),
+           query("last_event_id", "Goes on behind what has this id, as the header Last-Event-ID says it.", text)},
+          {{"description", "Server-Sent Events, without an end."}, {"content", {{"text/event-stream", {{"schema", text}}}}}},
+          "Events as they come");
     }
-    if (from.what.later) {
-      reply = json_value::parse(R"({"type":"object","required":["operation","state"],
-        "properties":{"operation":{"type":"string"},"state":{"type":"string"}}})");
+  }
+
+  /// Only what is referred to, also from within other components.
+  [[nodiscard]] json_value used(const json_value& components) const {
+    std::map<component_name, const json_value*> found;
+    std::vector<component_name> open;
+    find_references(out_["paths"], open);
+    while (!open.empty()) {
+      const auto next = std::move(open.back());
+      open.pop_back();
+      const auto [at, added] = found.try_emplace(next, nullptr);
+      if (!added) continue;
+      if (next.first == "schemas") {
+        at->second = schemas_.find(next.second);
+      } else if (components.contains(next.first) && components[next.first].contains(next.second)) {  // an example may look like a reference
+        at->second = &components[next.first][next.second];
+      }
+      if (at->second != nullptr) find_references(*at->second, open);
     }
-    const auto status = from.what.later ? 202 : from.what.status.value_or(from.what.composed || from.what.steps.front().emit.empty() ? 200 : 202);
-    json_value content_of = content(reply);
-    if (streams && from.what.stream != stream_mode::whole) {
-      for (const char* const type : {"text/event-stream", "application/x-ndjson"}) content_of[type] = json_value::object();
-    }
-    out["responses"] = {{std::to_string(status), {{"description", from.what.later ? "Kept, and run later: Location is where the outcome will be." : "The reply."},
-                                                  {"content", content_of}}},
-                        {"default", {{"$ref", "#/components/responses/Problem"}}}};
-    if (from.what.incomplete && *from.what.incomplete != status) {
-      out["responses"][std::to_string(*from.what.incomplete)] = {{"description", "The reply, without what Waggle-Incomplete names."},
-                                                                  {"content", content(json_value::object())}};
+    json_value out = json_value::object();
+    for (const auto& [name, each] : found) {
+      if (each == nullptr) continue;
+      if (!out.contains(name.first)) out[name.first] = json_value::object();
+      append(out[name.first], name.second, *each);
     }
     return out;
   }
 
-  /// What a request of one route carries, collected field by field.
-  struct inputs {
-    /// From now on fields are those of this request schema.
-    void of(const json_value& schema, std::string component) {
-      request = schema;
-      request_at = std::move(component);
-      required.clear();
-      if (!request.is_object()) return;
-      if (const auto at = request.find("required"); at != request.end() && at->is_array()) {
-        for (const auto& each : *at) {
-          if (each.is_string()) required.insert(each.get<std::string>());
-        }
-      }
-    }
+  static json_value parameters() {
+    return {{"Prefer",
+             {{"name", "Prefer"},
+              {"in", "header"},
+              {"description", "respond-async (RFC 7240): the command is kept, then answered, then run."},
+              {"schema", {{"type", "string"}}}}},
+            {"Idempotency-Key",
+             {{"name", "Idempotency-Key"},
+              {"in", "header"},
+              {"description", "The same key and payload again is the same command, or the same event, if it is kept."},
+              {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}}}};
+  }
 
-    /// Of one field of the payload; a text if it is not known.
-    [[nodiscard]] json_value schema_of(const std::string& field,
-                                       const json_value& otherwise = {{"type", "string"}}) const {
-      if (!request.is_object()) return otherwise;
-      const auto properties = request.find("properties");
-      if (properties == request.end() || !properties->is_object() || !properties->contains(field)) return otherwise;
-      json_value out = (*properties)[field];
-      rebase(out, request_at);
-      return out;
-    }
-
-    void add_other(const char* in, const std::string& name, const json_value& schema, bool needed) {
-      for (auto& each : others) {
-        if (each["in"] == in && each["name"] == name) return;
-      }
-      json_value out = {{"name", name}, {"in", in}};
-      if (needed) out["required"] = true;
-      out["schema"] = schema;
-      others.push_back(std::move(out));
-    }
-
-    void add_usual(bool query, const std::vector<std::string>& parameters) {
-      for (const auto& each : parameters) path[each] = schema_of(each);
-      const auto in_path = [&](const std::string& name) {
-        return std::find(parameters.begin(), parameters.end(), name) != parameters.end();
-      };
-      if (!query) {
-        body = reference(request_at);
-        if (!parameters.empty() && request.is_object()) {
-          body = request;
-          body.erase("$schema");
-          body.erase("$id");
-          body.erase("$defs");  // its references lead to the component's
-          rebase(body, request_at);
-          if (body.contains("properties") && body["properties"].is_object()) {
-            for (const auto& each : parameters) body["properties"].erase(each);
-          }
-          for (const auto& each : parameters) required.erase(each);
-          if (body.contains("required")) body["required"] = required;
-        }
-        body_required = !required.empty();
-        return;
-      }
-      if (!request.is_object() || !request.contains("properties") || !request["properties"].is_object()) return;
-      for (const auto& [name, schema] : request["properties"].items()) {
-        if (in_path(name) || (schema.is_object() && schema.value("type", json_value{}) == "object")) continue;
-        add_other("query", name, schema_of(name), required.contains(name));
-      }
-    }
-
-    /// All that a value takes from the request. `top`: its entries are the payload's fields.
-    void add(const value_config& value, const std::string& field, bool top) {
-      if (const auto* taken = std::get_if<value_config::taken>(&value.is)) {
-        const bool needed = !taken->otherwise && (field.empty() ? !required.empty() : required.contains(field));
-        const bool whole = taken->from.from == part::body && taken->from.steps.empty() && field.empty();
-        add_source(taken->from,
-                   whole         ? reference(request_at)
-                   : field.empty() ? json_value{{"type", "string"}}
-                                   : schema_of(field, taken->from.from == part::body ? json_value::object() : json_value{{"type", "string"}}),
-                   needed);
-      } else if (const auto* object = std::get_if<value_config::object>(&value.is)) {
-        for (const auto& [key, each] : object->entries) add(each, top ? key : field, false);
-      } else if (const auto* list = std::get_if<value_config::list>(&value.is)) {
-        for (const auto& each : list->items) add(each, field, false);
-      }
-    }
-
-    void add_source(const source& from, const json_value& schema, bool needed) {
-      switch (from.from) {
-        case part::path: path.try_emplace(from.name, schema); break;
-        case part::query: add_other("query", from.name, schema, needed); break;
-        case part::header: add_other("header", from.name, schema, needed); break;
-        case part::cookie: add_other("cookie", from.name, schema, needed); break;
-        case part::body: add_body(from, schema, needed); break;
-        default: break;
-      }
-    }
-
-    void add_body(const source& from, const json_value& schema, bool needed) {
-      body_required = body_required || needed;
-      body_node* at = &body_fields;
-      for (const auto& step : from.steps) {
-        at = &at->entries[step];
-        at->needed = at->needed || needed;
-      }
-      if (!at->schema) at->schema = schema;
-    }
-
-    /// The body that fields are taken from: where one field is a whole value, others may be parts of it.
-    struct body_node {
-      std::map<std::string, body_node> entries;
-      std::optional<json_value> schema;
-      bool needed = false;
-
-      [[nodiscard]] json_value shown() const {
-        if (schema) return *schema;
-        json_value out = {{"type", "object"}};
-        for (const auto& [name, entry] : entries) {
-          if (entry.needed) out["required"].push_back(name);
-        }
-        for (const auto& [name, entry] : entries) out["properties"][name] = entry.shown();
-        return out;
-      }
-    };
-
-    json_value request;
-    std::string request_at;
-    std::set<std::string> required;
-    std::map<std::string, json_value> path;
-    std::vector<json_value> others;  // query parameters and headers
-    json_value body;
-    bool body_required = false;
-    body_node body_fields;
-  };
-
+  const openapi_options& with_;
   json_value out_;
-  json_value schemas_ = json_value::object();
-  std::map<std::pair<std::string, std::string>, std::string> components_;
-  std::set<std::string> component_names_{"Problem"};
-  std::map<const route*, std::string> operations_;
-  std::set<std::string> operation_names_;
+  schema_components schemas_;
+  std::map<std::string, const route*> names_;  ///< of commands, by their first routes
+  std::set<std::string> taken_{"waggle.operation", "waggle.events"};
+  std::set<std::string> tags_;
+  std::set<std::string> shapes_;  ///< of paths
+  bool runs_later_ = false;
 };
 
 }  // namespace
 
-std::string openapi_document(const route_table& table, std::string_view title, std::string_view version) {
-  return document{table, title, version}.text();
-}
+std::string openapi_document(const route_table& table, const openapi_options& with) { return document{table, with}.text(); }
 
 }  // namespace waggle::gateway

@@ -88,6 +88,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
       if (commands.contains(each.name)) continue;
       auto made = std::make_shared<command_info>(command_info{service->service, each.doc, each.retry, each.streams,
                                                               schema_of(each.request), schema_of(each.reply)});
+      made->needs_key = each.needs_key;
       if (made->request.is_object()) {
         if (auto check = schema_check::compile(made->request)) {
           made->check.emplace(std::move(*check));

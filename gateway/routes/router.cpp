@@ -369,7 +369,9 @@ explanation router::explain(const front::request& in, const request_context& wit
 }
 
 const std::string& router::openapi() const {
-  if (openapi_.empty()) openapi_ = openapi_document(*table_, options_.title, options_.version);
+  if (openapi_.empty()) {
+    openapi_ = openapi_document(*table_, {options_.title, options_.version, config_.tokens.has_value(), options_.events || config_.events.has_value()});
+  }
   return openapi_;
 }
 

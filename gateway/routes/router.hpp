@@ -27,6 +27,7 @@ struct router_options {
   /// Of the OpenAPI document.
   std::string title = "waggle gateway";
   std::string version = "1";
+  bool events = false;  ///< GET /events lets out something, also where the configuration does not say
 };
 
 /// One call whose reply is the answer: what most requests ask of the network. Holds nothing of the request, and keeps the route

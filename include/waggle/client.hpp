@@ -20,6 +20,7 @@
 #include <waggle/detail/duration.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/fields.hpp>
+#include <waggle/keys.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
 #include <waggle/operation.hpp>
@@ -36,6 +37,7 @@ struct client_options {
   std::string name = "client";      ///< who calls, for people who look at the broker
   std::size_t calls_max = 100'000;  ///< open calls; RESOURCE_EXHAUSTED at once past it
   net::context* sockets = nullptr;  ///< to share one, as `inproc://` needs; it must outlive the client
+  key_options keys{};               ///< for a broker that wants them
 };
 
 struct call_options {
@@ -61,7 +63,7 @@ namespace detail {
 /// Every call has a budget and ends within it (and a tenth of a second), whatever becomes of broker and worker.
 class client {
  public:
-  /// Does not wait for the broker: calls do. Throws net::endpoint_error for what is no endpoint.
+  /// Does not wait for the broker: calls do. Throws net::endpoint_error for what is no endpoint, key_error for keys that cannot be read.
   explicit client(client_options from = {});
   /// What is open ends as CANCELLED, and so does what callbacks start meanwhile: one that starts another call whenever one ends
   /// would keep it here for ever. Not to be run from a callback.
@@ -225,6 +227,10 @@ class client {
   void give_credit(open_call_ptr which, std::uint64_t parts);
   void finish(const open_call_ptr& which, result<std::string> with);
   void connect_anew();
+  /// Where the broker is, for those who are told that it does not answer: one that refuses keys does so without a word.
+  [[nodiscard]] std::string described_broker() const {
+    return options_.broker + (keys_.empty() ? "" : " to these keys (the broker may have another key, or not know ours: its log says)");
+  }
   void serve();
   void serve(detail::caller_core<open_call_ptr>& core);
 
@@ -235,6 +241,7 @@ class client {
   static constexpr int turn_max = 1000;
 
   client_options options_;
+  net::peer_keys keys_;
   std::unique_ptr<net::context> own_sockets_;
   std::unique_ptr<net::dealer> socket_;
   net::wake_up wake_;
@@ -319,13 +326,13 @@ result<Reply> client::stream(std::string_view command, const Request& request, m
   return decode<Reply>(std::move(end));
 }
 
-inline client::client(client_options from) : options_{std::move(from)} {
+inline client::client(client_options from) : options_{std::move(from)}, keys_{read_keys(options_.keys)} {
   if (options_.sockets == nullptr) {
     own_sockets_ = std::make_unique<net::context>();
     options_.sockets = own_sockets_.get();
   }
   socket_ = std::make_unique<net::dealer>(*options_.sockets);
-  socket_->connect(options_.broker);
+  socket_->connect(options_.broker, keys_);
   thread_ = std::thread{[this] { serve(); }};
 }
 
@@ -480,7 +487,7 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
 inline result<detail::welcome> client::broker(milliseconds budget) {
   std::unique_lock lock{mutex_};
   if (!welcomed_.wait_until(lock, detail::instant_in(budget), [&] { return welcome_.has_value(); })) {
-    return failure(status::unavailable, "no broker answers at " + options_.broker);
+    return failure(status::unavailable, "no broker answers at " + described_broker());
   }
   return *welcome_;
 }
@@ -519,7 +526,7 @@ inline void client::finish(const open_call_ptr& which, result<std::string> with)
 inline void client::connect_anew() {
   try {
     auto made = std::make_unique<net::dealer>(*options_.sockets);
-    made->connect(options_.broker);
+    made->connect(options_.broker, keys_);
     socket_ = std::move(made);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "waggle client: no new connection to %s: %s\n", options_.broker.c_str(), e.what());
@@ -527,7 +534,7 @@ inline void client::connect_anew() {
 }
 
 inline void client::serve() {
-  detail::caller_core<open_call_ptr> core{std::chrono::steady_clock::now(), {options_.name, options_.broker, options_.calls_max}};
+  detail::caller_core<open_call_ptr> core{std::chrono::steady_clock::now(), {options_.name, described_broker(), options_.calls_max}};
   try {
     serve(core);
   } catch (const std::exception& e) {  // no memory, no descriptor: nothing to go on with, but nobody is left waiting

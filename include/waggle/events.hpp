@@ -31,6 +31,7 @@ struct event_options {
   net::context* sockets = nullptr;  ///< to share one, as `inproc://` needs
   event_start start{};              ///< where a subscriber begins, as `last(20)` or `since(10min)`
   std::function<void(const lost_events&)> on_lost{};  ///< told from inside `next` and `open`
+  key_options keys{};               ///< for a broker that wants them
 };
 
 /// Receives events whose topics begin with one of some prefixes: in each stream in order, and each once. For one thread.
@@ -40,7 +41,7 @@ struct event_options {
 class subscriber {
  public:
   /// Waits until the subscriptions are in force: what is emitted from then on arrives. An empty prefix is every topic. OUT_OF_RANGE when what it
-  /// should begin with is not kept any more, NOT_FOUND when there is no such stream.
+  /// should begin with is not kept any more, NOT_FOUND when there is no such stream, PERMISSION_DENIED when our role may see none of it. Throws key_error for keys that cannot be read.
   static result<subscriber> open(const std::vector<std::string>& prefixes, event_options with = {});
 
   /// The next event; nothing if none comes in time, or if none ever will: `error` says.
@@ -71,7 +72,7 @@ class subscriber {
 /// event that matters goes through `client::emit`.)
 class publisher {
  public:
-  /// Waits until the broker listens.
+  /// Waits until the broker listens. Throws key_error for keys that cannot be read.
   static result<publisher> open(event_options with = {});
 
   /// INVALID_ARGUMENT for what is no topic or too large.
@@ -96,9 +97,12 @@ inline result<subscriber> subscriber::open(const std::vector<std::string>& prefi
   const auto give_up = detail::instant_in(with.patience);
   auto own = with.sockets == nullptr ? std::make_unique<net::context>() : nullptr;
   auto& sockets = own ? *own : *with.sockets;
-  const client_options at{with.broker, "subscriber", 8, &sockets};
+  const client_options at{with.broker, "subscriber", 8, &sockets, with.keys};
   auto broker = client{at}.broker(with.patience);
   if (!broker) return tl::unexpected{std::move(broker.error())};
+  if (broker->events_out.empty()) {
+    return failure(status::permission_denied, "our key's role may not subscribe to anything; the broker's --peers file says what it may");
+  }
 
   std::random_device entropy;
   const auto greeting = "waggle.hello." + std::to_string(entropy()) + "-" + std::to_string(entropy());
@@ -115,12 +119,12 @@ inline result<publisher> publisher::open(event_options with) {
   const auto give_up = detail::instant_in(with.patience);
   auto own = with.sockets == nullptr ? std::make_unique<net::context>() : nullptr;
   auto& sockets = own ? *own : *with.sockets;
-  auto broker = client{{with.broker, "publisher", 1, &sockets}}.broker(with.patience);
+  auto broker = client{{with.broker, "publisher", 1, &sockets, with.keys}}.broker(with.patience);
   if (!broker) return tl::unexpected{std::move(broker.error())};
 
   auto socket = std::make_unique<net::event_sink>(sockets);
   const auto endpoint = detail::event_endpoint(broker->events_in, with.broker);
-  socket->connect(endpoint);
+  socket->connect(endpoint, read_keys(with.keys));
   socket->linger(milliseconds{500});
   // The broker subscribes to everything; before that has arrived, what is sent is dropped.
   while (!socket->next_subscription()) {

@@ -43,6 +43,7 @@ struct service_options {
   unsigned slots = 0;              ///< calls the broker may hand over at the same time; 0: twice the threads, so that none idles
   milliseconds drain{10'000};      ///< how long calls at hand may take after a stop
   net::context* sockets = nullptr; ///< to share one, as `inproc://` needs; it must outlive the service
+  key_options keys{};              ///< for a broker that wants them
 };
 
 /// What a service says of one of its commands; goes into its manifest.
@@ -138,7 +139,7 @@ class service final : private detail::context_host {
   };
 
   /// Serves as part of a program, on this thread, until stop is requested (or an operator asks it to leave) and the calls at hand are answered. Throws
-  /// net::endpoint_error, and std::runtime_error when the broker refuses the manifest. Returns false when calls were still running after
+  /// net::endpoint_error, key_error for keys that cannot be read, and std::runtime_error when the broker refuses the manifest. Returns false when calls were still running after
   /// `drain`; their handlers go on, and the service must outlive them.
   bool serve(const service_options& with, const std::stop_token& stop, const std::function<void(const seat&)>& on_joined = {});
 
@@ -209,6 +210,7 @@ class service final : private detail::context_host {
   std::deque<event_handler> events_;
 
   service_options options_;
+  net::peer_keys keys_;
   std::string instance_;
   std::function<void(const seat&)> on_joined_;
   std::unordered_map<std::string_view, const command*> by_name_;
@@ -254,6 +256,7 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
                            const std::function<void(const seat&)>& on_joined) {
   using clock = std::chrono::steady_clock;
   options_ = with;
+  keys_ = read_keys(with.keys);
   options_.threads = std::max(options_.threads, 1u);
   on_joined_ = on_joined;
   std::random_device entropy;
@@ -273,7 +276,7 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   wake_ = std::make_unique<net::wake_up>();
   {
     auto first = std::make_unique<net::dealer>(*options_.sockets);
-    first->connect(options_.broker);  // if it throws, no socket may be left: a context of others could not end
+    first->connect(options_.broker, keys_);  // if it throws, no socket may be left: a context of others could not end
     socket_ = std::move(first);
   }
   const auto close_pool = [&] {
@@ -365,7 +368,7 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
     if (core.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker);
+      socket_->connect(options_.broker, keys_);
     }
     const bool all_sent = send(core);
     {
@@ -380,7 +383,9 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
     if ((core.left() && all_sent) || clock::now() >= std::min(drained_by, sent_by)) break;
     if (!told && !core.joined() && clock::now() - begun > std::chrono::seconds{1}) {
       told = true;
-      log("no broker answers at " + options_.broker + "; waiting for it (start waggle-broker, or set --broker or WAGGLE_BROKER)");
+      log("no broker answers at " + options_.broker +
+          (keys_.empty() ? "; waiting for it (start waggle-broker, set --broker or WAGGLE_BROKER, or --key-file and --broker-key if it wants keys)"
+                         : " to these keys; waiting for it (it may have another key, or not know ours: its log says)"));
     }
     waiter.read(wake_->descriptor());
     all_sent ? waiter.read(*socket_) : waiter.read_write(*socket_);
@@ -496,7 +501,7 @@ inline bool service::send_part(void* call, std::string payload, const std::stop_
 
 inline client& service::caller() {
   const std::lock_guard lock{caller_mutex_};
-  if (!caller_) caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets});
+  if (!caller_) caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets, options_.keys});
   return *caller_;
 }
 

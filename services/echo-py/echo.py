@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A waggle worker in plain Python: pyzmq, msgpack and the rules of broker/PROTOCOL.md. Copy it and change the handlers."""
 import os, random, signal, time, traceback
-import msgpack, zmq
+import msgpack, zmq, zmq.auth
 
+KEY, BROKER_KEY = os.environ.get("WAGGLE_KEY"), os.environ.get("WAGGLE_BROKER_KEY", "")  # files of `waggle keygen`, for a broker that wants keys
 BROKER = os.environ.get("WAGGLE_BROKER", "tcp://127.0.0.1:5555")
 CALL, CANCEL, PART, REPLY, JOIN, LEAVE, PULSE, CREDIT = 1, 2, 3, 4, 7, 8, 9, 10
 stop = []  # becomes true on SIGTERM
@@ -91,5 +92,8 @@ for number in signal.SIGTERM, signal.SIGINT:
 while not stop:
     with zmq.Context.instance().socket(zmq.DEALER) as connection:
         connection.linger, connection.sndtimeo = 200, 3000
+        if KEY:
+            connection.curve_publickey, connection.curve_secretkey = zmq.auth.load_certificate(KEY)
+            connection.curve_serverkey = zmq.auth.load_certificate(BROKER_KEY)[0] if os.path.exists(BROKER_KEY) else BROKER_KEY.encode()
         connection.connect(BROKER)
         work(connection)

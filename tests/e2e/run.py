@@ -16,6 +16,8 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import curve
+import docs
 import durable
 import events
 import http_events
@@ -27,6 +29,8 @@ import replies
 import routes
 import shop
 import telemetry
+import tls
+import traffic
 from network import ANY, REPOSITORY, Network, Program, ToolsRun, eventually
 
 BIN = os.path.abspath(sys.argv[1])
@@ -439,7 +443,11 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 replies.define(test, BIN)
+docs.define(test, BIN)
 telemetry.define(test, BIN)
+curve.define(test, BIN)
+tls.define(test, BIN)
+traffic.define(test, BIN, in_background)
 
 
 def main():

@@ -118,6 +118,7 @@ def define(test, bin_folder):
                 assert value_of(text, calls, rpc_system="waggle", rpc_method="nobody.serves", rpc_response_status_code="UNIMPLEMENTED") == 1, text
                 assert value_of(text, "waggle_broker_workers", command="hello.say") == 1, text
                 assert value_of(text, "waggle_gateway_open_calls") >= 1, text
+                assert 1 <= value_of(text, "waggle_gateway_connections") < 20, text
                 assert net.get("/metrics", method="POST", body=b"")[0] == 405
                 ready = json.loads(net.get("/readyz")[2])
                 assert ready == {"status": "ready", "unserved": ["nobody.serves"]}, ready

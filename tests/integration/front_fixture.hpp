@@ -1,6 +1,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,7 @@
 #include <vector>
 
 #include "gateway/front/server.hpp"
+#include "support/tls_fixture.hpp"
 
 /// A server with an application that obeys its clients, and clients that wait for a condition but not for ever.
 namespace front_fixture {
@@ -59,11 +62,13 @@ struct board {
   std::uint64_t events_read = 0, second_events_read = 0;
   int deadlines = 0;
   int notified = 0, streams = 0;
+  bool holding = false, let_go = false;
   std::size_t backlog_max = 0, appended = 0;
 };
 
 /// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
-/// answers everything that waits, the last first; /peer says who asks; /size/N answers N bytes; /throw throws; /deadline answers 20 ms
+/// answers everything that waits, the last first; /peer says who asks; /size/N answers N bytes; /throw throws; /hold keeps the thread
+/// until the test lets it go; /deadline answers 20 ms
 /// later. Streamed: /pour/N is N bytes as fast as there is room; /open says "open", "tick" with each word of the test's,
 /// and ends with the request /shut; /endless is one that ends when the server closes; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
 class toy final : public application {
@@ -115,6 +120,10 @@ class toy final : public application {
       out_.abort(id);
     } else if (path.rfind("/size/", 0) == 0) {
       answer(id, std::string(std::stoul(path.substr(6)), 'x'));
+    } else if (path == "/hold") {
+      notes_.change([&] { notes_.holding = true; });
+      notes_.wait([&] { return notes_.let_go; });
+      answer(id, "let go");
     } else if (path == "/peer") {
       answer(id, in.from->address + (in.from->encrypted ? " over TLS" : "") + (in.is_http10 ? " HTTP/1.0" : " HTTP/1.1") +
                      (in.from->certificate ? " " + in.from->certificate->subject : ""));
@@ -204,17 +213,19 @@ class toy final : public application {
 };
 
 struct toy_server {
-  explicit toy_server(unsigned threads = 1, limits bounds = {})
+  explicit toy_server(unsigned threads = 1, limits bounds = {}, bool tls = false)
       : event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
         second_event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-        front(options(threads, bounds), [this](responder& out) {
+        front(options(threads, bounds, tls), [this](responder& out) {
           return std::make_unique<toy>(out, notes, event.get(), second_event.get());
         }) {
     front.start();
   }
 
-  server_options options(unsigned threads, limits bounds) {
+  server_options options(unsigned threads, limits bounds, bool tls = false) {
     server_options out;
+    out.listen.front().tls = tls;
+    if (tls) out.tls = tls_fixture::context();
     out.threads = threads;
     out.bounds = bounds;
     out.log = [this](std::string_view line) { notes.change([&] { lines.emplace_back(line); }); };
@@ -235,7 +246,11 @@ struct toy_server {
 /// A blocking client with a time limit on every read.
 class client {
  public:
-  explicit client(std::uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit client(std::uint16_t port, int receive_buffer = 0, bool tls = false) : client(port, receive_buffer, tls, {}) {}
+  /// One that speaks TLS as it is told.
+  client(std::uint16_t port, const tls_fixture::client_wish& how) : client(port, 0, true, how) {}
+
+  client(std::uint16_t port, int receive_buffer, bool tls, const tls_fixture::client_wish& how) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     if (receive_buffer > 0) {
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     }
@@ -244,10 +259,24 @@ class client {
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+    if (!tls) return;
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without saying that it wants none
+    const timeval longest{std::chrono::seconds(patience).count(), 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
+    context_ = tls_fixture::client_context(how);
+    tls_ = tls_fixture::client_session(context_.get(), how);
+    SSL_set_fd(tls_.get(), fd_.get());
+    connected_ = connected_ && SSL_connect(tls_.get()) == 1;
   }
 
+  /// With TLS, also that the handshake has succeeded.
   [[nodiscard]] bool connected() const { return connected_; }
+  [[nodiscard]] SSL* tls() const { return tls_.get(); }
+  [[nodiscard]] int descriptor() const { return fd_.get(); }
+  /// Of TLS: whether the server has said that nothing more comes.
+  [[nodiscard]] bool was_ended_properly() const { return (SSL_get_shutdown(tls_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
   bool send(std::string_view bytes) {
+    if (tls_) return SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
     while (!bytes.empty()) {
       const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (size <= 0) return false;
@@ -257,6 +286,13 @@ class client {
   }
   /// Sends what fits without waiting, and says how much that was.
   std::size_t send_what_fits(std::string_view bytes) {
+    if (tls_) {
+      SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE);
+      ::fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
+      const int size = SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()));
+      ::fcntl(fd_.get(), F_SETFL, 0);
+      return size < 0 ? 0 : static_cast<std::size_t>(size);
+    }
     const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return size < 0 ? 0 : static_cast<std::size_t>(size);
   }
@@ -309,7 +345,13 @@ class client {
   [[nodiscard]] bool was_reset() const { return reset_; }
   /// Whether the server ends the connection in time, with nothing more to read.
   bool ended() { return read_to_end().empty() && !timed_out_; }
-  void end_sending() { ::shutdown(fd_.get(), SHUT_WR); }
+  void end_sending() {
+    if (tls_) {
+      SSL_shutdown(tls_.get());
+    } else {
+      ::shutdown(fd_.get(), SHUT_WR);
+    }
+  }
   void reset() {
     const linger abort{1, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
@@ -318,12 +360,13 @@ class client {
 
  private:
   bool more() {
-    if (!wait(POLLIN)) {
+    if (!(tls_ && SSL_pending(tls_.get()) > 0) && !wait(POLLIN)) {
       timed_out_ = true;
       return false;
     }
     char bytes[65536];
-    const ssize_t size = ::recv(fd_.get(), bytes, sizeof bytes, 0);
+    errno = 0;
+    const ssize_t size = tls_ ? SSL_read(tls_.get(), bytes, sizeof bytes) : ::recv(fd_.get(), bytes, sizeof bytes, 0);
     if (size < 0) reset_ = errno == ECONNRESET;
     if (size <= 0) return false;
     buffer_.append(bytes, static_cast<std::size_t>(size));
@@ -331,6 +374,8 @@ class client {
   }
 
   unique_fd fd_;
+  tls_fixture::ssl_ctx_ptr context_;
+  tls_fixture::ssl_ptr tls_;
   bool connected_ = false;
   bool timed_out_ = false;
   bool reset_ = false;

@@ -46,7 +46,7 @@ TEST_CASE("front: a port in use is reported as such, though its sockets are shar
   toy_server net(2);
   server_options options;
   options.threads = 2;
-  options.port = net.port();
+  options.listen.front().port = net.port();
   try {
     const server second(options, [](responder&) { return nullptr; });
     FAIL("a second server shares the port");
@@ -59,7 +59,7 @@ TEST_CASE("front: a port in use is reported as such, though its sockets are shar
 TEST_CASE("front: a port can be listened on again at once", "[front]") {
   auto first = std::make_unique<toy_server>(2);
   server_options options;
-  options.port = first->port();
+  options.listen.front().port = first->port();
   client one(first->port());
   REQUIRE(one.send(get("/")));
   REQUIRE(one.read_body() == "/");
@@ -67,7 +67,7 @@ TEST_CASE("front: a port can be listened on again at once", "[front]") {
   board notes;
   server again(options, [&](responder& out) { return std::make_unique<toy>(out, notes, -1); });
   again.start();
-  client two(options.port);
+  client two(options.listen.front().port);
   REQUIRE(two.send(get("/again")));
   CHECK(two.read_body() == "/again");
 }
@@ -76,7 +76,7 @@ TEST_CASE("front: hosts are names, addresses of both kinds, or all interfaces", 
   board notes;
   const auto endpoint = [&](const std::string& host) {
     server_options options;
-    options.host = host;
+    options.listen.front().host = host;
     const server front(options, [&](responder& out) { return std::make_unique<toy>(out, notes, -1); });
     return front.endpoint();
   };
@@ -94,18 +94,20 @@ TEST_CASE("front: hosts are names, addresses of both kinds, or all interfaces", 
 }
 
 TEST_CASE("front: drain lets open requests finish, ends idle connections and takes no new ones", "[front]") {
-  toy_server net;
-  client idle(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client idle(net.port(), 0, tls);
   REQUIRE(idle.send(get("/")));
   REQUIRE(idle.read_body() == "/");
   {
-    client open(net.port());
+    client open(net.port(), 0, tls);
     REQUIRE(open.send(get("/wait?1")));
     REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 1; }));
     auto done = std::async(std::launch::async, [&] { net.front.drain(3 * patience); });
     REQUIRE(net.notes.wait([&] { return net.notes.drained == 1; }));
     CHECK(idle.ended());
-    client late(net.port());
+    client late(net.port(), 0, tls);
     CHECK((!late.connected() || late.ended()));
     CHECK(done.wait_for(0s) == std::future_status::timeout);
     net.release();
@@ -121,8 +123,10 @@ TEST_CASE("front: drain lets open requests finish, ends idle connections and tak
 }
 
 TEST_CASE("front: drain gives up on a request after its patience", "[front]") {
-  toy_server net;
-  client open(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client open(net.port(), 0, tls);
   REQUIRE(open.send(get("/wait?1")));
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 1; }));
   net.front.drain(30ms);
@@ -143,15 +147,17 @@ TEST_CASE("front: stop cuts a drain short", "[front]") {
 }
 
 TEST_CASE("front: a server under load stops within two seconds", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   for (int round = 0; round < 3; ++round) {
-    toy_server net(2);
+    toy_server net{2, {}, tls};
     std::atomic<bool> stopping = false;
     std::atomic<int> answers = 0;
     std::vector<std::thread> load;
     for (int i = 0; i < 8; ++i) {
       load.emplace_back([&, port = net.port()] {
         while (!stopping) {
-          client one(port);
+          client one(port, 0, tls);
           if (!one.connected()) return;
           while (one.send(get("/") + get("/wait") + get("/size/10000")) && !one.read().empty()) ++answers;
         }

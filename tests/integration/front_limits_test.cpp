@@ -14,8 +14,10 @@
 using namespace front_fixture;
 
 TEST_CASE("front: a client that does not read is not read from for ever", "[front]") {
-  toy_server net;
-  client flooder(net.port(), 4096);
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client flooder(net.port(), 4096, tls);
   const std::string flood = [] {
     std::string out;
     for (int i = 0; i < 1000; ++i) out += get("/size/1000");
@@ -28,7 +30,7 @@ TEST_CASE("front: a client that does not read is not read from for ever", "[fron
     const std::size_t size = flooder.send_what_fits(flood);
     taken += size;
     if (size > 0) continue;
-    client other(net.port());
+    client other(net.port(), 0, tls);
     if (!other.send(get("/")) || other.read_body() != "/") break;
     // Full, and still full after the server has been round its loop for somebody else.
     if (flooder.send_what_fits(flood) == 0) break;
@@ -65,11 +67,13 @@ TEST_CASE("front: past the most connections a client is told and not served", "[
 }
 
 TEST_CASE("front: a thread holds no more bytes for its clients than it may, and small requests still pass", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   limits bounds;
   bounds.body_bytes_max = 100 * 1024 * 1024;
   bounds.buffered_bytes_max = 1024 * 1024;
-  toy_server net(1, bounds);
-  client large(net.port()), small(net.port());
+  toy_server net{1, bounds, tls};
+  client large(net.port(), 0, tls), small(net.port(), 0, tls);
   REQUIRE(large.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"));
   std::thread writer([&] { large.send(std::string(8 * 1024 * 1024, 'x')); });
   CHECK(is(large.read(), 503));
@@ -77,7 +81,7 @@ TEST_CASE("front: a thread holds no more bytes for its clients than it may, and 
   REQUIRE(small.send(get("/small")));
   CHECK(small.read_body() == "/small");
 
-  client slow(net.port(), 4096);
+  client slow(net.port(), 4096, tls);
   REQUIRE(slow.send(get("/size/20000000") + get("/wait?1")));
   CHECK(slow.read().size() < 20'000'000);
   REQUIRE(small.send(get("/small")));
@@ -141,12 +145,14 @@ TEST_CASE("front: out of descriptors a client is told, and served once there are
 }
 
 TEST_CASE("front: late heads and bodies get 408, idle clients are let go", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   limits bounds;
   bounds.head_time = 30ms;
   bounds.body_grace_time = 30ms;
   bounds.idle_time = 60ms;
-  toy_server net(1, bounds);
-  client head(net.port()), body(net.port()), idle(net.port()), used(net.port());
+  toy_server net{1, bounds, tls};
+  client head(net.port(), 0, tls), body(net.port(), 0, tls), idle(net.port(), 0, tls), used(net.port(), 0, tls);
   REQUIRE(head.send("GET / HTTP/1.1\r\nHost: "));
   REQUIRE(body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"));
   REQUIRE(used.send(get("/used")));
@@ -158,27 +164,31 @@ TEST_CASE("front: late heads and bodies get 408, idle clients are let go", "[fro
 }
 
 TEST_CASE("front: a client that stops reading is let go and its requests abandoned", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   limits bounds;
   bounds.write_stall_time = 50ms;
   bounds.output_bytes_max = 1024 * 1024 * 1024;  // so that the second request is read at all
-  toy_server net(1, bounds);
-  client stalled(net.port(), 4096);
+  toy_server net{1, bounds, tls};
+  client stalled(net.port(), 4096, tls);
   REQUIRE(stalled.send(get("/size/20000000") + get("/wait?1")));
   CHECK(net.notes.wait([&] { return net.notes.abandoned == 1; }));
 }
 
 TEST_CASE("front: a client that does not close after its last answer is let go", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   limits bounds;
   bounds.linger_time = 30ms;
   bounds.connections_max = 1;
-  toy_server net(1, bounds);
-  client one(net.port());
+  toy_server net{1, bounds, tls};
+  client one(net.port(), 0, tls);
   REQUIRE(one.send(get("/", "Connection: close\r\n")));
   REQUIRE(one.read_body() == "/");
   const auto until = std::chrono::steady_clock::now() + patience;
   std::string body;
   while (body != "/" && std::chrono::steady_clock::now() < until) {
-    client next(net.port());
+    client next(net.port(), 0, tls);
     next.send(get("/"));
     body = next.read_body();
   }
@@ -219,17 +229,19 @@ TEST_CASE("front: thousands of idle connections stop nobody", "[front]") {
 }
 
 TEST_CASE("front: slow heads and bodies get 408 in time although bytes keep coming, and others are served meanwhile", "[front]") {
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
   limits bounds;
   bounds.head_time = 100ms;
   bounds.body_grace_time = 100ms;
   bounds.body_bytes_per_second_min = 10'000'000;
-  toy_server net(1, bounds);
+  toy_server net{1, bounds, tls};
   std::vector<client> slow;
   for (int i = 0; i < 100; ++i) {
-    slow.emplace_back(net.port());
+    slow.emplace_back(net.port(), 0, tls);
     REQUIRE(slow.back().send(i % 2 == 0 ? "GET / HTTP/1.1\r\nHost: a\r\nX: " : "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
   }
-  client other(net.port());
+  client other(net.port(), 0, tls);
   const auto until = std::chrono::steady_clock::now() + patience;
   std::size_t refused = 0;
   while (refused < slow.size() && std::chrono::steady_clock::now() < until) {

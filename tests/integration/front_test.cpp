@@ -9,8 +9,10 @@
 using namespace front_fixture;
 
 TEST_CASE("front: a connection serves one request after another", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   for (int i = 0; i < 100; ++i) {
     REQUIRE(one.send(get(numbered(i))));
     REQUIRE(one.read_body() == numbered(i));
@@ -18,8 +20,10 @@ TEST_CASE("front: a connection serves one request after another", "[front]") {
 }
 
 TEST_CASE("front: pipelined requests that are answered out of order leave in order", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   REQUIRE(one.send(get("/wait?1") + get("/wait?2") + get("/at-once") + get("/wait?3")));
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 3; }));
   net.release();
@@ -30,8 +34,10 @@ TEST_CASE("front: pipelined requests that are answered out of order leave in ord
 }
 
 TEST_CASE("front: a thousand pipelined requests are all answered in order", "[front]") {
-  toy_server net(2);
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{2, {}, tls};
+  client one(net.port(), 0, tls);
   std::string all;
   for (int i = 0; i < 1000; ++i) all += get(numbered(i));
   std::thread writer([&] { one.send(all); });
@@ -43,8 +49,10 @@ TEST_CASE("front: a thousand pipelined requests are all answered in order", "[fr
 }
 
 TEST_CASE("front: a request that arrives byte by byte is served", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   const std::string bytes =
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
   for (const char c : bytes) REQUIRE(one.send({&c, 1}));
@@ -52,8 +60,10 @@ TEST_CASE("front: a request that arrives byte by byte is served", "[front]") {
 }
 
 TEST_CASE("front: a body of a megabyte goes in and comes out", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   std::string body(1024 * 1024, 'x');
   for (std::size_t i = 0; i < body.size(); i += 1000) body[i] = static_cast<char>('a' + i % 26);
   std::thread writer([&] {
@@ -64,11 +74,13 @@ TEST_CASE("front: a body of a megabyte goes in and comes out", "[front]") {
 }
 
 TEST_CASE("front: a slow reader gets all of a large answer, and others are served meanwhile", "[front]") {
-  toy_server net;
-  client slow(net.port(), 4096);
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client slow(net.port(), 4096, tls);
   REQUIRE(slow.send(get("/size/5000000")));
   REQUIRE(slow.wait(POLLIN));
-  client other(net.port());
+  client other(net.port(), 0, tls);
   for (int i = 0; i < 20; ++i) {
     REQUIRE(other.send(get("/")));
     REQUIRE(other.read_body() == "/");
@@ -77,8 +89,10 @@ TEST_CASE("front: a slow reader gets all of a large answer, and others are serve
 }
 
 TEST_CASE("front: a half-closed client gets its answers", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   REQUIRE(one.send(get("/wait?1") + get("/wait?2")));
   one.end_sending();
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 2; }));
@@ -90,8 +104,10 @@ TEST_CASE("front: a half-closed client gets its answers", "[front]") {
 }
 
 TEST_CASE("front: a client that goes away is reported for each request it had open", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   REQUIRE(one.send(get("/wait?1") + get("/wait?2")));
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 2; }));
   one.reset();
@@ -99,10 +115,12 @@ TEST_CASE("front: a client that goes away is reported for each request it had op
 }
 
 TEST_CASE("front: an answer for a client that has gone reaches nobody", "[front]") {
-  toy_server net;
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
   std::vector<client> gone;
   for (int i = 0; i < 8; ++i) {
-    gone.emplace_back(net.port());
+    gone.emplace_back(net.port(), 0, tls);
     REQUIRE(gone.back().send(get("/wait?old")));
   }
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 8; }));
@@ -110,7 +128,7 @@ TEST_CASE("front: an answer for a client that has gone reaches nobody", "[front]
   REQUIRE(net.notes.wait([&] { return net.notes.abandoned == 8; }));
   std::vector<client> fresh;
   for (int i = 0; i < 8; ++i) {
-    fresh.emplace_back(net.port());
+    fresh.emplace_back(net.port(), 0, tls);
     REQUIRE(fresh.back().send(get("/wait?new")));
   }
   REQUIRE(net.notes.wait([&] { return net.notes.in_flight == 8; }));
@@ -132,8 +150,10 @@ TEST_CASE("front: an exception of the application is a 500 without its text, and
 }
 
 TEST_CASE("front: after a framing error the answer arrives although the client keeps sending", "[front]") {
-  toy_server net;
-  client one(net.port());
+  const bool tls = GENERATE(false, true);
+  CAPTURE(tls);
+  toy_server net{1, {}, tls};
+  client one(net.port(), 0, tls);
   REQUIRE(one.send("GET / HTTP/1.1\r\nHost : a\r\n\r\n"));
   for (int i = 0; i < 10; ++i) one.send(get("/smuggled"));
   const std::string out = one.read_to_end();

@@ -31,6 +31,7 @@ struct gateway_fixture : front::responder {
     out.broker = broker.commands();
     out.routes = live;
     out.sockets = &sockets;
+    out.traffic = traffic;
     out.deprecated = deprecated;
     out.metrics = std::make_shared<gateway::metrics>();
     out.note = [this](std::string_view line) { notes.emplace_back(line); };
@@ -53,7 +54,7 @@ struct gateway_fixture : front::responder {
 
   std::uint64_t ask(std::string_view method, std::string_view path, std::string_view body = {}, std::vector<front::header> headers = {}) {
     const auto id = ++last_;
-    under_test.on_request(front::clock::now(), front::exchange_id{id}, {method, path, {}, body, std::move(headers)});
+    under_test.on_request(front::clock::now(), front::exchange_id{id}, {method, path, {}, body, std::move(headers), false, peer});
     return id;
   }
   /// What a reactor thread would do, until the request has its answer.
@@ -74,7 +75,9 @@ struct gateway_fixture : front::responder {
   std::map<std::uint64_t, front::response> answers, streams;
   std::set<std::uint64_t> ended;
   std::size_t waiting_bytes = 0;
+  const front::peer_info* peer = nullptr;  ///< who asks
   std::vector<std::string> notes;
+  std::shared_ptr<gateway::traffic_control> traffic = std::make_shared<gateway::traffic_control>();
   std::shared_ptr<gateway::usage> deprecated = std::make_shared<gateway::usage>();
   std::shared_ptr<gateway::live_config> live;
   gateway::application under_test;

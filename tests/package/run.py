@@ -51,6 +51,8 @@ def main():
         with Program(os.path.join(build, "hello_hybrid"), "--http", "127.0.0.1:0") as hybrid:
             with urllib.request.urlopen(f"http://{hybrid.value('http')}/hello?name=Ada", timeout=30) as got:
                 assert got.read() == b'{"message":"hello Ada"}'
+            with urllib.request.urlopen(f"http://{hybrid.value('http')}/docs", timeout=30) as got:
+                assert b"swagger-ui-bundle.js" in got.read()
             assert hybrid.stop() == 0
         with Network(os.path.join(prefix, "bin")) as net:
             net.start(os.path.join(build, "hello"), "--broker", net.endpoint)

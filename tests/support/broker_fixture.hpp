@@ -120,6 +120,7 @@ class broker_fixture {
   broker_core& core() { return core_; }
   [[nodiscard]] instant now() const { return now_; }
   [[nodiscard]] const std::vector<std::pair<std::string, received>>& events() const { return events_; }
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
   // What peers send. Each is a bundle of one frame.
   void send(const std::string& peer, std::string_view bundle) {
@@ -207,8 +208,18 @@ class broker_fixture {
     call(peer, id, command, 60s, *payload);
     return json_of(reply_to(peer, id).payload);
   }
-  void publish(std::string_view topic, std::string_view event) {
-    core_.receive_event(now_, topic, event, out_);
+  void publish(std::string_view topic, std::string_view event, const identity* from = nullptr) {
+    core_.receive_event(now_, topic, event, out_, from);
+    deliver();
+  }
+  /// Who the peer is, as the shell says it of a peer with a key.
+  void identify(const std::string& peer, role may, const std::string& events_out = {}) {
+    core_.identify(now_, number_of(peer), std::make_shared<const identity>(identity{peer, std::make_shared<const role>(std::move(may)), events_out}), out_);
+    deliver();
+  }
+  void expel(const std::string& peer) {
+    silence(peer);
+    core_.expel(now_, number_of(peer), out_);
     deliver();
   }
   void subscribe(std::string_view prefix) {
@@ -368,6 +379,7 @@ class broker_fixture {
       numbers_.erase(known->second);
       names_.erase(known);
     }
+    notes_.insert(notes_.end(), out_.notes().begin(), out_.notes().end());
     for (auto& each : out_.log_writes) waiting_writes_.push_back(std::move(each));
     for (auto& each : out_.log_reads) waiting_reads_.push_back(std::move(each));
     out_.clear();
@@ -444,6 +456,7 @@ class broker_fixture {
   std::set<std::string> pulsing_;
   std::map<std::string, std::vector<std::string>> clogged_;
   std::vector<std::pair<std::string, received>> events_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace waggle::broker

@@ -35,9 +35,9 @@ inline network_view one_command(std::string_view routes, std::string_view schema
                  R"(}],"instances":[]}])");
 }
 
-inline config configured(std::string text) {
+inline config configured(std::string text, const environment_lookup& environment = process_environment) {
   const config_file file{"routes.yaml", std::move(text)};
-  return parse_config({&file, 1}).value();
+  return parse_config({&file, 1}, environment).value();
 }
 
 /// A request that owns its texts.

@@ -53,6 +53,22 @@ TEST_CASE("cli: a request's way is told step by step, with what would be sent", 
   CHECK_FALSE(shown.contains("answer"));
 }
 
+TEST_CASE("cli: the limits that a request counts in are told, those of all routes first", "[cli][routes]") {
+  const auto config = configured(R"(routes:
+  - { route: GET /a, call: a.b, rate: { limit: 5, per: 1s, by: [address, route], burst: 20 }, concurrency: 50 }
+rates: { limit: 100, per: 90s, by: address }
+)");
+  const router all{config};
+  const sent in{"GET", "/a", "", {}};
+  const auto text = waggle::cli::explanation_text(all.explain(in.request()), config, screen{});
+  CHECK(text.find("rate     100 in 90s by address (address-90s)\n"
+                  "rate     5 in 1s by address, route, at most 20 at once (route-address+route-1s)\n"
+                  "places   50 requests at once\n") != std::string::npos);
+  const auto shown = json::parse(waggle::cli::explanation_json(all.explain(in.request()), config));
+  CHECK(shown.at("rates").size() == 2);
+  CHECK(shown.at("concurrency") == 50);
+}
+
 TEST_CASE("cli: what is refused is told with its status and each problem", "[cli][routes]") {
   const auto config = configured(orders);
   const router all{config};

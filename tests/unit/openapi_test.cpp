@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/openapi_fixture.hpp"
 #include "support/routes_fixture.hpp"
 
 #include <set>
@@ -22,14 +23,6 @@ constexpr auto shop = R"([
 
 json document_of(const router& of) { return json::parse(of.openapi()); }
 
-/// Every reference in the document, wherever it stands.
-void collect(const json& in, std::set<std::string>& out) {
-  for (const auto& [key, value] : in.items()) {
-    if (in.is_object() && key == "$ref" && value.is_string()) out.insert(value.get<std::string>());
-    if (value.is_structured()) collect(value, out);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("openapi: a gateway without routes still has a valid document", "[openapi]") {
@@ -37,7 +30,7 @@ TEST_CASE("openapi: a gateway without routes still has a valid document", "[open
   CHECK(document.at("openapi") == "3.1.0");
   CHECK(document.at("info") == json::parse(R"({"title":"The \"shop\"","version":"3"})"));
   CHECK(document.at("paths") == json::object());
-  CHECK(document.at("components").at("schemas").contains("Problem"));
+  CHECK(document.at("components") == json::object());
 }
 
 TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and documentation", "[openapi]") {
@@ -46,8 +39,8 @@ TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and docu
   const auto document = document_of(table);
   const auto& get = document.at("paths").at("/things/{id}").at("get");
   CHECK(get.at("tags") == json::parse(R"(["shop"])"));
-  CHECK(get.at("description") ==
-        "Finds one thing.\n\nThe answer holds what the command sent before its reply, in order, and the reply.");
+  CHECK(get.at("summary") == "Finds one thing.");
+  CHECK(get.at("description") == "The answer holds what the command sent before its reply, in order, and the reply.");
   CHECK(get.at("operationId") == "shop.get");
   CHECK(get.at("parameters") == json::parse(R"([
     {"name":"id","in":"path","required":true,"schema":{"type":"integer"}},
@@ -59,7 +52,7 @@ TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and docu
     "reply":{"$ref":"#/components/schemas/shop.get.reply"}}})");
   CHECK(get.at("responses").at("200").at("content") ==
         json{{"application/json", {{"schema", reply}}}, {"application/vnd.msgpack", {{"schema", reply}}},
-             {"text/event-stream", json::object()}, {"application/x-ndjson", json::object()}});
+             {"text/event-stream", {{"schema", {{"type", "string"}}}}}, {"application/x-ndjson", {{"schema", {{"type", "string"}}}}}});
   CHECK(get.at("responses").at("default") == json::parse(R"({"$ref":"#/components/responses/Problem"})"));
   CHECK(document.at("components").at("schemas").at("shop.get.reply") == json::parse(R"({"type":"object","properties":{
     "parent":{"$ref":"#/components/schemas/shop.get.reply"},
@@ -67,7 +60,7 @@ TEST_CASE("openapi: a route of a manifest shows its parameters, schemas and docu
     "other":{"default":{"$ref":"#"}}}})"));
 
   const auto& find = document.at("paths").at("/find").at("post");
-  CHECK(find.at("operationId") == "shop.get_2");
+  CHECK(find.at("operationId") == "post_find");
   CHECK(find.at("requestBody").at("required") == true);
   CHECK(find.at("requestBody").at("content").at("application/json").at("schema") ==
         json::parse(R"({"$ref":"#/components/schemas/shop.get.request"})"));
@@ -77,18 +70,20 @@ TEST_CASE("openapi: paths that differ in names of parameters only are one path, 
   router table;
   table.update(network(shop));
   const auto document = document_of(table);
-  CHECK(document.at("paths").size() == 2);
+  CHECK(document.at("paths").size() == 3);  // and that of operations
   const auto& item = document.at("paths").at("/things/{id}");
   const auto& put = item.at("put");
   CHECK(put.at("parameters") ==
-        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"integer"}}])"));
+        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"integer"}},{"$ref":"#/components/parameters/Prefer"},
+        {"$ref":"#/components/parameters/Idempotency-Key"}])"));
   CHECK(
       put.at("requestBody").at("content").at("application/vnd.msgpack").at("schema") ==
       json::parse(
           R"({"type":"object","required":["name"],"properties":{"name":{"$ref":"#/components/schemas/shop.put.request/$defs/n"}}})"));
   const auto& drop = item.at("delete");
   CHECK(drop.at("parameters") ==
-        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"string"}}])"));
+        json::parse(R"([{"name":"id","in":"path","required":true,"schema":{"type":"string"}},{"$ref":"#/components/parameters/Prefer"},
+        {"$ref":"#/components/parameters/Idempotency-Key"}])"));
   CHECK(drop.at("responses").at("200").at("content").at("application/json").at("schema") == json::object());
 }
 
@@ -119,17 +114,17 @@ routes:
     {"name":"unused","in":"path","required":true,"schema":{"type":"string"}},
     {"name":"tag","in":"query","schema":{"type":"array","items":{"type":"string"}}},
     {"name":"X-Size","in":"header","required":true,"schema":{"$ref":"#/components/schemas/shop.get.request/$defs/size"}},
-    {"name":"more","in":"query","schema":{"type":"string"}}])"));
+    {"name":"more","in":"query","schema":{"type":"string","default":"x"}}])"));
   CHECK(hi.at("requestBody") == json::parse(R"({"required":false,"content":{
-    "application/json":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{}}}}}},
-    "application/vnd.msgpack":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{}}}}}}}})"));
+    "application/json":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{"default":1}}}}}},
+    "application/vnd.msgpack":{"schema":{"type":"object","properties":{"a":{"type":"object","properties":{"nested":{"type":"object"},"other":{"default":1}}}}}}}})"));
   const auto schema = [&](const char* path) {
     return document.at("paths").at(path).at("post").at("requestBody").at("content").at("application/json").at("schema");
   };
   CHECK(schema("/whole") == json::parse(R"({"type":"object"})"));
   CHECK(schema("/body") == json::parse(R"({"$ref":"#/components/schemas/shop.put.request"})"));
   const auto& none = document.at("paths").at("/none").at("get");
-  CHECK_FALSE(none.contains("tags"));
+  CHECK(none.at("tags") == json::parse(R"(["nobody"])"));
   CHECK_FALSE(none.contains("parameters"));
 }
 
@@ -137,17 +132,12 @@ TEST_CASE("openapi: every reference leads somewhere and every operation has its 
   router table{configured("routes: [{route: GET /x, call: 'a/b?'}]")};
   table.update(network(shop));
   const auto document = document_of(table);
-  std::set<std::string> references, operations;
-  collect(document.at("paths"), references);
-  collect(document.at("components").at("responses"), references);
-  for (const auto& each : references) {
-    CAPTURE(each);
-    CHECK(document.contains(json::json_pointer{each.substr(1)}));
-  }
+  CHECK(faults_of(document).empty());
+  std::set<std::string> operations;
   for (const auto& [path, item] : document.at("paths").items()) {
-    for (const auto& [method, operation] : item.items()) CHECK(operations.insert(operation.at("operationId")).second);
+    for (const auto& [method, operation] : item.items()) operations.insert(operation.at("operationId").get<std::string>());
   }
-  CHECK(operations.size() == 5);
+  CHECK(operations == std::set<std::string>{"shop.get", "post_find", "shop.put", "shop.drop", "get_x", "waggle.operation"});
 }
 
 TEST_CASE("openapi: schemas of any shape leave the document whole", "[openapi]") {
@@ -160,7 +150,8 @@ TEST_CASE("openapi: schemas of any shape leave the document whole", "[openapi]")
         configured("routes:\n  - route: POST /m/{b}\n    call: shop.do\n    fields: {a: body.a, c: body.c.d, x: "
                    "query.x, b: path.b, d: body.a.b.c, e: body.c}\n")};
     table.update(one_command(R"(["GET /a/{a}","POST /b/{b}","PUT /c"])", schema));
-    CHECK(document_of(table).at("paths").size() == 4);
+    CHECK(document_of(table).at("paths").size() == 5);
+    CHECK(faults_of(document_of(table)).empty());
     CHECK(plan(table, {"GET", "/a/1?b=2&c=3&x=4", "", {}}).call);
   }
 }
@@ -170,7 +161,7 @@ TEST_CASE("openapi: the document follows the network", "[openapi]") {
   CHECK(document_of(table).at("paths").empty());
   table.update(network(shop));
   const auto with = table.openapi();
-  CHECK(json::parse(with).at("paths").size() == 2);
+  CHECK(json::parse(with).at("paths").size() == 3);
   table.update(network(shop));
   CHECK(table.openapi() == with);
   table.update(network_view{});

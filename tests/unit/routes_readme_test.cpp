@@ -1,4 +1,5 @@
 // The examples in README.md, gateway/README.md and gateway/ROUTES.md.
+#include "support/certificate_fixture.hpp"
 #include "support/catch.hpp"
 #include "support/routes_fixture.hpp"
 
@@ -35,7 +36,7 @@ std::map<std::string, std::vector<std::string>> blocks_of(const char* name) {
   return out;
 }
 
-std::string errors_of(const std::string& text) {
+std::string faults_of(const std::string& text) {
   const config_file file{"r.yaml", text};
   const auto out = parse_config({&file, 1}, [](const std::string&) { return std::string(32, 'k'); });
   if (out) return "accepted";
@@ -49,14 +50,14 @@ std::string errors_of(const std::string& text) {
 TEST_CASE("config: the route in README.md is accepted", "[routes]") {
   const auto blocks = blocks_of("README.md");
   REQUIRE(blocks.at("yaml").size() == 1);
-  CHECK(errors_of(blocks.at("yaml")[0]) == "accepted");
+  CHECK(faults_of(blocks.at("yaml")[0]) == "accepted");
 }
 
 TEST_CASE("config: the examples in gateway/README.md are accepted, and its error is the one that comes", "[routes]") {
   auto blocks = blocks_of("gateway/README.md");
   const auto& yaml = blocks["yaml"];
   REQUIRE(yaml.size() == 2);
-  for (const auto& each : yaml) CHECK(errors_of(each) == "accepted");
+  for (const auto& each : yaml) CHECK(faults_of(each) == "accepted");
   const auto all = configured(yaml[1]);
   CHECK(all.routes.size() == 3);
   CHECK(shown(router{all}, {"POST", "/hi/Ada", R"({"address":{"city":"Ulm"}})", {{"x-tenant", "t"}}}) ==
@@ -72,10 +73,15 @@ TEST_CASE("config: the examples in gateway/README.md are accepted, and its error
 
 TEST_CASE("config: the examples in gateway/ROUTES.md are accepted, and it has every limit of the front", "[routes]") {
   auto blocks = blocks_of("gateway/ROUTES.md");
-  REQUIRE(blocks["yaml"].size() == 12);
+  REQUIRE(blocks["yaml"].size() == 18);
+  certificate_folder here;  // with the files that the examples name, and all variables set
+  here.lookup = [](const std::string&) { return std::string(32, 'k'); };
+  for (const auto* const each : {"chain.pem", "shop.pem"}) here.write(each, tls_fixture::server().certificate_pem());
+  for (const auto* const each : {"key.pem", "shop.key"}) here.write(each, tls_fixture::server().key_pem());
+  here.write("clients.pem", tls_fixture::authority().certificate_pem());
   for (const auto& each : blocks["yaml"]) {
     CAPTURE(each);
-    CHECK(errors_of(each) == "accepted");
+    CHECK(here.errors_of(each) == "accepted");
   }
   std::ifstream in{std::filesystem::path{WAGGLE_SOURCE_DIR} / "gateway/ROUTES.md"};
   const std::string text{std::istreambuf_iterator<char>{in}, {}};

@@ -68,10 +68,18 @@ bool is_read(const std::string& yaml) {
 TEST_CASE("schema: it has every key that the reader knows, and no other", "[routes]") {
   const auto& of = schema().at("definitions");
   CHECK(keys_of(schema()) == texts(keys::file));
+  CHECK(keys_of(of.at("tls")) == texts(keys::tls));
+  CHECK(keys_of(of.at("certificate")) == texts(keys::certificate));
+  CHECK(of.at("tls").at("properties").at("client_certificates").at("enum").get<std::set<std::string>>() == texts(keys::client_certificates));
   CHECK(keys_of(of.at("tokens")) == texts(keys::tokens));
   CHECK(keys_of(of.at("events")) == texts(keys::events));
   CHECK(keys_of(of.at("cache")) == texts(keys::cache));
   CHECK(keys_of(of.at("idempotency")) == texts(keys::idempotency));
+  CHECK(keys_of(of.at("proxies").at("anyOf").at(1)) == texts(keys::proxies));
+  CHECK(keys_of(of.at("cors")) == texts(keys::cors));
+  CHECK(keys_of(of.at("rate")) == texts(keys::rate));
+  CHECK(keys_of(of.at("breaker")) == texts(keys::breaker));
+  CHECK(keys_of(of.at("retries")) == texts(keys::retries));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
   CHECK(keys_of(of.at("route").at("properties").at("cache")) == texts(keys::route_cache));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
@@ -87,6 +95,7 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(of.at("value").at("properties").at("type").at("enum").get<std::set<std::string>>() == texts(keys::types));
   CHECK(of.at("route").at("properties").at("stream").at("enum").get<std::set<std::string>>() == texts(keys::streams));
   CHECK(of.at("route").at("properties").at("idempotency").at("enum").get<std::set<std::string>>() == texts(keys::key_uses));
+  CHECK(of.at("proxies").at("anyOf").at(1).at("properties").at("header").at("enum").get<std::set<std::string>>() == texts(keys::proxy_headers));
   CHECK(of.at("tokens").at("properties").at("algorithm").at("enum").get<std::set<std::string>>() == texts(keys::algorithms));
 }
 
@@ -108,6 +117,7 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: x}]",
            "limits: {body_bytes: 1MiB, fields: 10, idle_time: 75s, header_bytes: 20000}",
            "tokens: {algorithm: HS256, key: env.KEY, issuer: https://x, audience: shop}",
+           "tls: {minimum: 1.3, client_certificates: none, redirect: true}",
            "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
            "routes: [{route: POST /a, call: x, fields: body}]",
@@ -173,6 +183,9 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "limits: {body: 1MiB}",
            "tokens: {algorithm: none, key: env.KEY}",
            "tokens: {algorithm: HS256, key: secret}",
+           "tls: {minimum: 1.1}",
+           "tls: {client_certificates: always}",
+           "tls: {certificates: [{certificate: a.pem}]}",
            "events: {}",
            "events: {topics: order.*}",
            "events: {topics: []}",

@@ -1,10 +1,13 @@
 // The HTTP front alone, for load generators: every request is answered at once with the same few bytes, except /bytes/N, which is N of them,
-// and /stream/N, which is N of them in chunks as fast as the client takes them. Serves until SIGTERM or SIGINT.
+// and /stream/N, which is N of them in chunks as fast as the client takes them. With a certificate it speaks TLS besides. Serves until SIGTERM or
+// SIGINT.
 #include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,14 +68,25 @@ class answers_at_once final : public application {
   std::unordered_map<exchange_id, std::size_t> left_;
 };
 
+std::string text_of(const char* path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   server_options with;
   with.threads = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 2;
-  if (argc > 2 || with.threads < 1 || with.threads > 255) {
-    std::fputs("usage: waggle-bench-front [THREADS]    (2 unless given; prints where it listens)\n", stderr);
+  if ((argc > 2 && argc != 4) || with.threads < 1 || with.threads > 255) {
+    std::fputs("usage: waggle-bench-front [THREADS [CERTIFICATE KEY]]    (2 unless given; prints where it listens)\n", stderr);
     return 2;
+  }
+  if (argc == 4) {
+    const auto made = tls_context::make({.identities = {{text_of(argv[2]), text_of(argv[3])}}});
+    if (!made) return std::fprintf(stderr, "waggle-bench-front: %s\n", made.error().what.c_str()), 1;
+    with.listen.push_back({.tls = true});
+    with.tls = *made;
   }
   waggle::detail::raise_descriptor_limit();
   sigset_t ends;
@@ -82,7 +96,9 @@ int main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &ends, nullptr);
   server front{with, [](responder& out) { return std::make_unique<answers_at_once>(out); }};
   front.start();
-  std::printf("ready waggle-bench-front http=%s\n", front.endpoint().c_str());
+  std::printf("ready waggle-bench-front http=%s", front.endpoint().c_str());
+  if (argc == 4) std::printf(" https=%s", front.endpoints().back().c_str());
+  std::printf("\n");
   std::fflush(stdout);
   int signal = 0;
   sigwait(&ends, &signal);

@@ -76,8 +76,8 @@ _waggle() {
     fi
     case $word in
       --broker=*) broker=${word#*=} ;;
-      --broker|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
-      --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group) option=$word ;;
+      --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
+      --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group|--out) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -87,14 +87,14 @@ _waggle() {
     '') ;;
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
-    --routes) compopt -o default 2>/dev/null; return ;;
+    --routes|--key-file|--broker-key|--out) compopt -o default 2>/dev/null; return ;;
     --group) _waggle_offer_names __groups; return ;;
     *) return ;;
   esac
 
   local subcommand=${given[0]-}
   if [[ $current == -* ]]; then
-    _waggle_offer --help --broker --budget --output --json
+    _waggle_offer --help --broker --key-file --broker-key --budget --output --json
     case $subcommand in
       '') _waggle_offer --version ;;
       call) _waggle_offer --key --header --input --idempotent --later --idempotency-key ;;
@@ -113,13 +113,14 @@ _waggle() {
       workers|queues|calls|stats) _waggle_offer --limit ;;
       drain) _waggle_offer --no-wait ;;
       routes) _waggle_offer --routes --offline --claims ;;
+      keygen) _waggle_offer --out ;;
     esac
     return
   fi
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume routes streams groups dead later outcome
+        workers queues calls stats drain pause resume routes streams groups dead later outcome keygen
       ;;
     call:1|later:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
@@ -160,10 +161,11 @@ _waggle() {
     'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
     'resume:let them run again' 'routes:check, list and explain HTTP routes'
     'streams:list the streams of events' 'groups:list or forget consumer groups' 'dead:list, show, retry, drop dead letters'
-    'later:have a command run whatever happens' 'outcome:tell what became of it'
+    'later:have a command run whatever happens' 'outcome:tell what became of it' 'keygen:make a key pair'
   )
   _arguments -C \
-    '--help[print help]' '--broker[where the broker is]:endpoint:' '--budget[time to answer in]:duration:' \
+    '--help[print help]' '--broker[where the broker is]:endpoint:' '--key-file[our key pair]:file:_files' \
+    '--broker-key[public key of the broker]:key or file:_files' '--out[folder for the files]:folder:_files -/' '--budget[time to answer in]:duration:' \
     '(-o --output)'{-o,--output}'[form of the output]:form:(json table msgpack)' '--json[output JSON]' \
     '(-i --input)'{-i,--input}'[form of payloads]:form:(json msgpack)' '--key[what it is about]:key:' '--idempotent[may be sent again]' \
     '*--header[a header, name=value]:header:' '--count[end after so many]:count:' '--wait[end after so long]:duration:' \
@@ -196,7 +198,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keygen
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -244,7 +246,11 @@ complete -c waggle -n '__fish_seen_subcommand_from routes' -l routes -r -F -d 'f
 complete -c waggle -n '__fish_seen_subcommand_from routes' -l offline -d 'do not ask the broker'
 complete -c waggle -n '__fish_seen_subcommand_from routes; and __fish_seen_subcommand_from check' -F
 complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a keygen -d 'make a key pair'
+complete -c waggle -n '__fish_seen_subcommand_from keygen' -l out -r -F -d 'folder for the files'
 complete -c waggle -l broker -x -d 'where the broker is'
+complete -c waggle -l key-file -r -F -d 'our key pair'
+complete -c waggle -l broker-key -r -F -d 'public key of the broker'
 complete -c waggle -l budget -x -d 'time to answer in'
 complete -c waggle -s o -l output -x -a 'json table msgpack' -d 'form of the output'
 complete -c waggle -l json -d 'output JSON'

@@ -97,6 +97,7 @@ event_start start_of(const sub_flags& flags) {
 int sub(const session& with, const sub_flags& flags) {
   event_options options;
   options.broker = with.broker;
+  options.keys = with.keys;
   options.patience = with.budget();
   options.start = start_of(flags);
   options.on_lost = [&with](const lost_events& what) { with.note(lost_text(what)); };

@@ -109,12 +109,12 @@ int run(int argc, char** argv) {
                                 make_ls(app, with),        make_describe(app, with),      make_ping(app, with),
                                 make_raw(app, with),       make_command_names(app, with), make_version(app, with),
                                 make_completion(app, with),    make_routes(app, with),       make_streams(app, with), make_groups(app, with),
-                                make_dead(app, with),      make_later(app, with),         make_outcome(app, with)};
+                                make_dead(app, with),      make_later(app, with),         make_outcome(app, with),     make_keygen(app, with)};
   for (auto& each : make_event_names(app, with)) commands.push_back(std::move(each));
   for (auto& each : make_operations(app, with)) commands.push_back(std::move(each));
   for (const auto& each : commands) {
     each.flags->footer(each.flags->get_footer() +
-                       "\n\nFlags of every command: --broker, --budget, -o, --json; see waggle --help.");
+                       "\n\nFlags of every command: --broker, --key-file, --broker-key, --budget, -o, --json; see\nwaggle --help.");
   }
   try {
     app.parse(arguments(argc, argv));
@@ -131,6 +131,8 @@ int run(int argc, char** argv) {
     try {
       return each.run();
     } catch (const waggle::net::endpoint_error& e) {
+      return with.misuse(e.what());
+    } catch (const waggle::key_error& e) {
       return with.misuse(e.what());
     }
   }

@@ -83,7 +83,7 @@ int raw(const session& with, const raw_flags& flags) {
 
   net::context sockets;
   net::dealer socket{sockets};
-  socket.connect(with.broker);
+  socket.connect(with.broker, read_keys(with.keys));
   const auto until = clock::now() + *detail::parse_duration(flags.wait);
   std::size_t sent = 0, replies = 0;
   while (clock::now() < until && (sent < messages.size() || wanted == 0 || replies < wanted)) {

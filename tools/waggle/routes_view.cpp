@@ -69,6 +69,21 @@ std::string joined(const std::vector<std::string>& all) {
   return out;
 }
 
+/// Of all routes, then of this one.
+std::vector<gateway::rate_config> rates_of(const route_config* route, const config& from) {
+  auto out = from.rates;
+  if (route != nullptr) out.insert(out.end(), route->rates.begin(), route->rates.end());
+  return out;
+}
+
+std::string rate_text(const gateway::rate_config& of) {
+  std::vector<std::string> by;
+  for (const auto& each : of.by) by.push_back(each.written());
+  auto out = fmt::format("{} in {} by {}", of.terms.limit, time_text(of.terms.per), joined(by));
+  if (of.terms.burst != of.terms.limit) out += fmt::format(", at most {} at once", of.terms.burst);
+  return out + " (" + of.name + ')';
+}
+
 /// Lines that begin with a word of their own and go on below it.
 class paragraphs {
  public:
@@ -130,6 +145,8 @@ std::string explanation_text(const explanation& what, const config& config, cons
     out.add("from", what.from);
     if (written != nullptr && !written->when.empty()) out.add("when", when_text(written->when));
     out.add("budget", time_text(what.budget));
+    for (const auto& each : rates_of(written, config)) out.add("rate", rate_text(each));
+    if (written != nullptr && written->concurrency) out.add("places", fmt::format("{} requests at once", *written->concurrency));
     for (const auto& each : what.steps) {
       const auto* step = written_step(written, each);
       const bool event = step != nullptr && !step->emit.empty();
@@ -160,6 +177,8 @@ std::string explanation_json(const explanation& what, const config& config) {
   if (!what.route.empty()) {
     out = {{"route", what.route}, {"from", what.from}, {"budget_ms", what.budget.count()}};
     if (written != nullptr && !written->when.empty()) out["when"] = when_text(written->when);
+    for (const auto& each : rates_of(written, config)) out["rates"].push_back(rate_text(each));
+    if (written != nullptr && written->concurrency) out["concurrency"] = *written->concurrency;
     out["steps"] = json::array();
     for (const auto& each : what.steps) {
       json step{{"name", each.name}, {"aim", each.aim}, {"served", each.served}, {"then", each.then}, {"need", each.need}, {"after", each.after}};

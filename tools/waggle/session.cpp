@@ -33,6 +33,8 @@ void session::add_flags(CLI::App& app) {
       ->envname("WAGGLE_BROKER")
       ->capture_default_str()
       ->type_name("EP");
+  app.add_option("--key-file", keys.key, "Our key pair, for a broker that wants keys")->envname("WAGGLE_KEY")->type_name("FILE");
+  app.add_option("--broker-key", keys.broker_key, "That broker's public key, or its .pub file")->envname("WAGGLE_BROKER_KEY")->type_name("KEY");
   app.add_option("--budget", budget_text, "How long all may take, as in 250ms or 2s")
       ->envname("WAGGLE_BUDGET")
       ->capture_default_str()
@@ -71,6 +73,7 @@ client_options session::caller() const {
   client_options out;
   out.broker = broker;
   out.name = "waggle-cli";
+  out.keys = keys;
   return out;
 }
 

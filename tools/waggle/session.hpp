@@ -30,6 +30,7 @@ class session {
   session();
 
   std::string broker = environment("WAGGLE_BROKER", default_broker);
+  key_options keys;
   std::string budget_text = "5s";
   form output = form::automatic;
   encoding input = encoding::json;
@@ -100,6 +101,8 @@ command make_command_names(CLI::App& app, session& with);
 command make_routes(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
+/// A key pair, for networks whose broker wants keys.
+command make_keygen(CLI::App& app, session& with);
 command make_streams(CLI::App& app, session& with);
 /// Consumer groups: list and forget.
 command make_groups(CLI::App& app, session& with);

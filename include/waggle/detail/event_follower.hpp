@@ -27,7 +27,7 @@ namespace waggle::detail {
 class event_follower {
  public:
   event_follower(client_options at, subscription_core::options with, std::function<void(const lost_events&)> on_lost)
-      : core_{std::move(with)}, on_lost_{std::move(on_lost)}, socket_{*at.sockets}, log_{std::move(at)} {
+      : core_{std::move(with)}, on_lost_{std::move(on_lost)}, keys_{read_keys(at.keys)}, socket_{*at.sockets}, log_{std::move(at)} {
     for (const auto& each : core_.prefixes()) socket_.subscribe(each);
     socket_.subscribe(std::string{subscription_core::head_topics});
   }
@@ -36,7 +36,7 @@ class event_follower {
   result<void> begin(const std::string& endpoint, std::string greeting, time_point give_up) {
     // The broker answers this subscription with an event; it stands behind ours in the same pipe.
     socket_.subscribe(greeting);
-    socket_.connect(endpoint);
+    socket_.connect(endpoint, keys_);
     greeting_ = std::move(greeting);
     while (!core_.begun() || !greeting_.empty()) {
       turn();
@@ -151,6 +151,7 @@ class event_follower {
   std::optional<error> failed_;
   std::uint64_t lost_ = 0;
   std::map<std::string, std::uint64_t> positions_;
+  net::peer_keys keys_;
   net::event_subscription socket_;
   client log_;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <waggle/keys.hpp>
 #include <waggle/net/socket.hpp>
 
 namespace waggle::detail {
@@ -16,7 +17,9 @@ struct hybrid_options {
   std::string http{};               ///< where to answer HTTP: HOST:PORT; port 0 is any, an empty host every interface
   std::string broker{};             ///< the network's command endpoint; empty: a broker inside this process
   std::string listen{};             ///< where that broker lets others in, tcp:// or ipc://; empty: nowhere
+  bool listen_in_the_open = false;  ///< also where others than this machine's programs reach it
   std::vector<std::string> routes{};  ///< files of routes, and directories of them
+  key_options keys = key_options::none();  ///< for a broker elsewhere
   /// Called once, on a thread of the HTTP front, when each of those threads knows the service's routes.
   std::function<void()> on_routes{};
 };

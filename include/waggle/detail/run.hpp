@@ -49,12 +49,16 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
       {"threads", "WAGGLE_THREADS", "N", "handlers that run at the same time", "8"},
       {"slots", "WAGGLE_SLOTS", "N", "calls at hand at the same time; 0: twice the threads", "0"},
       {"drain", "WAGGLE_DRAIN", "TIME", "how long calls at hand may take after SIGTERM", "10s"},
+      {"key-file", "WAGGLE_KEY", "FILE", "our own key pair (`waggle keygen`), for a broker that wants keys", ""},
+      {"broker-key", "WAGGLE_BROKER_KEY", "KEY", "that broker's public key, or the .pub file that has it", ""},
       // Not WAGGLE_HTTP: that is the gateway's, and whoever exports it would have every service fight for the gateway's port.
       {"http", "WAGGLE_HTTP_SELF", "HOST:PORT", "answer HTTP here, with a broker inside unless --broker says where one is", ""},
-      {"listen", "WAGGLE_LISTEN", "ENDPOINT", "with --http: let the waggle CLI and other services into the broker inside", ""},
+      {"listen", "WAGGLE_LISTEN", "ENDPOINT", "with --http: let the waggle CLI and other services of this machine into the broker inside", ""},
+      {"insecure", "WAGGLE_INSECURE", nullptr, "with --listen: let whoever reaches it into the broker inside, not only this machine", ""},
       {"routes", "WAGGLE_ROUTES", "PATH", "with --http: a file of routes or a directory of them; may be repeated", ""},
   };
-  auto &broker = flags[0], &instance = flags[1], &drain_time = flags[4], &http = flags[5], &listen = flags[6], &routes = flags[7];
+  auto &broker = flags[0], &instance = flags[1], &drain_time = flags[4], &key = flags[5], &broker_key = flags[6], &http = flags[7], &listen = flags[8],
+       &insecure = flags[9], &routes = flags[10];
   if (const auto code = read_service_flags(argc, argv, name, version, flags)) return code;
   const auto complain = [&](const std::string& what) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), what.c_str());
@@ -69,7 +73,13 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
     return 2;
   }
   if (!threads || !slots || !drain) return 2;
-  out.with = {broker.now, instance.now, *threads, *slots, *drain, nullptr};
+  const key_options keys{key.now, broker_key.now};
+  try {
+    static_cast<void>(read_keys(keys));
+  } catch (const key_error& e) {
+    return complain(e.what());
+  }
+  out.with = {broker.now, instance.now, *threads, *slots, *drain, nullptr, keys};
 
   if (http.now.empty()) {
     // By the environment they may be meant for others: the gateway reads WAGGLE_ROUTES, too.
@@ -87,8 +97,14 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
                     "elsewhere; leave one of them out");
   }
   auto& made = out.hybrid.emplace(hybrid_options{name, version, http.now});
-  if (broker.said()) made.broker = broker.now;
+  if (broker.said()) {
+    made.broker = broker.now;
+    made.keys = keys;
+  } else {
+    out.with.keys = key_options::none();  // the broker inside is reached without leaving the process
+  }
   made.listen = listen.now;
+  made.listen_in_the_open = insecure.now == "1" || insecure.now == "true";
   made.routes = routes.given;
   if (routes.given.empty() && !routes.now.empty()) made.routes.push_back(routes.now);
   return std::nullopt;

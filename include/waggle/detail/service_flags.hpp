@@ -18,7 +18,7 @@ namespace waggle::detail {
 struct service_flag {
   const char* name;
   const char* variable;
-  const char* value;  ///< what the value is called in the help
+  const char* value;  ///< what the value is called in the help; null: it has none, and `now` is "1" when it is there
   const char* help;
   std::string now;    ///< the default, then what was said last
   std::vector<std::string> given{};  ///< what was said on the command line, each time
@@ -35,7 +35,7 @@ struct service_flag {
   std::vector<option> options;
   for (auto& each : flags) {
     each.now = environment(each.variable, each.now.c_str());
-    options.push_back({each.name, required_argument, nullptr, 0});
+    options.push_back({each.name, each.value == nullptr ? no_argument : required_argument, nullptr, 0});
   }
   options.push_back({"help", no_argument, nullptr, 'h'});
   options.push_back({"version", no_argument, nullptr, 'v'});
@@ -47,11 +47,11 @@ struct service_flag {
     if (got == -1) break;
     if (got == 0) {
       auto& flag = flags[static_cast<std::size_t>(which)];
-      flag.now = flag.given.emplace_back(optarg);
+      flag.now = flag.given.emplace_back(flag.value == nullptr ? "1" : optarg);
     } else if (got == 'h') {
       std::printf("%s %s, a waggle service\n\nEvery flag is also an environment variable:\n", service.c_str(), version.c_str());
       for (const auto& each : flags) {
-        const auto flag = std::string{"--"} + each.name + " " + each.value;
+        const auto flag = std::string{"--"} + each.name + (each.value == nullptr ? "" : std::string{" "} + each.value);
         std::printf("  %-18s %-17s %s%s\n", flag.c_str(), each.variable, each.help,
                     each.now.empty() ? "" : (" [" + each.now + "]").c_str());
       }

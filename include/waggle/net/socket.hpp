@@ -8,10 +8,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <zmq.hpp>
 
+#include <waggle/net/curve.hpp>
 #include <waggle/wire/limits.hpp>
 
 /// The only code that knows ZeroMQ. Sockets here never block and never grow without bound; each belongs to the thread that
@@ -93,10 +96,41 @@ class socket {
     }
   }
 
+  /// Before `bind`: peers have to know this key, and what the ZAP handler of the context says of theirs in that domain decides whether they get
+  /// in. Without a handler everybody does, nameless: it has to be there before, and for as long.
+  void guard(const key_pair& own, const std::string& domain) {
+    namespace opt = zmq::sockopt;
+    socket_.set(opt::curve_server, true);
+    socket_.set(opt::curve_secretkey, own.secret_key);
+    socket_.set(opt::zap_domain, domain);
+    socket_.set(opt::handshake_ivl, 5000);  // who does not finish it in time is dropped
+  }
+
+  /// Lets go of everybody who has connected here, and lets them in again, as they come back by themselves. Takes a moment, in which libzmq's
+  /// own thread lets go of the address. Throws endpoint_error.
+  void admit_anew(const std::string& endpoint) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+    bool is_bound = true;
+    for (;;) {
+      try {
+        if (std::exchange(is_bound, false)) socket_.unbind(endpoint);
+        return socket_.bind(endpoint);
+      } catch (const zmq::error_t& e) {
+        if (e.num() != EADDRINUSE || std::chrono::steady_clock::now() >= give_up) throw endpoint_error{"bind", endpoint, e.num()};
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+  }
+
   /// Begins to connect, and again for as long as the socket lives. Throws endpoint_error for what is no endpoint.
-  void connect(const std::string& endpoint) {
+  void connect(const std::string& endpoint, const peer_keys& as = {}) {
     if (!has_port(endpoint)) throw endpoint_error{"connect to", endpoint, EINVAL};
     try {
+      if (!as.empty()) {
+        socket_.set(zmq::sockopt::curve_serverkey, as.broker);
+        socket_.set(zmq::sockopt::curve_publickey, as.own.public_key);
+        socket_.set(zmq::sockopt::curve_secretkey, as.own.secret_key);
+      }
       if (endpoint.find('[') != std::string::npos) socket_.set(zmq::sockopt::ipv6, true);
       socket_.connect(endpoint);
     } catch (const zmq::error_t& e) {
@@ -114,6 +148,13 @@ class socket {
   zmq::socket_t& native() { return socket_; }
 
  protected:
+  /// Who sent this, as the ZAP handler has named it; empty without one. Valid as long as the message.
+  static std::string_view user_of(const zmq::message_t& part) {
+    // Not message_t::gets, which throws where there is none.
+    const char* const user = zmq_msg_gets(const_cast<zmq::message_t&>(part).handle(), "User-Id");
+    return user == nullptr ? std::string_view{} : std::string_view{user};
+  }
+
   sent send_part(std::string_view bytes, zmq::send_flags flags) {
     try {
       return socket_.send(zmq::buffer(bytes), flags | zmq::send_flags::dontwait) ? sent::yes : sent::full;
@@ -182,6 +223,9 @@ class router : public socket {
     const auto beyond = bundle_.more() ? receive_rest() : 0;
     return message{from_.to_string_view(), bundle_.to_string_view(), beyond};
   }
+
+  /// Who sent the message that was received last.
+  [[nodiscard]] std::string_view user() const { return user_of(bundle_); }
 
   /// All parts of the message that was received last, those within the limits; valid until the next `receive`.
   std::span<const std::string_view> parts() {
@@ -275,6 +319,8 @@ class event_source : public socket {
     return std::nullopt;
   }
   [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+  /// Who sent the message that was received last.
+  [[nodiscard]] std::string_view user() const { return user_of(event_); }
 
  private:
   friend class event_sink;

@@ -42,6 +42,8 @@ struct frame {
   std::string_view about;       ///< event: where it is from. One msgpack map; empty when it did not come or was nil
   bool later = false;           ///< call: it has the header `later`, which asks for it to be kept and run when it can be
   std::uint64_t later_ms = 0;   ///< the time for each run that this header says; 0 if it says none
+  bool claims = false;          ///< call, emit, event: it has the header `claims`: the caller says for which user it speaks
+  bool operation = false;       ///< call: it has the header `operation`, which is the broker's
   std::uint64_t budget_ms = 0;  ///< call: time left, at most `budget_ms_max`
   std::uint64_t parts = no_credit_limit;  ///< call: PARTs that may be sent before CREDIT comes; credit: so many more
   waggle::status status{};      ///< reply
@@ -150,6 +152,8 @@ class bundle_reader {
         out.later = true;
         later(inside, out.later_ms);
       } else {
+        out.claims = out.claims || key == "claims";
+        out.operation = out.operation || key == "operation";
         inside.raw(value);
       }
     }

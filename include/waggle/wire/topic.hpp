@@ -33,6 +33,12 @@ namespace waggle::wire {
   return a.substr(0, common) == b.substr(0, common);
 }
 
+/// Whether whatever `narrow` matches is matched by `wide`, too.
+[[nodiscard]] inline bool covers(std::string_view wide, std::string_view narrow) {
+  if (!narrow.ends_with('*')) return matches(wide, narrow);
+  return wide.ends_with('*') && narrow.starts_with(wide.substr(0, wide.size() - 1));
+}
+
 /// Of two patterns that match the same topic, whether `a` says more of it: an exact one does, then the longer one.
 [[nodiscard]] inline bool is_more_specific(std::string_view a, std::string_view b) {
   if (a.ends_with('*') != b.ends_with('*')) return b.ends_with('*');
