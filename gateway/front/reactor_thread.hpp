@@ -151,7 +151,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   instant patience_until_ = instant::max();
 
   std::unique_ptr<application> application_;
-  std::array<int, 2> watched_{-1, -1};  // the application's descriptors
+  std::array<int, 3> watched_{-1, -1, -1};  // the application's descriptors
   bool application_called_ = false;
   bool drain_announced_ = false;
   std::uint64_t notifications_seen_ = 0;
