@@ -372,7 +372,7 @@ void application::learn(std::string_view payload) {
       for (auto& command : service.commands) command.http.clear();
     }
   }
-  if (const auto served = digest_of(what_is_served(*network)); served != std::exchange(served_, served)) cache_.clear();
+  if (const auto served = sha256(what_is_served(*network)); served != std::exchange(served_, served)) cache_.clear();
   if (options_.on_network) options_.on_network(*network);
   warn(router_.update(*network));
 }

@@ -101,12 +101,12 @@ class application final : public front::application {
   void take(front::instant now, exchange& seen, const front::request& in);
   bool own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client);
   void show_metrics(front::instant now, exchange& seen, const front::request& in);
-  void set_terms(exchange& seen, const route& of, std::string_view claims) const;
+  void set_terms(exchange& seen, const route& of) const;
   bool take_kept(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, const decoded_path& path,
                  std::string_view claims);
   void end_flight(open_request& to, front::response out);
   void give_up(front::instant now, const open_request_ptr& to);
-  bool take_keyed(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, std::string_view claims);
+  bool take_keyed(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in);
   void ask_store(front::instant now, const open_request_ptr& to, store_entry what, std::chrono::milliseconds within);
   void take_stored(front::instant now);
   void on_stored(front::instant now, const open_request_ptr& to, result<reserved> what);

@@ -25,14 +25,13 @@ front::response with_status(front::response out, std::string said) {
 }  // namespace
 
 /// What caches on the way to the client are told where the route says nothing.
-void application::set_terms(exchange& seen, const route& of, std::string_view claims) const {
+void application::set_terms(exchange& seen, const route& of) const {
   auto& terms = seen.terms;
   terms.cache_control = of.what.cache_control;
   terms.compress = terms.compress && of.what.compress;
-  if (of.what.cache && of.what.cache->shared) return;
-  terms.is_private = !claims.empty() || front::syntax::lists(of.vary, "Cookie");
+  terms.is_private = seen.who != nullptr || of.access.is != access_rule::who::anyone || front::syntax::lists(of.vary, "Cookie");
   // Claims go along with every call, so that any command may decide by them.
-  if (tokens_) terms.vary = "Authorization";
+  if (!of.what.cache || !of.what.cache->shared) terms.vary = authenticator_.headers();
 }
 
 /// Answers a request from what is kept, or has it wait for who asks the same. False: its call is to be begun.

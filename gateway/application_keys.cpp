@@ -33,7 +33,7 @@ bool is_passing(int status) { return status == 429 || status == 503 || status ==
 }  // namespace
 
 /// True: it is answered, or will be once the store has said whose the key is.
-bool application::take_keyed(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, std::string_view claims) {
+bool application::take_keyed(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in) {
   const auto& of = *by.of;
   const auto refuse = [&](front::response with) {
     add_route_headers(of, with);
@@ -53,7 +53,7 @@ bool application::take_keyed(front::instant now, const open_request_ptr& to, con
   const auto budget = to->run ? to->run->budget() : to->call.budget;
   const auto keep = std::max(keeping_.keep, budget + keep_after_budget);
   auto& keyed = to->keyed.emplace();
-  keyed.key = key_digest(whose_claims(claims), of.text, **key);
+  keyed.key = key_digest(owner_of(to->who.get()), of.text, **key);
   keyed.may_run_twice = to->run ? to->run->may_run_twice() : to->call.idempotent;
   keyed.keep_ms = keep.count();
   const auto wall = wall_ms();

@@ -105,7 +105,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
     by = std::move(std::get<router::taken_route>(taken));
-    set_terms(seen, *by.of, claims);
+    set_terms(seen, *by.of);
     who.route = seen.route = by.of->text;
     if (auto refused = refuse_access(by.of->access, seen)) {
       add_route_headers(*by.of, *refused);
@@ -127,7 +127,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
   unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
-  if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in, claims)) return;
+  if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in)) return;
   if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
 }

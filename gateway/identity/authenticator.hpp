@@ -47,6 +47,9 @@ class authenticator {
   /// Whether anybody could say who he is.
   [[nodiscard]] bool knows_any() const { return from_.tokens != nullptr || from_.api_keys.has_value(); }
 
+  /// The request headers that say it, as Vary lists them; empty: none.
+  [[nodiscard]] std::string headers() const;
+
   /// For people: what could be sent.
   [[nodiscard]] std::string wanted() const;
 

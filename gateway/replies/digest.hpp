@@ -1,15 +1,11 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <functional>
+#include <cstddef>
 #include <string_view>
 
-namespace waggle::gateway {
+#include "gateway/identity/api_keys.hpp"
 
-/// SHA-256: for what clients choose, who would find two texts with one digest if it were possible.
-using digest = std::array<unsigned char, 32>;
-[[nodiscard]] digest digest_of(std::string_view bytes);
+namespace waggle::gateway {
 
 /// In tables. Whoever lets clients choose what is digested puts something in that they do not know.
 struct digest_hash {

@@ -14,7 +14,7 @@ std::string_view opaque_of(std::string_view tag) { return tag.starts_with("W/") 
 
 std::string entity_tag_of(std::string_view body) {
   constexpr char digits[] = "0123456789abcdef";
-  const auto of = digest_of(body);
+  const auto of = sha256(body);
   std::string out = "\"";
   for (std::size_t i = 0; i < tag_bytes; ++i) {
     out += digits[of[i] >> 4];

@@ -12,7 +12,7 @@ namespace {
 digest digest_of_all(std::initializer_list<std::string_view> texts) {
   std::string all;
   for (const auto each : texts) all.append(std::to_string(each.size())).append(":").append(each);
-  return digest_of(all);
+  return sha256(all);
 }
 
 front::response conflict(status code, const std::string& why, std::optional<std::chrono::milliseconds> retry_after = {}) {
@@ -27,12 +27,13 @@ digest request_digest(const front::request& in) {
   return digest_of_all({in.method, in.path, in.query, in.find("content-type").value_or(""), in.body});
 }
 
-std::string whose_claims(std::string_view claims) {
-  if (claims.empty()) return {};
-  const auto subject = find_in(claims, {"sub"});
-  if (!subject) return std::string{claims};
-  const auto issuer = find_in(claims, {"iss"});
-  return std::string{issuer.value_or("\xc0")}.append(*subject);
+std::string owner_of(const identity* who) {
+  if (who == nullptr) return {};
+  if (!who->key_id.empty()) return "key " + who->key_id;
+  const auto subject = find_in(who->claims, {"sub"});
+  if (!subject) return "claims " + who->claims;
+  const auto issuer = find_in(who->claims, {"iss"});
+  return "token " + std::string{issuer.value_or("\xc0")}.append(*subject);
 }
 
 front::response answer_to_repeated(reserved found) {

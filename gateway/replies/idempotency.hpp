@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "gateway/front/application.hpp"
+#include "gateway/identity/identity.hpp"
 #include "gateway/replies/reply_store.hpp"
 
 namespace waggle::gateway {
@@ -15,8 +16,9 @@ namespace waggle::gateway {
 /// What makes a request the same when it comes again: its method, target, Content-Type and body.
 [[nodiscard]] digest request_digest(const front::request& in);
 
-/// Who a verified token is of, whatever else it says: its issuer and subject. All its claims, if it names no subject; empty without claims (a msgpack map).
-[[nodiscard]] std::string whose_claims(std::string_view claims);
+/// Whose keys are his who is known so: an API key's, or a token's issuer and subject, whatever else it says; all its claims, if it names no subject. Empty for
+/// null, who is nobody known.
+[[nodiscard]] std::string owner_of(const identity* who);
 
 /// The answer to a request whose key has been used before, or cannot be; `found` is not `fresh`.
 [[nodiscard]] front::response answer_to_repeated(reserved found);

@@ -51,7 +51,7 @@ cache_wishes cache_wishes_of(const std::vector<front::header>& headers) {
 reply_cache::verdict reply_cache::ask(front::instant now, const question& what) {
   std::string secret_text(sizeof secret_, '\0');
   std::copy_n(reinterpret_cast<const char*>(&secret_), sizeof secret_, secret_text.data());
-  const auto key = digest_of(secret_text.append(what.text));
+  const auto key = sha256(secret_text.append(what.text));
 
   std::string why = "uri-miss";
   if (const auto found = entries_.find(key); found != entries_.end()) {

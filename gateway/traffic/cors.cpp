@@ -13,7 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 10> request_headers{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
                                                            "Prefer",        "traceparent",  "Waggle-Key",      "X-Api-Key",     "X-Request-Id"};
 /// What its answers have that a page may want, besides what it may read anyway (Fetch, "CORS-safelisted response-header name").
-constexpr std::array<std::string_view, 13> answer_headers{
+constexpr std::array<std::string_view, 16> answer_headers{
+    "Age",              "Cache-Status", "Idempotent-Replayed",
     "Deprecation",      "ETag",        "Idempotency-Key", "Link",              "Location",         "Preference-Applied", "RateLimit",
     "RateLimit-Policy", "Retry-After", "Sunset",          "Waggle-Incomplete", "WWW-Authenticate", "X-Request-Id"};
 

@@ -8,7 +8,10 @@
 #include "gateway/replies/entity_tag.hpp"
 #include "gateway/replies/finish.hpp"
 #include "gateway/replies/gzip.hpp"
+#include "gateway/replies/idempotency.hpp"
 #include "support/catch.hpp"
+
+#include <waggle/wire/json.hpp>
 
 using namespace waggle;
 using namespace waggle::gateway;
@@ -198,4 +201,36 @@ TEST_CASE("replies: what compression would not make smaller stays as it is, and 
     REQUIRE(out);
     CHECK(unpacked(*out) == large);
   }
+}
+
+TEST_CASE("replies: an Idempotency-Key is its owner's, its route's, and one request's", "[replies]") {
+  const auto of = [](std::string_view claims, std::string key_id = {}) { return owner_of(make_identity(wire::json_to_msgpack(claims).value(), {}, std::move(key_id)).value().get()); };
+  CHECK(owner_of(nullptr).empty());
+  CHECK(of(R"({"iss":"a","sub":"ada","exp":1})") == of(R"({"exp":2,"sub":"ada","iss":"a"})"));
+  CHECK(of(R"({"iss":"a","sub":"ada"})") != of(R"({"iss":"b","sub":"ada"})"));
+  CHECK(of(R"({"iss":"a","sub":"ada"})") != of(R"({"iss":"a","sub":"bob"})"));
+  CHECK(of(R"({"sub":"ada"})") != of(R"({"sub":"ada"})", "k1"));
+  CHECK(of(R"({"sub":"ada"})", "k1") != of(R"({"sub":"ada"})", "k2"));
+  CHECK(of(R"({"role":"x"})") != of(R"({"role":"y"})"));
+  CHECK(!of(R"({"role":"x"})").empty());
+
+  CHECK(key_digest("a", "b", "c") == key_digest("a", "b", "c"));
+  CHECK(key_digest("a", "b", "c") != key_digest("ab", "", "c"));
+  CHECK(key_digest("a", "bc", "") != key_digest("a", "b", "c"));
+
+  const auto request = [](std::string_view method, std::string_view path, std::string_view query, std::string_view body, std::string_view type) {
+    return request_digest({method, path, query, body, {{"Content-Type", type}}, false, nullptr});
+  };
+  const auto usual = request("POST", "/a", "b=1", "{}", "application/json");
+  CHECK(request("POST", "/a", "b=1", "{}", "application/json") == usual);
+  CHECK(request("PUT", "/a", "b=1", "{}", "application/json") != usual);
+  CHECK(request("POST", "/b", "b=1", "{}", "application/json") != usual);
+  CHECK(request("POST", "/a", "b=2", "{}", "application/json") != usual);
+  CHECK(request("POST", "/a", "b=1", "[]", "application/json") != usual);
+  CHECK(request("POST", "/a", "b=1", "{}", "application/msgpack") != usual);
+}
+
+TEST_CASE("replies: what somebody is known by is in Vary, each header once", "[replies]") {
+  CHECK(header(finished(answer_of("{}"), {}, {.vary = "Authorization, X-Api-Key"}), "Vary") == "Accept, Authorization, X-Api-Key");
+  CHECK(header(finished(answer_of("{}", {{"vary", "authorization"}}), {}, {.vary = "Authorization, X-Api-Key"}), "vary") == "authorization, X-Api-Key");
 }

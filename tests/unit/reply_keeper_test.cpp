@@ -68,9 +68,9 @@ struct keeper_fixture {
 
   static store_entry reserve(std::string_view key) {
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    return store::reserve{digest_of(key), digest_of("r"), now, now + 3'600'000, false};
+    return store::reserve{sha256(key), sha256("r"), now, now + 3'600'000, false};
   }
-  static store_entry settle(std::string_view key) { return store::settle{digest_of(key), {200, "", "done", {}}, 1LL << 50}; }
+  static store_entry settle(std::string_view key) { return store::settle{sha256(key), {200, "", "done", {}}, 1LL << 50}; }
 
   std::vector<reply_keeper::outcome> wait_for(reply_keeper::seat& at, std::size_t count) {
     std::vector<reply_keeper::outcome> out;

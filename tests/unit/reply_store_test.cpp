@@ -51,12 +51,12 @@ struct store_fixture {
     return std::move(out->front());
   }
   reserved reserve(std::string_view key, std::string_view request = "r", bool twice = false) {
-    return one(store::reserve{digest_of(key), digest_of(request), now, now + 1000, twice});
+    return one(store::reserve{sha256(key), sha256(request), now, now + 1000, twice});
   }
   void settle(std::string_view key, std::string body) {
-    one(store::settle{digest_of(key), {201, "application/json", std::move(body), {{"Location", "/a"}, {"X", std::string("\xff\0", 2)}}}, now + 1000});
+    one(store::settle{sha256(key), {201, "application/json", std::move(body), {{"Location", "/a"}, {"X", std::string("\xff\0", 2)}}}, now + 1000});
   }
-  void release(std::string_view key) { one(store::release{digest_of(key)}); }
+  void release(std::string_view key) { one(store::release{sha256(key)}); }
   std::size_t expire(std::size_t rows_max = 100) { return store->expire(now, rows_max).value(); }
 
   std::string kind;
@@ -266,7 +266,7 @@ TEST_CASE("reply store: on a full disk nothing is half done, what is there can b
   CHECK(test.reserve("a").is == state::fresh);
   test.settle("a", "x");
   vfs.fault = [] { return SQLITE_FULL; };
-  const store_entry fresh = store::reserve{digest_of("b"), digest_of("r"), test.now, test.now + 1000, false};
+  const store_entry fresh = store::reserve{sha256("b"), sha256("r"), test.now, test.now + 1000, false};
   const auto refused = test.store->commit({&fresh, 1});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == status::resource_exhausted);
@@ -291,8 +291,8 @@ TEST_CASE("reply store: after a power cut everything that was committed is there
     for (int i = 0; i < 200 && !vfs.is_off; ++i) {
       const auto key = std::to_string(round) + '-' + std::to_string(i / 2);
       const bool settles = i % 2 == 1;
-      const store_entry what = settles ? store_entry{store::settle{digest_of(key), {200, "", std::string(500, 'x'), {}}, test.now + 1000}}
-                                       : store_entry{store::reserve{digest_of(key), digest_of("r"), test.now, test.now + 1000, false}};
+      const store_entry what = settles ? store_entry{store::settle{sha256(key), {200, "", std::string(500, 'x'), {}}, test.now + 1000}}
+                                       : store_entry{store::reserve{sha256(key), sha256("r"), test.now, test.now + 1000, false}};
       open_key = key;
       open_settles = settles;
       if (test.store->commit({&what, 1})) {
