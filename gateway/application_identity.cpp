@@ -45,7 +45,7 @@ std::optional<front::response> application::identify(front::instant now, exchang
 
 /// The answer to who is not let in, if he is not.
 std::optional<front::response> application::refuse_access(const access_rule& to, const exchange& seen) const {
-  switch (admit(to, seen.who.get())) {
+  switch (gateway::admit(to, seen.who.get())) {
     case admission::admitted: return std::nullopt;
     case admission::unknown: {
       auto out = refusal(401, "this is not for anyone: send " + authenticator_.wanted());
