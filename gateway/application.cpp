@@ -12,6 +12,7 @@
 #include <waggle/wire/writer.hpp>
 
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/replies/memory_reply_store.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
@@ -45,6 +46,11 @@ constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
 
+reply_keeper& replies_of(application_options& from) {
+  if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
+  return *from.replies;
+}
+
 std::uint64_t seed() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
@@ -73,6 +79,8 @@ application::application(application_options from, front::responder& answers)
       router_{{}, routing_of(options_)},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
+      cache_{cache_limits{}.bytes, seed()},
+      store_{replies_of(options_).join()},
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
@@ -116,6 +124,15 @@ void application::on_notified(front::instant) {
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
   traffic_ = options_.traffic->plan_of(*config, revision);
+  compress_ = config->compress;
+  keeping_ = config->idempotency;
+  const auto is_keyed = [](const auto& each) { return each.idempotency != key_use::none; };
+  if (!options_.replies->durable() && !memory_told_ && std::any_of(config->routes.begin(), config->routes.end(), is_keyed)) {
+    memory_told_ = true;
+    log("answers under Idempotency-Keys are in memory only: after a restart what is sent again runs again; waggle-gateway --data DIR keeps them");
+  }
+  cache_.clear();
+  cache_.set_bytes_max(config->cache.bytes);
   desk_.log_as(config->access_log);
   redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
@@ -187,6 +204,7 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   const auto opened = open_call(now, to, 0, {call.command, payload, *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
   if (!opened) return answer(*to, tl::unexpected{opened.error()});
   to->call_id = *opened;
+  to->nothing_ran = false;
 }
 
 void application::begin_run(front::instant now, const open_request_ptr& to) {
@@ -205,7 +223,10 @@ void application::begin_run(front::instant now, const open_request_ptr& to) {
 void application::perform(front::instant now, const open_request_ptr& to, plan_effects& effects) {
   for (bool more = true; more;) {
     auto todo = std::exchange(effects, {});
-    if (todo.answer) answer(*to, std::move(*todo.answer));
+    if (todo.answer) {
+      to->nothing_ran = todo.nothing_ran;
+      answer(*to, std::move(*todo.answer));
+    }
     for (const auto& each : todo.notes) note(each);
     for (auto& each : todo.orders) {
       const auto budget = each.patient ? each.budget : budget_now(now, each.budget);
@@ -225,6 +246,7 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
     }
     for (const auto slot : todo.cancels) {
       if (cancel_retry(*to, slot)) {
+        to->calls.erase(slot);
         to->run->on_error(now, slot, {status::cancelled, "the caller gave up", false}, effects);
       } else if (const auto call = to->calls.find(slot); call != to->calls.end()) {
         core_.cancel(call->second.id, sink{*this, now});
@@ -247,6 +269,7 @@ void application::run_deadlines(front::instant now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const auto of = deadlines_.begin()->second.lock();
     deadlines_.erase(deadlines_.begin());
+    if (of && of->keyed && of->keyed->ticket != 0 && of->keyed->until <= now) on_store_late(of);
     if (!of || !runs_.contains(of.get())) continue;
     of->scheduled = front::instant::max();
     plan_effects effects;
@@ -286,6 +309,15 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
   if (found == unanswered_.end()) return;
   const auto to = found->second;
   unanswered_.erase(found);
+  if (to->keyed && to->keyed->is_mine) return;  // it goes on, and who comes back with the key gets its answer
+  if (to->flight == 0) return give_up(now, to);
+  if (!to->leads) to->answered = true;
+  if (!cache_.left(to->flight, static_cast<std::uint64_t>(id))) return;  // others wait for it
+  if (const auto flight = flights_.extract(to->flight); !flight.empty()) give_up(now, flight.mapped());
+}
+
+/// Nobody waits for what a request began.
+void application::give_up(front::instant now, const open_request_ptr& to) {
   to->answered = true;
   if (!to->begun) return;
   if (!to->run && cancel_retry(*to, 0)) return;
@@ -340,6 +372,7 @@ void application::learn(std::string_view payload) {
       for (auto& command : service.commands) command.http.clear();
     }
   }
+  if (const auto served = digest_of(what_is_served(*network)); served != std::exchange(served_, served)) cache_.clear();
   if (options_.on_network) options_.on_network(*network);
   warn(router_.update(*network));
 }
@@ -365,6 +398,7 @@ void application::pump(front::instant now) {
       core_.receive(now, *got, to);
     }
     core_.tick(now, to);
+    take_stored(now);
     run_deadlines(now);
     run_retries(now);
     if (core_.wants_connection()) {

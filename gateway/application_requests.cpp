@@ -61,6 +61,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
+  seen.terms.compress = compress_;
   if (traffic_->cors) {
     traffic_->cors->add_headers(in, seen.headers);
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
@@ -93,16 +94,18 @@ void application::take(front::instant now, exchange& seen, const front::request&
   }
 
   std::variant<planned_call, plan_run, front::response> planned;
+  const decoded_path path{in.path};
+  router::taken_route by;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
     who.route = "GET /operations/{id}";
     if (auto refused = refuse_access(access_.operations, seen)) return answer(*to, std::move(*refused));
     if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
-    const decoded_path path{in.path};
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
-    const auto& by = std::get<router::taken_route>(taken);
+    by = std::move(std::get<router::taken_route>(taken));
+    set_terms(seen, *by.of, claims);
     who.route = seen.route = by.of->text;
     if (auto refused = refuse_access(by.of->access, seen)) {
       add_route_headers(*by.of, *refused);
@@ -124,6 +127,8 @@ void application::take(front::instant now, exchange& seen, const front::request&
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
   unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in, claims)) return;
+  if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
 }
 
@@ -165,8 +170,9 @@ front::response application::preflight(const front::request& in) const {
 bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
                                const route* taken) {
   if (rules.empty()) return true;
+  if (!report.empty()) std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });
   const auto refused = count_request(now, rules, of, report);
-  std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });  // of the rates before
+  seen.headers.reserve(seen.headers.size() + 2);
   seen.headers.emplace_back("RateLimit-Policy", report.policies());
   seen.headers.emplace_back("RateLimit", report.remaining());
   if (!refused) return true;
@@ -235,7 +241,7 @@ bool application::own_answer(front::instant now, exchange& seen, const front::re
     return false;
   }
   if (shown) {
-    out.headers.emplace_back("Cache-Control", "no-store");
+    if (in.path != "/openapi.json") out.headers.emplace_back("Cache-Control", "no-store");
   } else {
     out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
     out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");

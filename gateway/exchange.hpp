@@ -7,6 +7,7 @@
 
 #include "gateway/front/application.hpp"
 #include "gateway/identity/identity.hpp"
+#include "gateway/replies/finish.hpp"
 
 namespace waggle::gateway {
 
@@ -27,6 +28,10 @@ struct exchange {
   bool encrypted = false;
   bool is_http10 = false;
   std::size_t request_bytes = 0;  ///< of its body
+
+  // What decides about the form of its answer.
+  reply_wishes wishes;
+  reply_terms terms;
 
   /// What each answer to it gets, whoever makes it.
   std::vector<std::pair<std::string, std::string>> headers;

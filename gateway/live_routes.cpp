@@ -56,6 +56,8 @@ void live_routes::take() {
   const auto before = live_->now().first;
   if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
   for (const auto& each : routes->warnings) say_(each);
+  const auto &now = routes->idempotency, &then = before->idempotency;
+  if (now.entries != then.entries || now.bytes != then.bytes) say_("how many answers under Idempotency-Keys are kept has changed: it counts from the next start");
   const auto count = routes->routes.size();
   watch_files_of(*routes);
   live_->replace(std::move(*routes));

@@ -17,6 +17,7 @@
 #include "gateway/front/limits.hpp"
 #include "gateway/identity/authenticator.hpp"
 #include "gateway/routes/config_access.hpp"
+#include "gateway/routes/config_replies.hpp"
 #include "gateway/routes/config_tls.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
@@ -153,6 +154,10 @@ struct route_config {
   bool later = false;  ///< the command is kept and run later; the answer is where its outcome will be
   std::vector<step_config> then;
   std::optional<mirror_config> mirror;
+  std::string cache_control;  ///< of its answers 200 to GET; empty: what is right for most (gateway/replies/finish.hpp)
+  bool compress = true;
+  std::optional<cache_config> cache;
+  key_use idempotency = key_use::none;
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
@@ -185,6 +190,9 @@ struct config {
   identity_config identity;
   access_config access;
   std::optional<events_config> events;
+  bool compress = true;
+  cache_limits cache;
+  idempotency_config idempotency;
   proxies_config proxies;
   std::optional<cors_config> cors;
   std::vector<rate_config> rates;  ///< of all requests but those that the gateway answers itself

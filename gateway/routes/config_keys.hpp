@@ -14,8 +14,8 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<13> file{"limits", "tls",     "tokens", "api_keys", "access",  "events", "access_log",
-                               "proxies", "cors",   "rates",  "breaker",  "retries", "routes"};
+inline constexpr list<16> file{"limits", "tls",     "tokens",   "api_keys", "access", "events",      "access_log", "proxies",
+                               "cors",   "rates",   "breaker",  "retries",  "compress", "cache",     "idempotency", "routes"};
 inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
 inline constexpr list<2> certificate{"certificate", "key"};
 inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
@@ -30,10 +30,14 @@ inline constexpr list<5> cors{"origins", "credentials", "max_age", "headers", "e
 inline constexpr list<5> rate{"limit", "per", "by", "burst", "name"};
 inline constexpr list<4> breaker{"failures", "of", "within", "open"};
 inline constexpr list<2> retries{"attempts", "budget"};
-inline constexpr list<23> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<27> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
                                 "then",   "mirror", "deprecated", "sunset", "link",   "later",
-                                "access", "rate",   "concurrency"};
+                                "access", "rate",   "concurrency", "cache_control", "compress", "cache", "idempotency"};
+inline constexpr list<4> route_cache{"for", "stale", "shared", "by"};
+inline constexpr list<1> cache{"bytes"};
+inline constexpr list<3> idempotency{"keep", "entries", "bytes"};
+inline constexpr list<2> key_uses{"required", "accepted"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};

@@ -23,6 +23,10 @@ namespace waggle::gateway {
 /// "a, b and c".
 [[nodiscard]] std::string listed(std::span<const std::string_view> names, std::string_view last = " and ");
 
+/// "16KiB", "1MiB", "100": a number of bytes; and the other way round.
+[[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view text);
+[[nodiscard]] std::string shown_size(std::uint64_t bytes);
+
 /// The name that is most like a mistyped one; empty if none is like it.
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
@@ -31,7 +35,8 @@ namespace waggle::gateway {
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
 /// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp), credentials and access
-/// (config_access.cpp), rates, proxies and the like (config_traffic.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_access.cpp), rates, proxies and the like (config_traffic.cpp), what is said of replies (config_replies.cpp), and what is to be checked once a route
+/// or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -140,6 +145,16 @@ class config_reader {
   void read_access(const entry& at);
   std::optional<access_rule> read_rule(const entry& at, const char* what);
   void check_access();
+
+  // Replies: of a route, then of all (config_replies.cpp).
+  void read_replies(const entry_map& known);
+  void read_cache_control(const entry_map& known);
+  void read_route_cache(const entry_map& known);
+  void read_cached_by(const entry& at, cache_config& out);
+  void read_key_use(const entry_map& known);
+  void read_reply_settings(const entry_map& known);
+  std::optional<bool> yes_or_no(const entry_map& in, std::string_view key);
+  std::optional<std::uint64_t> bytes_within(const entry_map& in, std::string_view key, std::uint64_t least, std::uint64_t most);
 
   // Who may ask how much (config_traffic.cpp).
   void read_proxies(const entry& at);

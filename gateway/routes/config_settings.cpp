@@ -11,7 +11,21 @@
 namespace waggle::gateway {
 namespace {
 
-/// "16KiB", "1MiB", "100": a number of bytes.
+std::string shown_time(std::uint64_t ms) {
+  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
+    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
+  }
+  return std::to_string(ms) + "ms";
+}
+
+std::optional<std::uint64_t> plain_number(std::string_view text) {
+  std::uint64_t out = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::uint64_t> size_of(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -32,21 +46,6 @@ std::string shown_size(std::uint64_t bytes) {
   }
   return std::to_string(bytes);
 }
-
-std::string shown_time(std::uint64_t ms) {
-  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
-    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
-  }
-  return std::to_string(ms) + "ms";
-}
-
-std::optional<std::uint64_t> plain_number(std::string_view text) {
-  std::uint64_t out = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
-}
-
-}  // namespace
 
 void config_reader::read_limits(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, "limits is no map; write limits, as in limits: {body_bytes: 1MiB, idle_time: 75s}");

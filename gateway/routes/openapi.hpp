@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "gateway/routes/openapi_access.hpp"
 #include "gateway/routes/route_table.hpp"
 
 namespace waggle::gateway {

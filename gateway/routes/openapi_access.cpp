@@ -39,8 +39,13 @@ json_value security_of(const route& of, const openapi_options& with) {
 }
 
 void add_refusals(const route& of, bool uses_claims, json_value& responses) {
-  if (!uses_claims && !needs_identity(of)) return;
-  for (const char* const status : {"401", "403"}) responses[status] = component_reference("responses", "Problem");
+  const auto add = [&](const char* status) { responses[status] = component_reference("responses", "Problem"); };
+  if (uses_claims || needs_identity(of)) {
+    add("401");
+    add("403");
+  }
+  if (!of.what.rates.empty()) add("429");
+  if (of.what.concurrency) add("503");
 }
 
 }  // namespace waggle::gateway

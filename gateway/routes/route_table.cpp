@@ -42,11 +42,7 @@ unsigned bit_of(std::string_view method) {
 
 /// Adds a name to a list of names that are compared without case.
 void add_name(std::string& list, std::string_view name) {
-  for (std::string_view left = list; !left.empty();) {
-    const auto end = std::min(left.find(','), left.size());
-    if (front::syntax::equal_without_case(front::syntax::trim(left.substr(0, end)), name)) return;
-    left.remove_prefix(std::min(end + 1, left.size()));
-  }
+  if (front::syntax::lists(list, name)) return;
   list += ", ";
   list += name;
 }
@@ -75,6 +71,16 @@ void vary_by(std::string& vary, const value_config& value) {
   } else if (const auto* list = std::get_if<value_config::list>(&value.is)) {
     for (const auto& each : list->items) vary_by(vary, each);
   }
+}
+
+/// Commands that nobody serves now may be anything.
+const target_plan* unsafe_target(const route_plan& plan) {
+  for (const auto& step : plan.steps()) {
+    for (const auto& each : step.targets) {
+      if (!each.info || each.info->retry != retry_class::safe) return &each;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -114,7 +120,12 @@ route_table::route_table(const config& routes, const network_view& network, std:
   };
   for (const auto& each : routes.routes) {
     calling = each.method + ' ' + each.path.text();
-    add(routes, each, true, lookup);
+    if (add(routes, each, true, lookup) != nullptr || !each.cache || routes_.back().cached) continue;
+    const auto* const target = unsafe_target(*routes_.back().plan);
+    if (target != nullptr && target->info) {
+      warnings.push_back(each.at.shown() + ": the route \"" + calling + "\" is not cached, because " + target->command +
+                         " is not safe: have its service say so, or remove cache");
+    }
   }
   for (const auto* service : services) {
     for (const auto& command : service->commands) {
@@ -185,6 +196,7 @@ const route* route_table::add(const config& from, route_config what, bool config
   }
   made.access = what.access.value_or(from.access.routes);
   vary_by_credentials(made, from.identity);
+  made.cached = what.cache && unsafe_target(*made.plan) == nullptr;
   made.what = std::move(what);
   routes_.push_back(std::move(made));
   return nullptr;

@@ -25,6 +25,7 @@ struct route {
   access_rule access;       ///< whom it is for
   std::shared_ptr<const route_plan> plan;
   std::vector<text_plan> conditions;  ///< of `what.when`, in that order
+  bool cached = false;      ///< `what.cache`, and every command that it may call is `safe`
 
   /// One call whose reply is the answer.
   [[nodiscard]] bool simple() const;

@@ -27,7 +27,7 @@ constexpr reply_format parts_as_ndjson[] = {reply_format::ndjson, reply_format::
 
 std::span<const reply_format> offered_by(const route& of) {
   const auto* command = of.command();
-  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole) return whole_formats;
+  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole || of.what.idempotency != key_use::none) return whole_formats;
   if (of.what.stream == stream_mode::sse) return parts_as_sse;
   if (of.what.stream == stream_mode::ndjson) return parts_as_ndjson;
   if (command != nullptr && command->streams) return parts_on_request;
@@ -141,6 +141,16 @@ std::vector<std::pair<std::string, std::string>> fields_of(const payload_config&
 
 }  // namespace
 
+std::string planned_call::request_text() const {
+  std::string out{static_cast<char>(reply)};
+  for (const std::string_view text : {std::string_view{command}, std::string_view{key.value_or("")}}) {
+    const auto size = text.size();
+    out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+  }
+  out += key ? '1' : '0';
+  return out += payload;
+}
+
 router::router(config routes, router_options options) : config_{std::move(routes)}, options_{std::move(options)} {
   update(network_view{});
 }
@@ -230,8 +240,9 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ta
   if (too_long(out.key)) return long_key();
   out.table = by.table;
   out.of = &of;
-  // Parts are not kept: where a command sends some, the preference is one that cannot be met.
-  out.preferred = !out.streams && !is_stream(out.reply) && preferences_of(in.headers()).respond_async;
+  // Parts are not kept: where a command sends some, the preference is one that cannot be met. Nor is it where the gateway knows what has been
+  // done under a key, and the broker does not.
+  out.preferred = !out.streams && !is_stream(out.reply) && of.what.idempotency == key_use::none && preferences_of(in.headers()).respond_async;
   if (!of.what.later && !out.preferred) return out;
   auto idempotency_key = idempotency_key_of(in.headers());
   if (!idempotency_key) return problem_of({status::invalid_argument, std::move(idempotency_key.error())});

@@ -56,6 +56,7 @@ std::string rate_rule::key_of(const rate_subject& of) const {
 }
 
 void rate_report::add(const rate_rule& of, const rate_verdict& said) {
+  policies_.reserve(policies_.size() + of.policy.size() + 2);
   if (!policies_.empty()) policies_ += ", ";
   policies_ += of.policy;
   if (tightest_ != nullptr && !tighter(said, verdict_)) return;
@@ -64,8 +65,16 @@ void rate_report::add(const rate_rule& of, const rate_verdict& said) {
 }
 
 std::string rate_report::remaining() const {
-  auto out = '"' + tightest_->name + "\";r=" + std::to_string(verdict_.remaining);
-  if (verdict_.more_in > std::chrono::nanoseconds{0}) out += ";t=" + whole_seconds(verdict_.more_in);
+  std::string out;
+  out.reserve(tightest_->name.size() + 40);
+  out += '"';
+  out += tightest_->name;
+  out += "\";r=";
+  out += std::to_string(verdict_.remaining);
+  if (verdict_.more_in > std::chrono::nanoseconds{0}) {
+    out += ";t=";
+    out += whole_seconds(verdict_.more_in);
+  }
   return out;
 }
 

@@ -26,6 +26,7 @@ import identity
 import majordomo_tests
 import msgpack
 import operations
+import replies
 import routes
 import shop
 import telemetry
@@ -443,6 +444,7 @@ routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
 identity.define(test, BIN)
+replies.define(test, BIN)
 docs.define(test, BIN)
 telemetry.define(test, BIN)
 curve.define(test, BIN)

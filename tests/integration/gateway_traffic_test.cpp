@@ -2,6 +2,11 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <stop_token>
+#include <thread>
+
+#include <waggle/wire/frames.hpp>
+#include <waggle/wire/manifest.hpp>
 
 #include "gateway_fixture.hpp"
 
@@ -21,6 +26,57 @@ std::string all_of(const front::response& of, std::string_view name) {
   }
   return out;
 }
+
+/// A worker written from the protocol alone, since one of the SDK has always run what it refuses: it answers calls of
+/// `busy.safe` and `busy.once` with UNAVAILABLE as long as it has refusals left, then with 7.
+class busy_worker {
+ public:
+  busy_worker(net::context& sockets, const std::string& broker) {
+    thread_ = std::jthread{[this, &sockets, broker](const std::stop_token& stop) { run(sockets, broker, stop); }};
+    eventually([&] { return joined.load(); });
+  }
+  std::atomic<bool> joined{false}, has_run{false};
+  std::atomic<int> refusals{0}, asked{0};
+
+ private:
+  void run(net::context& sockets, const std::string& broker, const std::stop_token& stop) {
+    net::dealer socket{sockets};
+    socket.connect(broker);
+    std::string manifest, out;
+    wire::append_manifest(manifest, {"busy", "1", "", 8, 1, {{"busy.safe", "", retry_class::safe, false, {"GET /safe"}, "", ""},
+                                                             {"busy.once", "", retry_class::once, false, {"GET /once"}, "", ""}}});
+    wire::append_join(out, 1, manifest);
+    auto pulse_at = std::chrono::steady_clock::now();
+    while (!stop.stop_requested()) {
+      if (std::chrono::steady_clock::now() >= pulse_at) {
+        wire::append_pulse(out);
+        pulse_at += 200ms;
+      }
+      if (!out.empty() && socket.send(out) == net::sent::yes) out.clear();
+      const auto got = socket.receive();
+      if (!got) {
+        std::this_thread::yield();
+        continue;
+      }
+      wire::bundle_reader frames{*got};
+      wire::frame in;
+      while (frames.next(in) == wire::decoded::frame) {
+        if (in.type == wire::frame_type::reply && in.id == 1) joined = true;
+        if (in.type != wire::frame_type::call) continue;
+        ++asked;
+        std::string payload;
+        const bool refuses = refusals.fetch_sub(1) > 0;
+        if (refuses) {
+          wire::append_error(payload, {status::unavailable, "not now", has_run});
+        } else {
+          payload = "\x07";
+        }
+        wire::append_reply(out, in.id, refuses ? status::unavailable : status::ok, payload, {});
+      }
+    }
+  }
+  std::jthread thread_;
+};
 
 }  // namespace
 
@@ -171,19 +227,8 @@ TEST_CASE("gateway: a command that fails too often is given a rest, also as a st
 TEST_CASE("gateway: a safe call that has not run is tried again within its budget, and another is not", "[gateway]") {
   net::context sockets;
   running_broker broker{sockets};
-  std::atomic<int> refusals{0}, asked{0};
-  std::atomic<bool> ran{true};
-  service busy{"busy", "1"};
-  const auto run = [&](context&) -> result<int> {
-    ++asked;
-    if (refusals.fetch_sub(1) > 0) return failure(status::unavailable, "not now", ran);
-    return 7;
-  };
-  busy.on("busy.safe", run).http("GET /safe").safe();
-  busy.on("busy.once", run).http("GET /once");
-  auto with = at(broker, sockets);
-  with.threads = 1;
-  running_service serving{busy, with};
+  busy_worker busy{sockets, broker.commands()};
+  REQUIRE(busy.joined);
   const std::string routes =
       "routes:\n  - {route: GET /plan, steps: {one: {call: busy.safe, fields: {}}}, reply: step.one}\n  - {route: GET /short, call: busy.safe, budget: 60ms}\n";
   gateway_fixture net{broker, sockets, "retries: {attempts: 2, budget: 0%}\n" + routes};
@@ -191,32 +236,32 @@ TEST_CASE("gateway: a safe call that has not run is tried again within its budge
   REQUIRE(eventually([&] { return net.turn(), net.get("/safe").status == 200; }));
   REQUIRE(eventually([&] { return without.turn(), without.get("/safe").status == 200; }));
   const auto refusing = [&](int times, bool has_run) {
-    ran = has_run;
-    asked = 0;
-    refusals = times;
+    busy.has_run = has_run;
+    busy.asked = 0;
+    busy.refusals = times;
   };
-  // The broker hands it over three times itself, and then says so.
+  // The broker hands it over three times itself, and then passes on what the worker says.
   refusing(4, false);
   CHECK(without.get("/safe").status == 503);
-  CHECK(asked == 3);
+  CHECK(busy.asked == 3);
   for (const auto* path : {"/safe", "/plan"}) {
     CAPTURE(path);
     refusing(4, false);
     CHECK(net.get(path).status == 200);
-    CHECK(asked == 5);
+    CHECK(busy.asked == 5);
     refusing(100, false);
     CHECK(net.get(path).status == 503);
-    CHECK(asked == 6);  // two attempts
+    CHECK(busy.asked == 6);  // two attempts
   }
   refusing(4, true);
   CHECK(net.get("/safe").status == 503);
-  CHECK(asked == 3);  // it may have run
+  CHECK(busy.asked == 3);  // it may have run
   refusing(4, false);
   CHECK(net.get("/once").status == 503);
-  CHECK(asked == 1);
+  CHECK(busy.asked == 1);
   refusing(4, false);
   CHECK(net.get("/short").status == 503);
-  CHECK(asked == 3);  // its budget has no room for the pause
+  CHECK(busy.asked == 3);  // its budget has no room for the pause
 
   // Whoever goes away while it waits has nothing called for him any more, and nothing stays.
   refusing(100, false);
@@ -229,7 +274,7 @@ TEST_CASE("gateway: a safe call that has not run is tried again within its budge
   }
   refusing(0, false);
   CHECK(net.get("/safe").status == 200);
-  CHECK(asked == 1);
+  CHECK(busy.asked == 1);
 
   // There are no more of them than the budget has.
   int answered = 0;
