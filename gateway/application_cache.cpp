@@ -32,7 +32,7 @@ void application::set_terms(exchange& seen, const route& of, std::string_view cl
   if (of.what.cache && of.what.cache->shared) return;
   terms.is_private = !claims.empty() || front::syntax::lists(of.vary, "Cookie");
   // Claims go along with every call, so that any command may decide by them.
-  if (tokens_) terms.vary = "Authorization";
+  terms.vary = authenticator_.headers();
 }
 
 /// Answers a request from what is kept, or has it wait for who asks the same. False: its call is to be begun.

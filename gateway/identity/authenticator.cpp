@@ -16,6 +16,11 @@ refused_credentials refused(std::string why) { return {401, invalid_token, std::
 
 }  // namespace
 
+std::string authenticator::headers() const {
+  if (!knows_any()) return {};
+  return from_.api_keys ? "Authorization, " + from_.api_keys->header : std::string{"Authorization"};
+}
+
 std::string authenticator::wanted() const {
   const std::string bearer = "Authorization: Bearer";
   if (!from_.api_keys) return bearer + " and a token";

@@ -47,6 +47,8 @@ class authenticator {
   /// Whether anybody could say who he is.
   [[nodiscard]] bool knows_any() const { return from_.tokens != nullptr || from_.api_keys.has_value(); }
 
+  /// Which headers of a request say who makes it, as a list for `Vary`; empty: none.
+  [[nodiscard]] std::string headers() const;
   /// For people: what could be sent.
   [[nodiscard]] std::string wanted() const;
 

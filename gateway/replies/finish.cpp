@@ -68,7 +68,11 @@ void finish_reply(front::response& answer, const reply_wishes& wishes, const rep
   const auto* said = find_header(answer, "cache-control");
   if (said == nullptr) answer.headers.emplace_back("Cache-Control", cache_control_of(answer, wishes, terms));
   const bool is_stored = wishes.is_get && answer.status == 200 && (said == nullptr || !front::syntax::lists(*said, "no-store"));
-  if (is_stored) add_vary(answer, terms.vary);
+  for (std::string_view left = is_stored ? std::string_view{terms.vary} : std::string_view{}; !left.empty();) {
+    const auto end = std::min(left.find(','), left.size());
+    add_vary(answer, front::syntax::trim(left.substr(0, end)));
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
 
   const bool may_compress = terms.compress && front::may_have_body(answer.status) && !answer.body.empty() && answer.body.size() <= compress_bytes_max &&
                             (answer.body.size() >= compress_bytes_min || !wishes.codings.identity) && is_compressible(answer.content_type) &&

@@ -26,7 +26,7 @@ struct reply_terms {
   std::string cache_control{};  ///< of answers 200 to GET; empty: `no-cache`, which lets caches keep it and ask each time whether it has changed
   bool compress = true;
   bool is_private = false;    ///< it is made for who asks
-  std::string vary{};         ///< the header by which that is known; empty: nobody is known here
+  std::string vary{};         ///< the headers by which that is known, as a list; empty: nobody is known here
 };
 
 /// The last that happens to a whole answer before it is sent:
