@@ -55,7 +55,7 @@ std::string claims_of(const api_key& key) {
   wire::writer to{out};
   to.map(3 + more);
   to.string("sub");
-  to.string("key:" + key.id);
+  to.string(std::string{api_key_subject} + key.id);
   to.string("name");
   to.string(key.name);
   to.string("scope");

@@ -19,6 +19,7 @@ namespace waggle::gateway {
 /// can guess. That is why their SHA-256 is enough to keep, as NIST SP 800-63B, section 5.1.2.2, has it for secrets of 112 bits and more: a slow hash makes
 /// guessing cost more, which is of use only where there is something to guess, and would cost as much with each request.
 inline constexpr std::string_view api_key_prefix = "wgl_";
+inline constexpr std::string_view api_key_subject = "key:";  ///< and the id: the claim `sub` of who has the key
 inline constexpr std::size_t api_key_id_bytes = 8;
 inline constexpr std::size_t api_key_secret_bytes = 40;
 inline constexpr std::size_t api_key_bytes = api_key_prefix.size() + api_key_id_bytes + 1 + api_key_secret_bytes;

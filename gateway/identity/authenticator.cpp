@@ -79,6 +79,8 @@ authenticator::verdict authenticator::verify(const credentials& shown, std::chro
   if (!verified) return refused("the token is not accepted: " + verified.error());
   auto who = make_identity(std::move(verified->claims), verified->by->scopes_claim);
   if (!who) return refused("the token is not accepted: " + who.error());
+  // Or an issuer could speak for whoever has that key.
+  if (from_.api_keys && (*who)->subject.starts_with(api_key_subject)) return refused("the token is not accepted: its sub is one of an API key");
   if (young_.size() >= tokens_remembered_max / 2) old_ = std::exchange(young_, {});
   young_.emplace(token, remembered{*who, verified->ends});
   return std::move(*who);

@@ -76,7 +76,7 @@ bool read_members(wire::reader& in, jwk& out) {
   });
 }
 
-/// The decoded members, or what is wrong with the first that is not good.
+/// Empty for a member that is not there; nothing for one that is not base64url.
 std::optional<std::string> decoded(const jwk& from, std::string_view name) { return base64url_decode(from.text(name)); }
 
 verification_key::made key_of(const jwk& from, jws_algorithm algorithm) {

@@ -341,6 +341,7 @@ explanation router::explain(const front::request& in, const request_context& wit
   out.route = of.text;
   out.from = of.configured ? of.what.at.shown() : of.command() != nullptr ? "service " + of.command()->service : "a service";
   out.budget = of.what.budget.value_or(options_.budget);
+  out.access = of.access;
   request_reader reader{in, path, with.claims, of.plan->needs()};
   dice chance{with.dice};
   for (const auto& step : of.plan->steps()) {

@@ -82,6 +82,7 @@ struct explanation {
   std::string route;                       ///< as in "GET /things/{id}"; empty if none takes the request
   std::string from;                        ///< FILE:LINE, or "service NAME"
   std::chrono::milliseconds budget{};
+  access_rule access;                      ///< whom it is for; not looked at here
   std::vector<explained_step> steps;
   std::optional<front::response> refused;  ///< the answer that the request would get without any call
 };

@@ -96,3 +96,25 @@ TEST_CASE("cli: routes of files and of services are listed, each with where it c
   CHECK(shown.at(2).at("from") == "service shop");
   CHECK(shown.at(2).at("calls") == "shop.do");
 }
+
+TEST_CASE("cli: whom a route is for is told, where it is not for anyone", "[cli][routes]") {
+  const config_file file{"r.yaml", R"(tokens: { algorithm: HS256, key: env.KEY }
+access: known
+routes:
+  - { route: GET /a, call: a.b }
+  - { route: GET /b, call: a.b, access: [x, y] }
+  - { route: GET /c, call: a.b, access: anyone }
+)"};
+  const auto config = parse_config({&file, 1}, [](const std::string&) { return std::string(32, 'k'); }).value();
+  const router all{config};
+  const auto shown = [&](const char* path) {
+    const sent in{"GET", path, {}, {}};
+    return all.explain(in.request());
+  };
+  const auto text = [&](const char* path) { return waggle::cli::explanation_text(shown(path), config, screen{}); };
+  CHECK(text("/a").find("access   who is known\n") != std::string::npos);
+  CHECK(text("/b").find("access   who has x, y\n") != std::string::npos);
+  CHECK(text("/c").find("access") == std::string::npos);
+  CHECK(json::parse(waggle::cli::explanation_json(shown("/b"), config)).at("access") == json::parse(R"(["x","y"])"));
+  CHECK(json::parse(waggle::cli::explanation_json(shown("/c"), config)).at("access") == "anyone");
+}

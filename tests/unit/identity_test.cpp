@@ -100,6 +100,16 @@ TEST_CASE("identity: only what is configured is looked at", "[identity]") {
   CHECK((tokens.knows_any() && keys.knows_any() && !authenticator{}.knows_any()));
 }
 
+TEST_CASE("identity: a token does not speak for an API key", "[identity]") {
+  fixture of;
+  auto without_keys = of.config;
+  without_keys.api_keys.reset();
+  authenticator by{of.config}, tokens{without_keys};
+  const auto forged = "Bearer " + token(R"({"exp":1800000100,"sub":"key:aaaaaaaa"})");
+  CHECK(who(by, {{"Authorization", forged}}) == "401 invalid_token: the token is not accepted: its sub is one of an API key");
+  CHECK(who(tokens, {{"Authorization", forged}}) == "key:aaaaaaaa");
+}
+
 TEST_CASE("identity: a token that is known is not verified again, and ends when it ends", "[identity]") {
   fixture of;
   authenticator by{of.config};

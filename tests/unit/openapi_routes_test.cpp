@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/key_folder.hpp"
 #include "support/openapi_fixture.hpp"
 #include "support/routes_fixture.hpp"
 
@@ -179,6 +180,31 @@ routes:
   router without;
   without.update(network(shop));
   CHECK_FALSE(document_of(without).at("components").contains("securitySchemes"));
+}
+
+TEST_CASE("openapi: whom a route is for is said, with its scopes and each way to say who one is", "[openapi]") {
+  const key_folder folder;
+  const config_file file{folder.write("r.yaml", ""), R"(
+tokens: { algorithm: HS256, key: env.WAGGLE_TEST_KEY }
+api_keys: { file: keys.jsonl, header: X-Shop-Key }
+access: known
+routes:
+  - { route: GET /open, call: orders.get, fields: {}, access: anyone }
+  - { route: GET /read, call: orders.get, fields: {}, access: ["orders:read", "b"] }
+)"};
+  folder.write("keys.jsonl", "");
+  router table{parse_config({&file, 1}, [](const std::string&) { return std::optional<std::string>{std::string(32, 'k')}; }).value()};
+  table.update(network(shop));
+  const auto document = document_of(table);
+  const auto& schemes = document.at("components").at("securitySchemes");
+  CHECK(schemes.at("apiKey") == json::parse(R"({"type":"apiKey","in":"header","name":"X-Shop-Key"})"));
+  CHECK(schemes.at("bearer") == json::parse(R"({"type":"http","scheme":"bearer"})"));
+  const auto& read = document.at("paths").at("/read").at("get");
+  CHECK(read.at("security") == json::parse(R"([{"bearer":["orders:read","b"]},{"apiKey":["orders:read","b"]}])"));
+  CHECK((read.at("responses").contains("401") && read.at("responses").contains("403")));
+  const auto& open = document.at("paths").at("/open").at("get");
+  CHECK(open.at("security") == json::parse(R"([{},{"bearer":[]},{"apiKey":[]}])"));
+  CHECK_FALSE(open.at("responses").contains("403"));
 }
 
 TEST_CASE("openapi: /events is listed when it lets out something, unless a route has the path", "[openapi]") {

@@ -1,6 +1,9 @@
 // Whose credentials count and whom what is for, as it is configured.
+#include <map>
+
 #include "support/config_fixture.hpp"
 #include "support/key_folder.hpp"
+#include "support/routes_fixture.hpp"
 #include "support/token_fixture.hpp"
 
 using namespace std::literals;
@@ -106,4 +109,23 @@ TEST_CASE("config: API keys stand in a file that has to be one, and come in a he
   const config_file file{name, "api_keys: { file: keys.jsonl }\n"};
   const auto wrong = parse_config({&file, 1}, environment).error().at(0);
   CHECK(wrong.starts_with((folder.path / "keys.jsonl").string() + ":2: the id \"abcdefgh\" stands here twice; remove one\n" + (folder.path / "keys.jsonl").string() + ":3: this is not JSON"));
+}
+
+TEST_CASE("routes: a route is for whom all are for unless it says so, one of a manifest, too; caches tell those apart who may see an answer", "[routes]") {
+  const key_folder folder;
+  folder.write("keys.jsonl", "");
+  const router table = [&] {
+    router out{read(tokens + "api_keys: { file: keys.jsonl, header: X-Shop-Key }\naccess: [all]\nroutes:\n  - { route: GET /open, call: a.b, access: anyone }\n"
+                             "  - { route: GET /mine, call: a.b, access: anyone, fields: { who: claim.sub } }\n",
+                    (folder.path / "r.yaml").string())};
+    out.update(one_command(R"(["GET /made"])"));
+    return out;
+  }();
+  std::map<std::string, std::pair<std::string, std::string>> seen;
+  for (const auto& each : table.table().routes()) seen[each.text] = {each.access.written(), each.vary};
+  CHECK(seen.at("GET /made") == std::pair{"[all]"s, "Accept, Authorization, X-Shop-Key"s});
+  CHECK(seen.at("GET /open") == std::pair{"anyone"s, "Accept"s});
+  CHECK(seen.at("GET /mine") == std::pair{"anyone"s, "Accept, Authorization, X-Shop-Key"s});
+  const sent asked{"GET", "/made", {}, {}};
+  CHECK(table.explain(asked.request()).access.written() == "[all]");
 }

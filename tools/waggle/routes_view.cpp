@@ -145,6 +145,8 @@ std::string explanation_text(const explanation& what, const config& config, cons
     out.add("from", what.from);
     if (written != nullptr && !written->when.empty()) out.add("when", when_text(written->when));
     out.add("budget", time_text(what.budget));
+    if (what.access.is == gateway::access_rule::who::known) out.add("access", "who is known");
+    if (what.access.is == gateway::access_rule::who::scoped) out.add("access", "who has " + joined(what.access.scopes));
     for (const auto& each : rates_of(written, config)) out.add("rate", rate_text(each));
     if (written != nullptr && written->concurrency) out.add("places", fmt::format("{} requests at once", *written->concurrency));
     for (const auto& each : what.steps) {
@@ -177,6 +179,7 @@ std::string explanation_json(const explanation& what, const config& config) {
   if (!what.route.empty()) {
     out = {{"route", what.route}, {"from", what.from}, {"budget_ms", what.budget.count()}};
     if (written != nullptr && !written->when.empty()) out["when"] = when_text(written->when);
+    out["access"] = what.access.is == gateway::access_rule::who::scoped ? json(what.access.scopes) : json(what.access.written());
     for (const auto& each : rates_of(written, config)) out["rates"].push_back(rate_text(each));
     if (written != nullptr && written->concurrency) out["concurrency"] = *written->concurrency;
     out["steps"] = json::array();
