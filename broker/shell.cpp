@@ -155,23 +155,35 @@ bool shell::receive_commands() {
     const auto message = commands_.receive();
     if (!message) return turn > 0;
     const bool several = message->parts_beyond > 0;
-    const bool stranger = (several || guard_) && !numbers_.contains(message->from);
-    std::shared_ptr<const identity> who;
-    if (stranger && guard_ && (who = guard_->find(commands_.user())) == nullptr) {
-      ++strangers_;  // its key has gone while it was connected
+    const bool stranger = several && !numbers_.contains(message->from);
+    if (guard_ && !is_known(now, message->from)) {
+      ++strangers_;
       continue;
     }
     const auto from = number_of(message->from);
-    if (who) {
-      links_[static_cast<std::size_t>(from)].key = commands_.user();
-      core_.identify(now, from, std::move(who), out_);
-    }
     if (several || links_[static_cast<std::size_t>(from)].majordomo) {
       receive_parts(now, from, stranger, 1 + message->parts_beyond);
     } else {
       core_.receive(now, from, message->bundle, out_);
     }
   }
+  return true;
+}
+
+/// Whether whoever sent the message that was received last has a key of the network. Looked at each time: a peer can choose its routing id, also
+/// that of another who has gone and is not missed yet, and must not be taken for that one.
+bool shell::is_known(detail::time_point now, std::string_view routing_id) {
+  const auto key = commands_.user();
+  if (const auto known = numbers_.find(routing_id); known != numbers_.end()) {
+    if (links_[static_cast<std::size_t>(known->second)].key == key) return true;
+    core_.unreachable(now, known->second, {}, out_);
+    return false;
+  }
+  auto who = guard_->find(key);
+  if (!who) return false;
+  const auto from = number_of(routing_id);
+  links_[static_cast<std::size_t>(from)].key = key;
+  core_.identify(now, from, std::move(who), out_);
   return true;
 }
 

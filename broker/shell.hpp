@@ -65,6 +65,7 @@ class shell {
  private:
   endpoints bind(const endpoints& wanted, const security& who);
   void take_peers();
+  bool is_known(detail::time_point now, std::string_view routing_id);
   bool receive_commands();
   void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
@@ -126,7 +127,7 @@ class shell {
   std::mutex peers_mutex_;  ///< of what follows
   std::optional<peers_config> next_peers_;
 
-  std::uint64_t strangers_ = 0;  ///< messages of connections whose keys have gone
+  std::uint64_t strangers_ = 0;  ///< messages of connections whose keys have gone, or that came under another's routing id
   net::gate::counters gate_logged_;
   std::uint64_t strangers_logged_ = 0;
   counters logged_;

@@ -20,6 +20,7 @@ exchange& answer_desk::open(front::instant now, front::exchange_id id, const fro
   made.method = in.method;
   made.path = in.path;
   made.request_bytes = in.body.size();
+  made.wishes = reply_wishes_of(in);
   made.is_http10 = in.is_http10;
   if (in.from != nullptr) {
     made.client = in.from->address;
@@ -42,6 +43,7 @@ void answer_desk::abandoned(front::instant now, front::exchange_id id) { close(n
 void answer_desk::respond(front::exchange_id to, front::response answer) {
   auto* const of = find(to);
   if (of == nullptr || of->streamed) return;
+  finish_reply(answer, of->wishes, of->terms, gzip_);
   dress(*of, answer);
   of->response_bytes = answer.body.size();
   to_.respond(to, std::move(answer));

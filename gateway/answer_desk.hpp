@@ -44,6 +44,7 @@ class answer_desk final : public front::responder {
   void close(front::instant now, front::exchange_id id, exchange_end how);
 
   front::responder& to_;
+  gzip gzip_;
   std::shared_ptr<metrics> counts_;
   std::shared_ptr<access_log> log_;
   access_log_config logged_;

@@ -12,6 +12,7 @@
 #include <waggle/wire/writer.hpp>
 
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/replies/memory_reply_store.hpp"
 #include "gateway/routes/network_view.hpp"
 #include "gateway/routes/operations.hpp"
 #include "gateway/routes/problems.hpp"
@@ -44,8 +45,11 @@ constexpr std::string_view watched = "waggle.services";
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
-/// Larger ones do not go along: a call's headers have 8 KiB in all.
-constexpr std::size_t claims_bytes_max = 4096;
+
+reply_keeper& replies_of(application_options& from) {
+  if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
+  return *from.replies;
+}
 
 std::uint64_t seed() {
   std::random_device entropy;
@@ -75,6 +79,8 @@ application::application(application_options from, front::responder& answers)
       router_{{}, routing_of(options_)},
       socket_{std::make_unique<net::dealer>(*options_.sockets)},
       core_{front::clock::now(), {"gateway", options_.broker}},
+      cache_{cache_limits{}.bytes, seed()},
+      store_{replies_of(options_).join()},
       events_{event_options(), desk_},
       unready_since_{front::clock::now()},
       random_{seed()} {
@@ -118,14 +124,23 @@ void application::on_notified(front::instant) {
   const auto warnings = router_.update(*config);
   config_revision_ = revision;
   traffic_ = options_.traffic->plan_of(*config, revision);
+  compress_ = config->compress;
+  keeping_ = config->idempotency;
+  const auto is_keyed = [](const auto& each) { return each.idempotency != key_use::none; };
+  if (!options_.replies->durable() && !memory_told_ && std::any_of(config->routes.begin(), config->routes.end(), is_keyed)) {
+    memory_told_ = true;
+    log("answers under Idempotency-Keys are in memory only: after a restart what is sent again runs again; waggle-gateway --data DIR keeps them");
+  }
+  cache_.clear();
+  cache_.set_bytes_max(config->cache.bytes);
   desk_.log_as(config->access_log);
   redirects_ = options_.https_port != 0 && config->tls && config->tls->redirect;
   const auto& let_out = config->events ? config->events : options_.events;
-  if (let_out != std::exchange(let_out_, let_out)) events_.end_all(false);  // who may still see them comes back
-  tokens_.reset();
-  if (config->tokens) {
-    if (auto made = token_verifier::make(*config->tokens)) tokens_.emplace(std::move(*made));
-  }
+  const auto seen_by = let_out && let_out->access ? *let_out->access : config->access.routes;
+  // Who may still see them comes back; what he showed may count no more.
+  if (let_out != std::exchange(let_out_, let_out) || seen_by.is != access_rule::who::anyone) events_.end_all(false);
+  authenticator_ = authenticator{config->identity};
+  access_ = config->access;
   warn(warnings);
 }
 
@@ -189,6 +204,7 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   const auto opened = open_call(now, to, 0, {call.command, payload, *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
   if (!opened) return answer(*to, tl::unexpected{opened.error()});
   to->call_id = *opened;
+  to->nothing_ran = false;
 }
 
 void application::begin_run(front::instant now, const open_request_ptr& to) {
@@ -207,7 +223,10 @@ void application::begin_run(front::instant now, const open_request_ptr& to) {
 void application::perform(front::instant now, const open_request_ptr& to, plan_effects& effects) {
   for (bool more = true; more;) {
     auto todo = std::exchange(effects, {});
-    if (todo.answer) answer(*to, std::move(*todo.answer));
+    if (todo.answer) {
+      to->nothing_ran = todo.nothing_ran;
+      answer(*to, std::move(*todo.answer));
+    }
     for (const auto& each : todo.notes) note(each);
     for (auto& each : todo.orders) {
       const auto budget = each.patient ? each.budget : budget_now(now, each.budget);
@@ -250,6 +269,7 @@ void application::run_deadlines(front::instant now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const auto of = deadlines_.begin()->second.lock();
     deadlines_.erase(deadlines_.begin());
+    if (of && of->keyed && of->keyed->ticket != 0 && of->keyed->until <= now) on_store_late(of);
     if (!of || !runs_.contains(of.get())) continue;
     of->scheduled = front::instant::max();
     plan_effects effects;
@@ -262,7 +282,7 @@ void application::run_deadlines(front::instant now) {
 std::string application::headers_of(const open_request& of, const extra_headers& with) const {
   std::vector<std::pair<std::string_view, std::string_view>> all;
   std::string later;
-  if (!of.claims.empty() && of.claims.size() <= claims_bytes_max) all.emplace_back("claims", of.claims);
+  if (of.who) all.emplace_back("claims", of.who->claims_json);
   if (with.event_id) all.emplace_back("event_id", *with.event_id);
   if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
     later = std::to_string(with.kept->run_budget.count());
@@ -289,6 +309,15 @@ void application::on_abandoned(front::instant now, front::exchange_id id) {
   if (found == unanswered_.end()) return;
   const auto to = found->second;
   unanswered_.erase(found);
+  if (to->keyed && to->keyed->is_mine) return;  // it goes on, and who comes back with the key gets its answer
+  if (to->flight == 0) return give_up(now, to);
+  if (!to->leads) to->answered = true;
+  if (!cache_.left(to->flight, static_cast<std::uint64_t>(id))) return;  // others wait for it
+  if (const auto flight = flights_.extract(to->flight); !flight.empty()) give_up(now, flight.mapped());
+}
+
+/// Nobody waits for what a request began.
+void application::give_up(front::instant now, const open_request_ptr& to) {
   to->answered = true;
   if (!to->begun) return;
   if (!to->run && cancel_retry(*to, 0)) return;
@@ -343,6 +372,7 @@ void application::learn(std::string_view payload) {
       for (auto& command : service.commands) command.http.clear();
     }
   }
+  if (const auto served = digest_of(what_is_served(*network)); served != std::exchange(served_, served)) cache_.clear();
   if (options_.on_network) options_.on_network(*network);
   warn(router_.update(*network));
 }
@@ -368,6 +398,7 @@ void application::pump(front::instant now) {
       core_.receive(now, *got, to);
     }
     core_.tick(now, to);
+    take_stored(now);
     run_deadlines(now);
     run_retries(now);
     if (core_.wants_connection()) {

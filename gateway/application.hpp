@@ -17,9 +17,11 @@
 #include "gateway/answer_desk.hpp"
 #include "gateway/event_hub.hpp"
 #include "gateway/front/application.hpp"
+#include "gateway/identity/authenticator.hpp"
 #include "gateway/live_config.hpp"
 #include "gateway/open_request.hpp"
-#include "gateway/routes/bearer_token.hpp"
+#include "gateway/replies/reply_cache.hpp"
+#include "gateway/replies/reply_keeper.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/stream_text.hpp"
 #include "gateway/traffic_control.hpp"
@@ -42,6 +44,7 @@ struct application_options {
   std::size_t plan_bytes_max = 256u << 20;
   std::shared_ptr<gateway::metrics> metrics;  ///< of all threads; /metrics shows them, to whoever asks. Null: nothing is counted
   std::shared_ptr<gateway::access_log> access_log;  ///< of all threads; null: none
+  std::shared_ptr<reply_keeper> replies;      ///< under Idempotency-Keys, of all threads; null: of this one, in memory
   std::uint16_t https_port = 0;  ///< where `tls: {redirect: true}` leads; 0: nowhere
   bool docs = true;  ///< /docs shows what /openapi.json says
   /// What GET /events lets out where the routes do not say.
@@ -66,6 +69,7 @@ class application final : public front::application {
   void on_notified(front::instant now) override;
   [[nodiscard]] int descriptor() const override { return socket_->descriptor(); }
   [[nodiscard]] int second_descriptor() const override { return events_.descriptor(); }
+  [[nodiscard]] int third_descriptor() const override { return store_->descriptor(); }
   void on_readable(front::instant now) override { pump(now); }
   void on_batch_end(front::instant now) override { pump(now); }
   [[nodiscard]] front::instant next_deadline() const override;
@@ -74,7 +78,7 @@ class application final : public front::application {
   void on_closing(front::instant now) override;
   /// Steps of `then` and undos are still under way, though every request has its answer.
   /// Plans that have not ended are dropped, and the log says which.
-  [[nodiscard]] bool busy() const override { return !runs_.empty(); }
+  [[nodiscard]] bool busy() const override { return !runs_.empty() || keyed_ > 0; }
 
  private:
   /// So many parts of a stream may be under way to a client before the worker waits.
@@ -95,8 +99,20 @@ class application final : public front::application {
   static error full();
 
   void take(front::instant now, exchange& seen, const front::request& in);
-  bool own_answer(front::instant now, exchange& seen, const front::request& in);
+  bool own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client);
   void show_metrics(front::instant now, exchange& seen, const front::request& in);
+  void set_terms(exchange& seen, const route& of, std::string_view claims) const;
+  bool take_kept(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, const decoded_path& path,
+                 std::string_view claims);
+  void end_flight(open_request& to, front::response out);
+  void give_up(front::instant now, const open_request_ptr& to);
+  bool take_keyed(front::instant now, const open_request_ptr& to, const router::taken_route& by, const front::request& in, std::string_view claims);
+  void ask_store(front::instant now, const open_request_ptr& to, store_entry what, std::chrono::milliseconds within);
+  void take_stored(front::instant now);
+  void on_stored(front::instant now, const open_request_ptr& to, result<reserved> what);
+  void on_reserved(front::instant now, const open_request_ptr& to, result<reserved> found);
+  void on_store_late(const open_request_ptr& to);
+  void settle(open_request& to, front::response out);
   [[nodiscard]] front::response preflight(const front::request& in) const;
   [[nodiscard]] ip_address client_of(const front::request& in) const;
   bool within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
@@ -107,8 +123,8 @@ class application final : public front::application {
   void note_deprecated(const route& of, const front::request& in, std::string_view claims);
   [[nodiscard]] event_hub::options event_options();
   front::response readiness() const;
-  std::optional<front::response> identify(const front::request& in, std::string_view credentials,
-                                                       std::string& claims) const;
+  [[nodiscard]] std::optional<front::response> identify(front::instant now, exchange& seen, const front::request& in, const ip_address& client);
+  [[nodiscard]] std::optional<front::response> refuse_access(const access_rule& to, const exchange& seen) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> budget_now(front::instant now, std::chrono::milliseconds wanted) const;
   void begin(front::instant now, const open_request_ptr& to);
   void begin_call(front::instant now, const open_request_ptr& to);
@@ -143,6 +159,7 @@ class application final : public front::application {
   [[nodiscard]] front::response metrics_answer(std::string_view queues) const;
   void answer(open_request& to, const result<std::string>& payload);
   void answer(open_request& to, front::response out);
+  void deliver(open_request& to, front::response out);
   void watch(front::instant now);
   void watch_later(front::instant now);
   void learn(std::string_view payload);
@@ -166,11 +183,23 @@ class application final : public front::application {
   router router_;
   std::uint64_t config_revision_ = 0;
   std::shared_ptr<const traffic_plan> traffic_;
-  std::optional<token_verifier> tokens_;
+  authenticator authenticator_;
+  access_config access_;
   std::optional<events_config> let_out_;  ///< by GET /events
   bool redirects_ = false;                ///< plain requests to https
   std::unique_ptr<net::dealer> socket_;
   detail::caller_core<call_tag> core_;
+  bool compress_ = true;
+  reply_cache cache_;
+  std::unordered_map<std::uint64_t, open_request_ptr> flights_;  ///< who makes the calls that the cache waits for
+  std::unique_ptr<reply_keeper::seat> store_;
+  std::unordered_map<std::uint64_t, open_request_ptr> asked_;  ///< of the store, by ticket
+  std::uint64_t last_ticket_ = 0;
+  std::size_t keyed_ = 0;  ///< requests that have a key of the store
+  idempotency_config keeping_;
+  bool memory_told_ = false;
+  std::vector<reply_keeper::outcome> outcomes_;
+  digest served_{};                                              ///< what the network serves: what is kept is of that
   event_hub events_;
   std::string bundle_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange

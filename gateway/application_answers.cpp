@@ -156,13 +156,22 @@ void application::count_call(const call_tag& of, status code) {
 
 void application::answer(open_request& to, const result<std::string>& payload) {
   if (to.wants_metrics) return answer(to, metrics_answer(payload ? *payload : std::string{}));
+  to.nothing_ran = to.nothing_ran || (!payload && !payload.error().may_have_run);
   answer(to, router::answer(to.call, payload));
 }
 
 void application::answer(open_request& to, front::response out) {
   if (std::exchange(to.answered, true)) return;
-  unanswered_.erase(static_cast<std::uint64_t>(to.exchange));
-  desk_.respond(to.exchange, std::move(out));
+  if (to.keyed && to.keyed->is_mine) return settle(to, std::move(out));
+  if (to.leads) return end_flight(to, std::move(out));
+  deliver(to, std::move(out));
+}
+
+void application::deliver(open_request& to, front::response out) {
+  to.answered = true;
+  const auto id = to.exchange;
+  unanswered_.erase(static_cast<std::uint64_t>(id));  // which may have been what kept it
+  desk_.respond(id, std::move(out));
 }
 
 }  // namespace waggle::gateway

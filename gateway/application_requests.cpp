@@ -61,6 +61,7 @@ void application::on_request(front::instant now, front::exchange_id id, const fr
 
 /// The stages of a request. Each may answer it; what is left is begun.
 void application::take(front::instant now, exchange& seen, const front::request& in) {
+  seen.terms.compress = compress_;
   if (traffic_->cors) {
     traffic_->cors->add_headers(in, seen.headers);
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
@@ -68,7 +69,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
   const auto client = client_of(in);
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
-  if (own_answer(now, seen, in)) return;
+  if (own_answer(now, seen, in, client)) return;
   rate_subject who{client, {}, {}, {}};
   rate_report rates;
   if (!within_rates(now, seen, traffic_->first_rates, who, rates)) return;
@@ -77,32 +78,39 @@ void application::take(front::instant now, exchange& seen, const front::request&
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
-  std::string claims;
-  if (const auto credentials = tokens_ ? in.find("authorization") : std::nullopt) {
-    if (auto refused = identify(in, *credentials, claims)) return answer(*to, std::move(*refused));
-    to->claims = wire::msgpack_to_json(claims);
-  }
-  who.claim = [&claims](const std::vector<std::string>& steps) -> std::optional<std::string> {
+  if (auto refused = identify(now, seen, in, client)) return answer(*to, std::move(*refused));
+  to->who = seen.who;
+  const auto claims = to->who ? std::string_view{to->who->claims} : std::string_view{};
+  if (to->who) who.key = to->who->key_id;
+  who.claim = [claims](const std::vector<std::string>& steps) -> std::optional<std::string> {
     const auto value = claims.empty() ? std::nullopt : find_in(claims, steps);
     return value ? plain_text(*value) : std::nullopt;
   };
   if (serves_events(in, claims)) {
     who.route = "GET /events";
+    if (auto refused = refuse_access(let_out_->access.value_or(access_.routes), seen)) return answer(*to, std::move(*refused));
     if (within_rates(now, seen, traffic_->usual.rates, who, rates)) begin_events(now, seen.id, in);
     return;
   }
 
   std::variant<planned_call, plan_run, front::response> planned;
+  const decoded_path path{in.path};
+  router::taken_route by;
   if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
     who.route = "GET /operations/{id}";
+    if (auto refused = refuse_access(access_.operations, seen)) return answer(*to, std::move(*refused));
     if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
     std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
-    const decoded_path path{in.path};
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
-    const auto& by = std::get<router::taken_route>(taken);
+    by = std::move(std::get<router::taken_route>(taken));
+    set_terms(seen, *by.of, claims);
     who.route = seen.route = by.of->text;
+    if (auto refused = refuse_access(by.of->access, seen)) {
+      add_route_headers(*by.of, *refused);
+      return answer(*to, std::move(*refused));
+    }
     const auto& bounds = traffic_->of(*by.of);
     if (!within_rates(now, seen, bounds.rates, who, rates, by.of) || !within_concurrency(seen, *to, *by.of)) return;
     note_deprecated(*by.of, in, claims);
@@ -119,6 +127,8 @@ void application::take(front::instant now, exchange& seen, const front::request&
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
   unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in, claims)) return;
+  if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
 }
 
@@ -203,32 +213,15 @@ void application::begin_events(front::instant now, front::exchange_id id, const 
   desk_.respond(id, problem_of(away()));
 }
 
-/// Who makes the request, or the answer to one that lies about it. No credentials are no lie: what needs a claim says so.
-std::optional<front::response> application::identify(const front::request& in, std::string_view credentials,
-                                                     std::string& claims) const {
-  const auto refuse = [](const std::string& why) {
-    auto out = refusal(401, why);
-    out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
-    return out;
-  };
-  // Whoever stands before or behind the gateway might look at the other one.
-  const auto many = std::count_if(in.headers.begin(), in.headers.end(), [](const auto& each) {
-    return front::syntax::equal_without_case(each.name, "authorization");
-  });
-  if (many > 1) return refuse("Authorization came more than once");
-  const auto space = credentials.find(' ');
-  if (!front::syntax::equal_without_case(credentials.substr(0, space), "bearer") || space == credentials.npos) {
-    return refuse("Authorization is to be Bearer and a token");
-  }
-  auto verified = tokens_->verify(front::syntax::trim(credentials.substr(space)),
-                                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  if (!verified) return refuse("the token is not accepted: " + verified.error());
-  claims = std::move(*verified);
-  return std::nullopt;
-}
-
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
-bool application::own_answer(front::instant now, exchange& seen, const front::request& in) {
+bool application::own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client) {
+  const bool documents = in.path == "/openapi.json" || (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {}));
+  const auto* const rule = documents ? &access_.documents : in.path == "/metrics" && options_.metrics ? &access_.metrics : nullptr;
+  if (rule != nullptr && rule->is != access_rule::who::anyone && in.method != "OPTIONS") {
+    auto refused = identify(now, seen, in, client);
+    if (!refused) refused = refuse_access(*rule, seen);
+    if (refused) return desk_.respond(seen.id, std::move(*refused)), true;
+  }
   if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
     auto page = docs_page{}.answer(in);
     if (page) desk_.respond(seen.id, std::move(*page));
@@ -248,7 +241,7 @@ bool application::own_answer(front::instant now, exchange& seen, const front::re
     return false;
   }
   if (shown) {
-    out.headers.emplace_back("Cache-Control", "no-store");
+    if (in.path != "/openapi.json") out.headers.emplace_back("Cache-Control", "no-store");
   } else {
     out = in.method == "OPTIONS" ? front::response{204, {}, {}, {}} : refusal(405, "this path takes GET and HEAD");
     out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");

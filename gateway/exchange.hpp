@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "gateway/front/application.hpp"
+#include "gateway/identity/identity.hpp"
+#include "gateway/replies/finish.hpp"
 
 namespace waggle::gateway {
 
@@ -22,9 +24,14 @@ struct exchange {
   std::string client;      ///< its address, numeric; behind trusted proxies what they say
   std::string user_agent;  ///< shortened
   std::string subject;     ///< who asks, as his credentials say
+  identity_ptr who;        ///< the same, whole; null: nobody has said
   bool encrypted = false;
   bool is_http10 = false;
   std::size_t request_bytes = 0;  ///< of its body
+
+  // What decides about the form of its answer.
+  reply_wishes wishes;
+  reply_terms terms;
 
   /// What each answer to it gets, whoever makes it.
   std::vector<std::pair<std::string, std::string>> headers;

@@ -24,6 +24,7 @@
 #include "gateway/front/server.hpp"
 #include "gateway/http_address.hpp"
 #include "gateway/live_routes.hpp"
+#include "gateway/replies/memory_reply_store.hpp"
 #include "gateway/routes/config.hpp"
 
 namespace waggle::gateway {
@@ -115,6 +116,8 @@ class hybrid_parts final : public waggle::detail::hybrid {
       std::fprintf(stderr, "%s http: %.*s\n", name.c_str(), static_cast<int>(line.size()), line.data());
     };
     at.bounds = routes.limits;
+    const store_limits kept{routes.idempotency.entries, routes.idempotency.bytes};
+    replies_ = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>(kept), at.log);
     routes_.emplace(std::move(routes), options_.routes, at.log);
     // As long as the server lives, and after it nobody calls it.
     server_.emplace(at, [this, log = at.log](front::responder& answers) {
@@ -128,9 +131,10 @@ class hybrid_parts final : public waggle::detail::hybrid {
       of.note = log;
       of.traffic = traffic_;
       of.deprecated = deprecated_;
+      of.replies = replies_;
       of.metrics = metrics_;  // a developer's own process
       // So are all events of a network that is in it. Those of another are not this process's to let out, unless the routes say so.
-      if (options_.broker.empty()) of.events = events_config{.topics = {"*"}};
+      if (options_.broker.empty()) of.events = events_config{.topics = {"*"}, .access = {}};
       of.event_streams = event_streams_;
       if (!logs_.exchange(true)) of.log = log;  // one thread speaks for all: they see the same network
       if (!options_.broker.empty()) of.only_service = options_.service;
@@ -170,6 +174,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
   std::optional<broker_inside> broker_inside_;
   std::shared_ptr<traffic_control> traffic_ = std::make_shared<traffic_control>();
   std::shared_ptr<usage> deprecated_ = std::make_shared<usage>();
+  std::shared_ptr<reply_keeper> replies_;
   std::shared_ptr<metrics> metrics_ = std::make_shared<metrics>();
   std::shared_ptr<event_stream_count> event_streams_ = std::make_shared<event_stream_count>(0);
   std::optional<front::server> server_;

@@ -12,7 +12,9 @@ namespace waggle::gateway {
 
 live_routes::live_routes(config first, std::vector<std::string> paths, std::function<void(std::string_view)> say, part other)
     : live_{std::make_shared<live_config>(std::move(first))}, paths_{std::move(paths)}, say_{std::move(say)}, other_{std::move(other)}, watched_{paths_} {
-  watch_files_of(*live_->now().first);
+  const auto now = live_->now().first;
+  watch_files_of(*now);
+  for (const auto& each : now->warnings) say_(each);
 }
 
 live_routes::~live_routes() { end(); }
@@ -53,6 +55,9 @@ void live_routes::take() {
   }
   const auto before = live_->now().first;
   if (routes->limits != before->limits) say_("the limits have changed: they count from the next start");
+  for (const auto& each : routes->warnings) say_(each);
+  const auto &now = routes->idempotency, &then = before->idempotency;
+  if (now.entries != then.entries || now.bytes != then.bytes) say_("how many answers under Idempotency-Keys are kept has changed: it counts from the next start");
   const auto count = routes->routes.size();
   watch_files_of(*routes);
   live_->replace(std::move(*routes));

@@ -60,7 +60,9 @@ live_routes::part live_tls::part_of(std::function<void(context_ptr)> use) {
   out.prepare = [this, use = std::move(use)](const config& from) -> tl::expected<std::function<void()>, std::vector<std::string>> {
     auto made = make(from);
     if (!made) return tl::unexpected{std::move(made.error())};
-    return [use, context = std::move(*made)] { use(context); };
+    return [use, context = std::move(*made)] {
+      if (context) use(context);
+    };
   };
   return out;
 }

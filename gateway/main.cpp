@@ -27,6 +27,8 @@
 #include "gateway/http_address.hpp"
 #include "gateway/live_routes.hpp"
 #include "gateway/live_tls.hpp"
+#include "gateway/replies/memory_reply_store.hpp"
+#include "gateway/replies/sqlite_reply_store.hpp"
 #include "gateway/routes/config.hpp"
 
 namespace {
@@ -42,6 +44,7 @@ struct gateway_flags {
   std::string budget = "10s", drain = "10s", notice = "0s";
   bool check = false, schema = false, metrics = false, docs = true;
   std::string access_log;
+  std::string data = "none";
 };
 
 constexpr std::string_view no_address = "none";
@@ -58,6 +61,15 @@ std::optional<waggle::gateway::config> read_routes(const std::vector<std::string
   return std::nullopt;
 }
 
+/// Where answers under Idempotency-Keys are kept. Null, and said on standard error: nowhere.
+std::shared_ptr<waggle::gateway::reply_keeper> open_replies(const std::string& folder, const waggle::gateway::idempotency_config& how) {
+  const waggle::gateway::store_limits limits{how.entries, how.bytes};
+  if (folder == "none") return std::make_shared<waggle::gateway::reply_keeper>(std::make_unique<waggle::gateway::memory_reply_store>(limits), say);
+  auto store = std::make_unique<waggle::gateway::sqlite_reply_store>(folder, limits);
+  if (const auto opened = store->open(); !opened) return say(opened.error().message), nullptr;
+  return std::make_shared<waggle::gateway::reply_keeper>(std::move(store), say);
+}
+
 int serve(const gateway_flags& flags) {
   if (flags.check && flags.routes.empty() && flags.tls.certificate.empty()) {
     say("--check has nothing to check: name a file or a directory with --routes or WAGGLE_ROUTES");
@@ -69,7 +81,7 @@ int serve(const gateway_flags& flags) {
   }
   auto routes = read_routes(flags.routes);
   if (!routes) return 1;
-  waggle::gateway::live_tls tls{flags.tls, !flags.https.empty() && !flags.check, say};
+  waggle::gateway::live_tls tls{flags.tls, !flags.https.empty(), say};
   const auto context = tls.make(*routes);
   if (!context) {
     for (const auto& each : context.error()) fmt::print(stderr, "{}\n", each);
@@ -96,6 +108,8 @@ int serve(const gateway_flags& flags) {
   at.threads = flags.threads;
   at.bounds = routes->limits;
   at.log = say;
+  const auto replies = open_replies(flags.data, routes->idempotency);
+  if (!replies) return 1;
   waggle::front::server* serving = nullptr;  // nothing is read again before it is there
   waggle::gateway::live_routes live{std::move(*routes), flags.routes, say,
                                     tls.part_of([&](auto changed) { serving->use(std::move(changed)); })};
@@ -120,8 +134,9 @@ int serve(const gateway_flags& flags) {
     with.metrics = metrics;
     with.access_log = access_log;
     with.docs = flags.docs;
-    if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events};
+    if (!flags.events.empty()) with.events = waggle::gateway::events_config{.topics = flags.events, .access = {}};
     with.event_streams = event_streams;
+    with.replies = replies;
     with.note = say;
     if (logs.exchange(false)) with.log = say;  // one thread speaks for all: they see the same network
     return std::make_unique<waggle::gateway::application>(std::move(with), answers);
@@ -192,6 +207,10 @@ int main(int argc, char** argv) {
       ->check([](const std::string& text) {
         return waggle::wire::is_topic_pattern(text) ? std::string{} : "'" + text + "' is no topic; write one, or what topics begin with and a *, as in order.*";
       });
+  app.add_option("--data", flags.data,
+                 "The folder that keeps answers under Idempotency-Keys, made on first use; none: they are in memory, and gone after a restart")
+      ->envname("WAGGLE_GATEWAY_DATA")->capture_default_str()
+      ->check([](const std::string& text) { return text.empty() ? std::string{"--data names a folder, or none"} : std::string{}; });
   app.add_option("--threads", flags.threads, "Reactor threads")
       ->envname("WAGGLE_HTTP_THREADS")->capture_default_str()->check(CLI::Range(1u, 255u));
   app.add_option("--budget", flags.budget, "Of calls whose route names none")

@@ -14,6 +14,8 @@
 #include <waggle/wire/frames.hpp>
 
 #include "gateway/front/application.hpp"
+#include "gateway/identity/identity.hpp"
+#include "gateway/replies/digest.hpp"
 #include "gateway/routes/plan_run.hpp"
 #include "gateway/routes/router.hpp"
 #include "gateway/traffic/command_guards.hpp"
@@ -22,16 +24,33 @@
 namespace waggle::gateway {
 
 /// A request that is under way: one call, or a plan.
-struct open_request {
+struct open_request : std::enable_shared_from_this<open_request> {
   front::exchange_id exchange{};
   bool head = false;      ///< HEAD
   bool begun = false;     ///< what it stands for; until then nothing of it is under way
   bool answered = false;  ///< or there is nobody to answer
   std::string trace;      ///< of what it calls: W3C traceparent
   std::string request_id;
-  std::string claims;     ///< JSON, or empty
+  identity_ptr who;       ///< makes it; null: nobody has said
   /// Of its route. Held until everything that it calls has ended, also after its answer or without its client: it is the services that are spared.
   concurrency_permit permit;
+
+  /// Of an answer that is kept, or that others wait for: the call that brings it (gateway/replies/reply_cache.hpp); 0: none.
+  std::uint64_t flight = 0;
+  bool leads = false;  ///< this request makes it
+
+  /// Of a request with an Idempotency-Key.
+  struct keyed_request {
+    digest key{};
+    bool is_mine = false;        ///< from when it has been reserved until it is settled or released
+    bool may_run_twice = false;
+    std::int64_t keep_ms = 0;
+    std::uint64_t ticket = 0;    ///< of what the store is doing; 0: nothing
+    front::instant until{};      ///< nobody waits longer for that
+    std::optional<front::response> answer;  ///< that leaves when it is kept
+  };
+  std::optional<keyed_request> keyed;
+  bool nothing_ran = true;  ///< that is certain, of what has been called for it
 
   /// One call whose reply is the answer.
   planned_call call;

@@ -6,6 +6,8 @@
 namespace waggle::gateway {
 namespace {
 
+constexpr rate_terms failed_credentials_terms{20, std::chrono::milliseconds{60'000}, 20};
+
 /// What tells a route from every other, over changes of the files that it stands in.
 std::string name_of(const route_config& of) {
   auto out = of.method + ' ' + of.path.text();
@@ -23,6 +25,7 @@ bool by_address_alone(const rate_config& of) { return of.by.size() == 1 && of.by
 traffic_control::traffic_control() {
   std::random_device entropy;
   for (auto& each : secret_) each = (std::uint64_t{entropy()} << 32) | entropy();
+  failed_credentials_ = std::make_unique<rate_table>(failed_credentials_terms, secret_);
 }
 
 rate_rule traffic_control::rule_of(const rate_config& from, const std::string& where, tables& used) {

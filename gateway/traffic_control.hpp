@@ -45,6 +45,8 @@ class traffic_control {
   traffic_control();
   /// The plan of a configuration, which is the same for all who ask with its revision. Limits whose terms have not changed go on with the counts that they had.
   [[nodiscard]] std::shared_ptr<const traffic_plan> plan_of(const config& from, std::uint64_t revision);
+  /// Credentials that were not good, by address: 20 at once, then one every 3 s. A person who mistypes has no more, and nobody keeps a thread busy with signatures.
+  [[nodiscard]] rate_table& failed_credentials() { return *failed_credentials_; }
   /// The latest plan; null before the first.
   [[nodiscard]] std::shared_ptr<const traffic_plan> now() const;
 
@@ -55,6 +57,7 @@ class traffic_control {
   mutable std::mutex mutex_;
   siphash_key secret_;
   std::shared_ptr<std::atomic<std::size_t>> places_ = std::make_shared<std::atomic<std::size_t>>(0);
+  std::unique_ptr<rate_table> failed_credentials_;
   tables tables_;
   std::map<std::string, std::shared_ptr<concurrency_count>> under_way_;  ///< by route
   std::shared_ptr<command_guards> commands_;

@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ cmake ninja-build pkg-config ccache libzmq3-dev cppzmq-dev libmsgpack-cxx-dev libpistache-dev
   libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libcli11-dev libexpected-dev robin-map-dev
   libre2-dev libjq-dev libssl-dev libsqlite3-dev zlib1g-dev prometheus-cpp-dev libspdlog-dev)
-test_packages=(catch2 libvalijson-dev curl chromium openssl python3 python3-zmq python3-msgpack sslscan)
+test_packages=(catch2 libvalijson-dev curl chromium openssl python3 python3-zmq python3-msgpack python3-jwt python3-cryptography sslscan)
 
 # Installs what is missing of the packages named, and says so.
 install_missing() {

@@ -4,6 +4,14 @@
 
 namespace waggle::broker {
 
+namespace {
+
+error denial(const role& of, const std::string& what) {
+  return {status::permission_denied, "the role \"" + of.name + "\" may not " + what + "; the broker's --peers file says what it may"};
+}
+
+}  // namespace
+
 broker_core::broker_core(settings from, event_settings for_events)
     : settings_{std::move(from)},
       directory_{settings_.commands_max, settings_.hold, settings_.remember, settings_.held_pools_max},
@@ -118,7 +126,7 @@ void broker_core::identify(instant now, peer_id named, std::shared_ptr<const ide
   if (may == nullptr || worker_index == none) return;
   const auto excess = excess_of(worker_index, *may);
   if (!excess) return;
-  deny(now, named, 0, *excess + " any more", out);
+  refuse(named, 0, denial(*may, *excess + " any more"), out);
   drop(now, named, "its role may not " + *excess + " any more", out);
   dispatch_returned(now, out);
   settle_events(now, out);
@@ -155,13 +163,12 @@ void broker_core::deny(instant now, peer_id from, std::uint64_t id, const std::s
   constexpr std::chrono::seconds note_interval{10};
   ++counts_.denied;
   auto& who = at(from);
-  const auto why = "the role \"" + who.who->may->name + "\" may not " + what;
   const bool noted = who.denial_noted == instant{} || now - who.denial_noted >= note_interval;
   if (noted) {
     who.denial_noted = now;
-    out.note(who.who->name + ": " + why);
+    out.note(who.who->name + ": the role \"" + who.who->may->name + "\" may not " + what);
   }
-  if (id != 0 || noted) refuse(from, id, {status::permission_denied, why + "; the broker's --peers file says what it may"}, out);
+  if (id != 0 || noted) refuse(from, id, denial(*who.who->may, what), out);
 }
 
 void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<std::string_view>& unsent, outbox& out) {

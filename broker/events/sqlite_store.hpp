@@ -9,10 +9,16 @@
 
 #include "broker/events/event_log.hpp"
 #include "broker/events/log_parts.hpp"
-#include "broker/events/sqlite_check_sum.hpp"
-#include "broker/events/sqlite_database.hpp"
+#include "storage/check_sum.hpp"
+#include "storage/sqlite_database.hpp"
 
 namespace waggle::broker {
+
+using storage::check_sum;
+using storage::sqlite_database;
+using storage::sqlite_error;
+using storage::sqlite_rows;
+using storage::sqlite_statement;
 
 /// The tables, made in an empty file. Names and payloads are BLOBs: bytes as they came.
 ///

@@ -28,8 +28,6 @@ void append_number(std::string& out, std::uint64_t number, int base = 10) {
 
 }  // namespace
 
-bool may_have_body(int status) { return status != 204 && status != 205 && status != 304; }
-
 bool is_sendable(const response& answer) {
   return answer.status >= 200 && answer.status <= 599 && syntax::all(answer.content_type, syntax::value_char) &&
          std::all_of(answer.headers.begin(), answer.headers.end(), [](const auto& field) {

@@ -21,7 +21,7 @@ struct answer_style {
 };
 
 /// Whether an answer of this status ever has a body; 204, 205 and 304 do not.
-[[nodiscard]] bool may_have_body(int status);
+[[nodiscard]] constexpr bool may_have_body(int status) { return status != 204 && status != 205 && status != 304; }
 
 /// Whether the answer can be put on the wire as it is: its status is a final one, and no header has a character that
 /// would let whoever chose it write headers, or a whole second answer.

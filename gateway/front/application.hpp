@@ -107,8 +107,9 @@ class application {
   /// `on_readable` and `on_deadline`, since a reconnection changes it; -1 for none. A new descriptor is opened before
   /// the old one is closed: with the same number again the change could not be seen.
   [[nodiscard]] virtual int descriptor() const { return -1; }
-  /// Another one, of which the same is true.
+  /// Others, of which the same is true.
   [[nodiscard]] virtual int second_descriptor() const { return -1; }
+  [[nodiscard]] virtual int third_descriptor() const { return -1; }
   virtual void on_readable(instant) {}
   /// After each batch of requests or events that the thread has handled: the moment to send what was collected.
   virtual void on_batch_end(instant) {}

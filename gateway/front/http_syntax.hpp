@@ -123,4 +123,32 @@ inline constexpr auto classes = make_classes();
   return trim(last);
 }
 
+/// What the parameters of a list's element say of its weight (RFC 9110 section 12.4.2), in thousandths: 1000 if nothing, -1 if it is no weight.
+[[nodiscard]] constexpr int weight(std::string_view parameters) {
+  int out = 1000;
+  while (!parameters.empty()) {
+    const auto each = next_part(parameters, ';');
+    if (each.size() < 2 || lower(each[0]) != 'q' || each[1] != '=') continue;
+    const auto text = each.substr(2);
+    out = -1;
+    if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1') || (text.size() > 1 && text[1] != '.')) continue;
+    int sum = text[0] == '1' ? 1000 : 0;
+    bool digits = true;
+    for (std::size_t i = 2, place = 100; i < text.size(); ++i, place /= 10) {
+      digits = digits && text[i] >= '0' && text[i] <= '9';
+      sum += (text[i] - '0') * static_cast<int>(place);
+    }
+    if (digits && sum <= 1000) out = sum;
+  }
+  return out;
+}
+
+/// Whether a list has an element of this name, without regard to case.
+[[nodiscard]] constexpr bool lists(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    if (equal_without_case(next_part(list, ','), name)) return true;
+  }
+  return false;
+}
+
 }  // namespace waggle::front::syntax

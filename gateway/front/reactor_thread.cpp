@@ -409,7 +409,7 @@ void reactor_thread::run_timers() {
 /// The application's descriptors change when it makes new sockets. An old one may be closed by now, which has taken it out of epoll:
 /// that is not an error. Its number may be another socket's by then, so that all of them go before any comes.
 void reactor_thread::follow_descriptors() {
-  const std::array wanted{application_->descriptor(), application_->second_descriptor()};
+  const std::array wanted{application_->descriptor(), application_->second_descriptor(), application_->third_descriptor()};
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i] == watched_[i] || watched_[i] < 0) continue;
     try {

@@ -119,6 +119,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   bool send_plain(std::uint32_t index);
   bool send_encrypted(std::uint32_t index);
   void end_handshake(slot& at);
+  void note_failed_handshake(slot& at);
   void say_goodbye(slot& at);
   bool waits_to_shake(std::uint32_t index);
   void close_finished(std::uint32_t index);
@@ -150,7 +151,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   instant patience_until_ = instant::max();
 
   std::unique_ptr<application> application_;
-  std::array<int, 2> watched_{-1, -1};  // the application's descriptors
+  std::array<int, 3> watched_{-1, -1, -1};  // the application's descriptors
   bool application_called_ = false;
   bool drain_announced_ = false;
   std::uint64_t notifications_seen_ = 0;
@@ -164,6 +165,8 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   std::size_t handshakes_ = 0;          // of all clients, those that are not through with it
   clock::duration handshakes_took_{0};  // in the present batch
   bool crowd_logged_ = false;
+  std::uint64_t failed_handshakes_ = 0;              // that the log has not been told of
+  instant failed_handshakes_told_ = instant::min();  // when it was last
   std::size_t held_bytes_ = 0;  // of all clients, as of the end of the batch in which each was last touched
   bool accepting_ = false;
   instant accept_again_ = instant::max();  // accepting is paused until then

@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "gateway/front/reactor_thread.hpp"
@@ -13,6 +14,8 @@ namespace {
 // for all of them in one wake-up, after which no other is turned to. Who has to wait is told of again by epoll, behind the others.
 constexpr std::chrono::milliseconds handshake_share{2};
 
+constexpr std::chrono::seconds failures_told_every{60};
+
 }  // namespace
 
 bool reactor_thread::waits_to_shake(std::uint32_t index) {
@@ -22,6 +25,16 @@ bool reactor_thread::waits_to_shake(std::uint32_t index) {
 void reactor_thread::end_handshake(slot& at) {
   if (!std::exchange(at.shaking, false)) return;
   if (--handshakes_ < context_.bounds.handshakes_max / 2) crowd_logged_ = false;
+}
+
+/// Whoever runs the server wants to know why clients do not get in; strangers try to all the time, and choose how often.
+void reactor_thread::note_failed_handshake(slot& at) {
+  ++failed_handshakes_;
+  if (failed_handshakes_told_ != instant::min() && now_ - failed_handshakes_told_ < failures_told_every) return;
+  log("TLS handshakes that failed: " + std::to_string(failed_handshakes_) + ", the last of " + at.client->peer().address + " (" +
+      std::string(at.tls->failure()) + ")");
+  failed_handshakes_ = 0;
+  failed_handshakes_told_ = now_;
 }
 
 /// False if the connection has been dropped.
@@ -64,6 +77,7 @@ bool reactor_thread::take_wire(std::uint32_t index, std::string_view wire) {
         drop(index);
         return false;
       }
+      note_failed_handshake(at);
       // Nothing has been asked. To close at once could take the alert away from the client, as with answers.
       end_handshake(at);
       at.tls.reset();

@@ -43,7 +43,10 @@ class server::impl {
   impl& operator=(const impl&) = delete;
 
   [[nodiscard]] const std::vector<std::string>& endpoints() const { return endpoints_; }
-  void use(std::shared_ptr<const tls_context> tls) { plan_->tls.replace(std::move(tls)); }
+  void use(std::shared_ptr<const tls_context> tls) {
+    if (!tls) throw std::invalid_argument("a server has no TLS without a certificate");
+    plan_->tls.replace(std::move(tls));
+  }
 
   void start() {
     {

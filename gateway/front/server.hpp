@@ -47,7 +47,7 @@ class server {
   /// The addresses in use, numeric, as HOST:PORT, in the order of `server_options::listen`; and the first of them.
   [[nodiscard]] const std::vector<std::string>& endpoints() const;
   [[nodiscard]] const std::string& endpoint() const { return endpoints().front(); }
-  /// Connections from now on get this TLS context; those that are there keep theirs.
+  /// Connections from now on get this TLS context, which is not null; those that are there keep theirs.
   void use(std::shared_ptr<const tls_context> tls);
   /// Returns once each thread has its application. Throws what a factory threw, and has stopped then. Only once.
   void start();

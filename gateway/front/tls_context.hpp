@@ -32,9 +32,9 @@ enum class client_certificates : std::uint8_t {
 
 struct tls_settings {
   // At least one. A client that names a host gets the first one whose names fit, exactly or by a wildcard; else the first of all.
-  std::vector<tls_identity> identities;
+  std::vector<tls_identity> identities{};
   client_certificates clients = client_certificates::off;
-  std::string client_ca;         // who signs clients' certificates, in PEM; not looked at where they are off
+  std::string client_ca{};       // who signs clients' certificates, in PEM; not looked at where they are off
   bool only_version_13 = false;  // else TLS 1.2, too
 
   friend bool operator==(const tls_settings&, const tls_settings&) = default;

@@ -89,7 +89,8 @@ void tls_session::receive(std::string_view wire, std::string& plain) {
   if (wire.empty() || stage_ > stage::ended) return;
   if (!ssl_) {
     if (wire.front() != handshake_record) {
-      stage_ = is_letter(wire.front()) ? stage::not_tls : stage::failed;
+      if (!is_letter(wire.front())) return fail("this is not TLS");
+      stage_ = stage::not_tls;
       deadline_ = instant::max();
       return;
     }
@@ -109,8 +110,10 @@ void tls_session::shake_hands() {
   if (done == 1) {
     stage_ = stage::open;
     deadline_ = instant::max();
-  } else if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ || handshake_bytes_ > handshake_bytes_max) {
+  } else if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
     fail();
+  } else if (handshake_bytes_ > handshake_bytes_max) {
+    fail("the handshake is too long");
   }
 }
 
@@ -130,9 +133,11 @@ void tls_session::decrypt(std::string& plain) {
   }
 }
 
-void tls_session::fail() {
+void tls_session::fail(std::string_view why) {
   stage_ = stage::failed;
   deadline_ = instant::max();
+  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+  failure_ = !why.empty() ? why : reason != nullptr ? std::string_view{reason} : "no reason given";
   ERR_clear_error();
 }
 

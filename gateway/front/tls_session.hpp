@@ -35,6 +35,8 @@ class tls_session {
   tls_session& operator=(const tls_session&) = delete;
 
   [[nodiscard]] stage where() const { return stage_; }
+  /// Why it has failed, in a few words of OpenSSL's or of ours; empty if it has not.
+  [[nodiscard]] std::string_view failure() const { return failure_; }
   /// Of a session that is open, who the client has proved to be.
   [[nodiscard]] std::optional<client_certificate> certificate() const;
 
@@ -69,7 +71,7 @@ class tls_session {
   void begin();
   void shake_hands();
   void decrypt(std::string& plain);
-  void fail();
+  void fail(std::string_view why = {});
 
   std::shared_ptr<const tls_context> context_;
   std::unique_ptr<ssl_st, free_session> ssl_;  // null until the first byte
@@ -80,6 +82,7 @@ class tls_session {
   std::size_t ahead_ = 0;  // plain bytes that `output_` stands for
   std::size_t handshake_bytes_ = 0;
   instant deadline_;
+  std::string_view failure_;  // a constant
   stage stage_ = stage::handshake;
   bool closed_ = false;
 };

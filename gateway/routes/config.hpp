@@ -15,6 +15,9 @@
 #include <tl/expected.hpp>
 
 #include "gateway/front/limits.hpp"
+#include "gateway/identity/authenticator.hpp"
+#include "gateway/routes/config_access.hpp"
+#include "gateway/routes/config_replies.hpp"
 #include "gateway/routes/config_tls.hpp"
 #include "gateway/routes/pattern.hpp"
 #include "gateway/routes/source.hpp"
@@ -151,21 +154,18 @@ struct route_config {
   bool later = false;  ///< the command is kept and run later; the answer is where its outcome will be
   std::vector<step_config> then;
   std::optional<mirror_config> mirror;
+  std::string cache_control;  ///< of its answers 200 to GET; empty: what is right for most (gateway/replies/finish.hpp)
+  bool compress = true;
+  std::optional<cache_config> cache;
+  key_use idempotency = key_use::none;
   std::optional<std::chrono::sys_days> deprecated;  ///< since when
   std::optional<std::chrono::sys_days> sunset;      ///< until when
   std::string link;                                 ///< to what explains it
+  std::optional<access_rule> access;                ///< nothing: that of all routes
   std::vector<rate_config> rates;                   ///< of this route, besides those of all
   std::optional<std::uint64_t> concurrency;         ///< requests under way, of all threads; past it 503
   std::optional<std::size_t> number;                ///< its place among the routes of the configuration; none: it is a manifest's
   place at;
-};
-
-/// Who may say who he is: JSON Web Tokens in `Authorization: Bearer`.
-struct tokens_config {
-  std::string algorithm;  ///< HS256, RS256 or ES256
-  std::string key;        ///< the secret, or the public key in PEM
-  std::string issuer;     ///< empty: any
-  std::string audience;   ///< empty: any
 };
 
 /// What `GET /events` lets out: nothing unless it is said.
@@ -173,6 +173,7 @@ struct events_config {
   std::vector<std::string> topics;  ///< patterns (waggle/wire/topic.hpp)
   std::uint64_t streams_max = 1000;  ///< of all threads; past it 503
   std::chrono::milliseconds keep_alive{15'000};  ///< a stream that is quiet says so this often
+  std::optional<access_rule> access;             ///< nothing: that of all routes
   friend bool operator==(const events_config&, const events_config&) = default;
 };
 
@@ -186,8 +187,12 @@ struct config {
   std::vector<route_config> routes;
   front::limits limits;
   std::optional<tls_config> tls;
-  std::optional<tokens_config> tokens;
+  identity_config identity;
+  access_config access;
   std::optional<events_config> events;
+  bool compress = true;
+  cache_limits cache;
+  idempotency_config idempotency;
   proxies_config proxies;
   std::optional<cors_config> cors;
   std::vector<rate_config> rates;  ///< of all requests but those that the gateway answers itself
@@ -195,6 +200,7 @@ struct config {
   std::optional<retry_terms> retries;
   access_log_config access_log;
   std::vector<std::string> files;  ///< others whose texts have become part of it: a change of one is a change of the configuration
+  std::vector<std::string> warnings;  ///< for the log, each as "FILE:LINE: ..."
 };
 
 struct config_file {

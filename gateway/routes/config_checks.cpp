@@ -187,11 +187,7 @@ void config_reader::check_reachable(int line) {
 }
 
 tl::expected<config, std::vector<std::string>> config_reader::take() {
-  if (tokens_place_.empty()) {
-    for (const auto& [place, claim] : claims_) {
-      errors_.push_back(place + ": " + claim + " is of a token, and nothing says whose tokens count; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY}");
-    }
-  }
+  check_access();
   if (errors_.empty()) return std::move(out_);
   return tl::unexpected{std::move(errors_)};
 }

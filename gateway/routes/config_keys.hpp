@@ -14,12 +14,15 @@ namespace waggle::gateway::keys {
 template <std::size_t N>
 using list = std::array<std::string_view, N>;
 
-inline constexpr list<11> file{"limits", "tls", "tokens", "events", "access_log", "proxies", "cors", "rates", "breaker", "retries", "routes"};
+inline constexpr list<16> file{"limits", "tls",     "tokens",   "api_keys", "access", "events",      "access_log", "proxies",
+                               "cors",   "rates",   "breaker",  "retries",  "compress", "cache",     "idempotency", "routes"};
 inline constexpr list<5> tls{"certificates", "client_certificates", "client_ca", "minimum", "redirect"};
 inline constexpr list<2> certificate{"certificate", "key"};
 inline constexpr list<3> client_certificates{"none", "optional", "required"};  // in the order of front::client_certificates
-inline constexpr list<4> tokens{"algorithm", "key", "issuer", "audience"};
-inline constexpr list<3> events{"topics", "streams_max", "keep_alive"};
+inline constexpr list<7> tokens{"keys", "algorithm", "key", "issuer", "audience", "leeway", "scopes"};
+inline constexpr list<2> api_keys{"file", "header"};
+inline constexpr list<4> access{"routes", "operations", "documents", "metrics"};
+inline constexpr list<4> events{"topics", "streams_max", "keep_alive", "access"};
 inline constexpr list<2> access_log{"sample", "slow"};
 inline constexpr list<2> proxies{"addresses", "header"};
 inline constexpr list<2> proxy_headers{"X-Forwarded-For", "Forwarded"};
@@ -27,10 +30,14 @@ inline constexpr list<5> cors{"origins", "credentials", "max_age", "headers", "e
 inline constexpr list<5> rate{"limit", "per", "by", "burst", "name"};
 inline constexpr list<4> breaker{"failures", "of", "within", "open"};
 inline constexpr list<2> retries{"attempts", "budget"};
-inline constexpr list<22> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
+inline constexpr list<27> route{"route",  "call",   "emit",       "steps",  "budget", "summary", "when",
                                 "fields", "key",    "status",     "headers", "reply",  "incomplete", "stream",
                                 "then",   "mirror", "deprecated", "sunset", "link",   "later",
-                                "rate",   "concurrency"};
+                                "access", "rate",   "concurrency", "cache_control", "compress", "cache", "idempotency"};
+inline constexpr list<4> route_cache{"for", "stale", "shared", "by"};
+inline constexpr list<1> cache{"bytes"};
+inline constexpr list<3> idempotency{"keep", "entries", "bytes"};
+inline constexpr list<2> key_uses{"required", "accepted"};
 inline constexpr list<9> step{"call", "emit", "fields", "key", "budget", "optional", "fallback", "after", "undo"};
 inline constexpr list<6> then_step{"call", "emit", "fields", "key", "budget", "after"};
 inline constexpr list<4> undo{"call", "fields", "key", "budget"};
@@ -40,7 +47,7 @@ inline constexpr list<2> split{"split", "sticky"};
 inline constexpr list<2> mirror{"call", "percent"};
 inline constexpr list<5> types{"string", "integer", "number", "boolean", "list"};
 inline constexpr list<3> streams{"whole", "sse", "ndjson"};
-inline constexpr list<3> algorithms{"HS256", "RS256", "ES256"};
+inline constexpr list<4> algorithms{"HS256", "RS256", "ES256", "EdDSA"};
 
 /// One limit of the front, and what it may be set to.
 struct limit {

@@ -46,7 +46,7 @@ std::string_view instead_of_header(std::string_view name) {
       {"Upgrade", "the gateway says it"},
       {"Trailer", "the gateway says it"},
       {"Content-Type", "the gateway says it, by the request's Accept"},
-      {"Content-Encoding", "the gateway does not compress"},
+      {"Content-Encoding", "the gateway says it when it compresses"},
       {"Allow", "the gateway says it"},
       {"Waggle-Incomplete", "the gateway says it"},
       {"Deprecation", "write deprecated: YYYY-MM-DD"},
@@ -194,7 +194,10 @@ void config_reader::read_document(const YAML::Node& document) {
   if (const auto at = known.find("limits"); at != known.end()) read_limits(at->second);
   if (const auto at = known.find("tls"); at != known.end()) read_tls(at->second);
   if (const auto at = known.find("tokens"); at != known.end()) read_tokens(at->second);
+  if (const auto at = known.find("api_keys"); at != known.end()) read_api_keys(at->second);
+  if (const auto at = known.find("access"); at != known.end()) read_access(at->second);
   if (const auto at = known.find("events"); at != known.end()) read_events(at->second);
+  read_reply_settings(known);
   if (const auto at = known.find("proxies"); at != known.end()) read_proxies(at->second);
   if (const auto at = known.find("cors"); at != known.end()) read_cors(at->second);
   if (const auto at = known.find("rates"); at != known.end() && is_first(at->second, "rates")) out_.rates = read_rates(at->second, "rates", "");
@@ -260,7 +263,9 @@ void config_reader::read_route(const YAML::Node& node) {
   read_reply(known);
   if (const auto at = known.find("mirror"); at != known.end() && !out.composed) read_mirror(at->second);
   read_later(known);
+  read_replies(known);
   read_dates(known);
+  if (const auto at = known.find("access"); at != known.end()) out.access = read_rule(at->second, "the route");
   read_route_traffic(known);
   check_route();
   if (errors_.size() > route_.errors_before) return;

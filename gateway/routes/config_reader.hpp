@@ -23,6 +23,10 @@ namespace waggle::gateway {
 /// "a, b and c".
 [[nodiscard]] std::string listed(std::span<const std::string_view> names, std::string_view last = " and ");
 
+/// "16KiB", "1MiB", "100": a number of bytes; and the other way round.
+[[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view text);
+[[nodiscard]] std::string shown_size(std::uint64_t bytes);
+
 /// The name that is most like a mistyped one; empty if none is like it.
 [[nodiscard]] std::string_view closest(std::string_view mistyped, std::span<const std::string_view> names);
 
@@ -30,8 +34,9 @@ namespace waggle::gateway {
 [[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t bytes_max);
 
 /// Reads files one after the other into one configuration and goes on after each fault. Its parts: documents and routes
-/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits, tokens and events
-/// (config_settings.cpp), rates, proxies and the like (config_traffic.cpp), and what is to be checked once a route or everything is known (config_checks.cpp).
+/// (config_reader.cpp), steps and what they call (config_steps.cpp), values (config_values.cpp), limits and events (config_settings.cpp), credentials and access
+/// (config_access.cpp), rates, proxies and the like (config_traffic.cpp), what is said of replies (config_replies.cpp), and what is to be checked once a route
+/// or everything is known (config_checks.cpp).
 class config_reader {
  public:
   explicit config_reader(const environment_lookup& environment) : environment_{environment} {}
@@ -126,11 +131,30 @@ class config_reader {
   void read_tls(const entry& at);
   void read_certificates(const entry& at, tls_config& out, std::size_t errors_before);
   [[nodiscard]] std::string path_beside(const std::string& path) const;
-  void read_tokens(const entry& at);
   void read_events(const entry& at);
   void read_access_log(const entry& at);
   std::optional<unsigned> percent(const entry& at, const std::string& what, unsigned least, unsigned most);
-  std::optional<std::string> read_key(const std::string& text, int line);
+
+  // Whose credentials count, and whom what is for.
+  void read_tokens(const entry& at);
+  std::optional<token_issuer> read_issuer(const YAML::Node& node, int line);
+  std::shared_ptr<const key_set> read_key(const std::string& from, jws_algorithm algorithm, int line);
+  std::shared_ptr<const key_set> read_keys(const std::string& from, int line);
+  std::optional<std::string> read_secret(const std::string& text, int line);
+  void read_api_keys(const entry& at);
+  void read_access(const entry& at);
+  std::optional<access_rule> read_rule(const entry& at, const char* what);
+  void check_access();
+
+  // Replies: of a route, then of all (config_replies.cpp).
+  void read_replies(const entry_map& known);
+  void read_cache_control(const entry_map& known);
+  void read_route_cache(const entry_map& known);
+  void read_cached_by(const entry& at, cache_config& out);
+  void read_key_use(const entry_map& known);
+  void read_reply_settings(const entry_map& known);
+  std::optional<bool> yes_or_no(const entry_map& in, std::string_view key);
+  std::optional<std::uint64_t> bytes_within(const entry_map& in, std::string_view key, std::uint64_t least, std::uint64_t most);
 
   // Who may ask how much (config_traffic.cpp).
   void read_proxies(const entry& at);
@@ -169,7 +193,8 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tls_place_, tokens_place_, events_place_, access_log_place_;
+  std::string limits_place_, tls_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
+  std::vector<std::string> restricted_;  ///< places of what is not for anyone
   std::map<std::string, std::string> setting_places_;  ///< the same of other settings
   std::size_t rates_ = 0;                              ///< in all files
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim

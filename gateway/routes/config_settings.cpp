@@ -1,22 +1,31 @@
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 
 #include <waggle/detail/duration.hpp>
 #include <waggle/wire/topic.hpp>
 #include <waggle/wire/utf8.hpp>
 
-#include "gateway/routes/bearer_token.hpp"
 #include "gateway/routes/config_keys.hpp"
 #include "gateway/routes/config_reader.hpp"
 
 namespace waggle::gateway {
 namespace {
 
-constexpr std::size_t key_bytes_max = 64 * 1024;
+std::string shown_time(std::uint64_t ms) {
+  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
+    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
+  }
+  return std::to_string(ms) + "ms";
+}
 
-/// "16KiB", "1MiB", "100": a number of bytes.
+std::optional<std::uint64_t> plain_number(std::string_view text) {
+  std::uint64_t out = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::uint64_t> size_of(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -37,21 +46,6 @@ std::string shown_size(std::uint64_t bytes) {
   }
   return std::to_string(bytes);
 }
-
-std::string shown_time(std::uint64_t ms) {
-  for (const auto& [unit, name] : {std::pair{keys::hours, "h"}, {keys::minutes, "m"}, {keys::seconds, "s"}}) {
-    if (ms >= unit && ms % unit == 0) return std::to_string(ms / unit) + name;
-  }
-  return std::to_string(ms) + "ms";
-}
-
-std::optional<std::uint64_t> plain_number(std::string_view text) {
-  std::uint64_t out = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
-}
-
-}  // namespace
 
 void config_reader::read_limits(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, "limits is no map; write limits, as in limits: {body_bytes: 1MiB, idle_time: 75s}");
@@ -85,46 +79,6 @@ void config_reader::read_limits(const entry& at) {
     wrong(at.line, "target_bytes (" + shown_size(out_.limits.target_bytes_max) + ") is more than header_bytes (" +
                        shown_size(out_.limits.header_bytes_max) + "), of which it is a part; write less, or more for header_bytes");
   }
-}
-
-void config_reader::read_tokens(const entry& at) {
-  constexpr const char* example = "tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY}";
-  if (!at.value.IsMap()) return wrong(at.line, std::string{"tokens is no map; write "} + example);
-  if (!tokens_place_.empty()) return wrong(at.key_line, "tokens stand at " + tokens_place_ + " already; write them in one place");
-  tokens_place_ = name_ + ':' + std::to_string(at.key_line);
-  const auto known = entries(at.value, "tokens", keys::tokens);
-  tokens_config out;
-  const auto errors_before = errors_.size();
-  for (const std::string_view needed : {"algorithm", "key"}) {
-    if (known.find(needed) == known.end())
-      wrong(at.line, "tokens have no " + std::string{needed} + "; write " + example);
-  }
-  if (const auto* algorithm = text(known, "algorithm", "HS256")) {
-    out.algorithm = *algorithm;
-    if (std::find(keys::algorithms.begin(), keys::algorithms.end(), *algorithm) == keys::algorithms.end())
-      wrong(known.at("algorithm").line, in_quotes(algorithm->substr(0, 64)) + " is no algorithm; write " + listed(keys::algorithms, " or "));
-  }
-  if (const auto* key = text(known, "key", "env.WAGGLE_JWT_KEY")) {
-    const auto line = known.at("key").line;
-    if (auto secret = read_key(*key, line)) {
-      out.key = std::move(*secret);
-      if (out.algorithm == "HS256") {
-        // RFC 7518 section 3.2. What ends a line of a file is no part of a secret.
-        while (out.key.ends_with('\n') || out.key.ends_with('\r')) out.key.pop_back();
-        if (out.key.size() < 32) wrong(line, "the secret of HS256 is shorter than 32 bytes; make a longer one, as with openssl rand -hex 32");
-      } else if (out.key.find("-----BEGIN ") == std::string::npos) {
-        wrong(line, "the key is no PEM; write the public key that begins with -----BEGIN PUBLIC KEY-----");
-      } else if (out.key.find("PRIVATE KEY-----") != std::string::npos) {
-        wrong(line, "the key is a private one; write the public key that begins with -----BEGIN PUBLIC KEY-----");
-      }
-    }
-  }
-  if (const auto* issuer = text(known, "issuer", "https://login.example.com")) out.issuer = *issuer;
-  if (const auto* audience = text(known, "audience", "shop")) out.audience = *audience;
-  if (errors_.size() == errors_before) {
-    if (auto made = token_verifier::make(out); !made) wrong(at.line, "tokens cannot be verified so: " + made.error());
-  }
-  out_.tokens = std::move(out);
 }
 
 void config_reader::read_events(const entry& at) {
@@ -164,6 +118,7 @@ void config_reader::read_events(const entry& at) {
       wrong(known.at("keep_alive").line, in_quotes(written->substr(0, 64)) + " is no keep_alive; write a time from 100ms to 10m, as in 15s");
     }
   }
+  if (const auto access = known.find("access"); access != known.end()) out.access = read_rule(access->second, "events");
   out_.events = std::move(out);
 }
 
@@ -193,36 +148,6 @@ std::optional<unsigned> config_reader::percent(const entry& at, const std::strin
     if (number && *number >= least && *number <= most) return static_cast<unsigned>(*number);
   }
   wrong(at.line, in_quotes(written.substr(0, 64)) + " is no " + what + "; write a share from " + std::to_string(least) + "% to " + std::to_string(most) + '%');
-  return std::nullopt;
-}
-
-/// The secret or public key under `env.NAME` or `file.PATH`; a path that is not absolute begins where the file of routes is.
-std::optional<std::string> config_reader::read_key(const std::string& text, int line) {
-  const bool in_file = text.starts_with("file.");
-  if (!in_file) {
-    const auto from = parse_source(text);
-    if (!from || from->from != source::part::env) {
-      wrong(line, "the key is neither of the environment nor of a file; write env.NAME or file.PATH, and the key itself there");
-      return std::nullopt;
-    }
-    auto value = environment_(from->name);
-    if (value && !value->empty()) return value;
-    wrong(line, "the variable " + from->name + " is not set; set it to the key");
-    return std::nullopt;
-  }
-  const auto path = std::filesystem::path{name_}.parent_path() / text.substr(5);
-  std::error_code failed;
-  std::ifstream in;
-  if (std::filesystem::is_regular_file(path, failed)) in.open(path, std::ios::binary);
-  std::string out(key_bytes_max + 1, '\0');
-  if (!in.is_open()) {
-    wrong(line, "the file " + in_quotes(path.string()) + " cannot be read; write the path of one that can");
-    return std::nullopt;
-  }
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  out.resize(static_cast<std::size_t>(in.gcount()));
-  if (!out.empty() && out.size() <= key_bytes_max) return out;
-  wrong(line, "the file " + in_quotes(path.string()) + " is empty or larger than 64 KiB; write the key into it");
   return std::nullopt;
 }
 

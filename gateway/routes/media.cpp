@@ -11,18 +11,6 @@ namespace {
 using front::syntax::equal_without_case;
 using front::syntax::next_part;
 
-/// A weight in thousandths (RFC 9110, section 12.4.2), or -1.
-int quality(std::string_view text) {
-  if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) return -1;
-  if (text.size() > 1 && text[1] != '.') return -1;
-  int out = text[0] == '1' ? 1000 : 0;
-  for (std::size_t i = 2, place = 100; i < text.size(); ++i, place /= 10) {
-    if (text[i] < '0' || text[i] > '9') return -1;
-    out += (text[i] - '0') * static_cast<int>(place);
-  }
-  return out <= 1000 ? out : -1;
-}
-
 /// How closely a range names a media type: 0 not at all, 3 by its full name.
 int closeness(std::string_view range, std::string_view type) {
   if (equal_without_case(range, type)) return 3;
@@ -49,13 +37,7 @@ std::optional<reply_format> negotiate(const std::vector<front::header>& headers,
     for (auto left = header.value; !left.empty();) {
       auto element = next_part(left, ',');
       const auto range = next_part(element, ';');
-      int weight = 1000;
-      while (!element.empty()) {
-        const auto parameter = next_part(element, ';');
-        if (parameter.size() >= 2 && (parameter[0] == 'q' || parameter[0] == 'Q') && parameter[1] == '=') {
-          weight = quality(parameter.substr(2));
-        }
-      }
+      const int weight = front::syntax::weight(element);
       if (range.find('/') == std::string_view::npos || weight < 0) continue;
       asked = true;
       for (auto& each : offers) {

@@ -4,6 +4,28 @@
 
 namespace waggle::gateway {
 
+std::string what_is_served(const network_view& network) {
+  std::string out;
+  const auto add = [&](std::string_view text) {
+    out += std::to_string(text.size());
+    out += ':';
+    out += text;
+  };
+  for (const auto& service : network.services) {
+    add(service.service);
+    add(service.version);
+    for (const auto& command : service.commands) {
+      add(command.name);
+      add(name(command.retry));
+      add(command.request);
+      add(command.reply);
+      for (const auto& each : command.http) add(each);
+    }
+    out += ';';
+  }
+  return out;
+}
+
 result<network_view> read_network_view(std::string_view msgpack) {
   const auto malformed = [](const error& why) {
     return failure(status::internal, "the broker's list of services is malformed: " + why.message);

@@ -24,6 +24,9 @@ struct network_view {
   std::vector<service_view> services;
 };
 
+/// What commands are served, by which versions and how; nothing of the instances that serve them.
+[[nodiscard]] std::string what_is_served(const network_view& network);
+
 /// The view from the reply's payload, or INTERNAL with what is wrong and where. Entries of a newer broker that are not
 /// known here are stepped over.
 [[nodiscard]] result<network_view> read_network_view(std::string_view msgpack);

@@ -93,7 +93,7 @@ class document {
     for (const auto& each : tags_) out_["tags"].push_back({{"name", each}});
     components["parameters"] = parameters();
     out_["components"] = used(components);
-    if (auto schemes = security_schemes(with.tokens); !schemes.empty()) out_["components"]["securitySchemes"] = std::move(schemes);
+    if (auto schemes = security_schemes(with); !schemes.empty()) out_["components"]["securitySchemes"] = std::move(schemes);
   }
 
   [[nodiscard]] std::string text() const { return out_.dump(-1, ' ', false, json_value::error_handler_t::replace); }
@@ -174,7 +174,7 @@ class document {
       out["requestBody"] = {{"required", body["required"]}, {"content", openapi_content(body["schema"])}};
     }
     out["responses"] = openapi_answers(from, in.uses_claims(), schemas_);
-    if (auto security = security_of(from, in.uses_claims(), with_.tokens); !security.is_null()) out["security"] = std::move(security);
+    if (auto security = security_of(from, with_); !security.is_null()) out["security"] = std::move(security);
     return out;
   }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "gateway/routes/openapi_access.hpp"
 #include "gateway/routes/route_table.hpp"
 
 namespace waggle::gateway {
@@ -9,7 +10,8 @@ namespace waggle::gateway {
 struct openapi_options {
   std::string title;
   std::string version;
-  bool tokens = false;  ///< JSON Web Tokens are believed
+  bool tokens = false;         ///< JSON Web Tokens are believed
+  std::string api_key_header;  ///< that may hold an API key; empty: there are none
   bool events = false;  ///< GET /events lets out something
 };
 

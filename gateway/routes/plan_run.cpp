@@ -44,6 +44,35 @@ plan_run::plan_run(beginning from)
       outcomes_(plan().steps().size()),
       may_have_run_(plan().steps().size()) {}
 
+std::string plan_run::request_text() const {
+  std::string out;
+  const auto add = [&](const std::optional<std::string>& text) {
+    const auto size = text ? text->size() : ~std::size_t{0};
+    out.append(reinterpret_cast<const char*>(&size), sizeof size);
+    if (text) out += *text;
+  };
+  out += static_cast<char>(from_.reply);
+  add(from_.key);
+  for (const auto& each : from_.steps) {
+    out.append(reinterpret_cast<const char*>(&each.target), sizeof each.target);
+    add(each.payload);
+    add(each.key);
+    add(each.undo_key);
+    each.taken.append_to(out);
+    each.undo_taken.append_to(out);
+  }
+  from_.reply_taken.append_to(out);
+  for (const auto& each : from_.header_taken) each.append_to(out);
+  return out;
+}
+
+bool plan_run::may_run_twice() const {
+  for (std::size_t i = 0; i < plan().steps().size(); ++i) {
+    if (!step(i).what.call || !target(i).info || target(i).info->retry == retry_class::once) return false;
+  }
+  return true;
+}
+
 std::string plan_run::name_of(std::size_t i) const { return from_.of->text + ", step " + step(i).what.name; }
 
 void plan_run::begin(front::instant now, plan_effects& out) {
@@ -311,6 +340,7 @@ void plan_run::answer_failure(plan_effects& out) {
   }
   if (!left.empty()) members += ",\"not_undone\":" + json_list(left);
   out.answer = decorated(problem_of(why, members));
+  out.nothing_ran = !why.may_have_run;
 }
 
 void plan_run::answer_success(plan_effects& out) {

@@ -35,6 +35,7 @@ struct plan_effects {
   std::vector<order> orders;
   std::vector<std::size_t> cancels;  ///< slots that are open: each still comes to an end
   std::optional<front::response> answer;
+  bool nothing_ran = false;  ///< of this answer: that is certain
   std::vector<std::string> notes;  ///< for the log: what went wrong where nobody is told
 };
 
@@ -72,6 +73,11 @@ class plan_run {
   explicit plan_run(beginning from);
 
   [[nodiscard]] const route& of() const { return *from_.of; }
+  /// All that it has taken of the request, before it has begun: requests of one route with the same text are answered alike, whoever makes them.
+  [[nodiscard]] std::string request_text() const;
+  /// Every command that it may call may run twice.
+  [[nodiscard]] bool may_run_twice() const;
+  [[nodiscard]] std::chrono::milliseconds budget() const { return from_.budget; }
 
   void begin(front::instant now, plan_effects& out);
   void on_result(front::instant now, std::size_t slot, std::string_view payload, plan_effects& out);

@@ -42,11 +42,7 @@ unsigned bit_of(std::string_view method) {
 
 /// Adds a name to a list of names that are compared without case.
 void add_name(std::string& list, std::string_view name) {
-  for (std::string_view left = list; !left.empty();) {
-    const auto end = std::min(left.find(','), left.size());
-    if (front::syntax::equal_without_case(front::syntax::trim(left.substr(0, end)), name)) return;
-    left.remove_prefix(std::min(end + 1, left.size()));
-  }
+  if (front::syntax::lists(list, name)) return;
   list += ", ";
   list += name;
 }
@@ -55,6 +51,15 @@ void vary_by(std::string& vary, const source& from) {
   if (from.from == source::part::header) add_name(vary, from.name);
   if (from.from == source::part::cookie) add_name(vary, "Cookie");
   if (from.from == source::part::claim) add_name(vary, "Authorization");
+}
+
+/// Whoever may see an answer, or sees another one, is told apart by his credentials.
+void vary_by_credentials(route& of, const identity_config& from) {
+  if (of.access.is != access_rule::who::anyone && from.tokens) add_name(of.vary, "Authorization");
+  const bool by_identity = of.access.is != access_rule::who::anyone || (", " + of.vary + ',').find(", Authorization,") != std::string::npos;
+  if (!by_identity || !from.api_keys) return;
+  add_name(of.vary, "Authorization");
+  add_name(of.vary, from.api_keys->header);
 }
 
 /// What a jq program reads is not known.
@@ -66,6 +71,16 @@ void vary_by(std::string& vary, const value_config& value) {
   } else if (const auto* list = std::get_if<value_config::list>(&value.is)) {
     for (const auto& each : list->items) vary_by(vary, each);
   }
+}
+
+/// Commands that nobody serves now may be anything.
+const target_plan* unsafe_target(const route_plan& plan) {
+  for (const auto& step : plan.steps()) {
+    for (const auto& each : step.targets) {
+      if (!each.info || each.info->retry != retry_class::safe) return &each;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -105,7 +120,12 @@ route_table::route_table(const config& routes, const network_view& network, std:
   };
   for (const auto& each : routes.routes) {
     calling = each.method + ' ' + each.path.text();
-    add(each, true, lookup);
+    if (add(routes, each, true, lookup) != nullptr || !each.cache || routes_.back().cached) continue;
+    const auto* const target = unsafe_target(*routes_.back().plan);
+    if (target != nullptr && target->info) {
+      warnings.push_back(each.at.shown() + ": the route \"" + calling + "\" is not cached, because " + target->command +
+                         " is not safe: have its service say so, or remove cache");
+    }
   }
   for (const auto* service : services) {
     for (const auto& command : service->commands) {
@@ -128,7 +148,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
           auto& step = made.steps.emplace_back();
           step.name = "call";
           step.call = target_config{command.name};
-          const auto* other = add(std::move(made), false, lookup);
+          const auto* other = add(routes, std::move(made), false, lookup);
           if (other == nullptr || other->configured || other->aims() == command.name) continue;
           const std::string owner = other->command() != nullptr ? "service " + other->command()->service + ", " : "";
           leave_out(owner + "command " + other->aims() + " has it already");
@@ -138,7 +158,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
   }
 }
 
-const route* route_table::add(route_config what, bool configured, const command_lookup& commands) {
+const route* route_table::add(const config& from, route_config what, bool configured, const command_lookup& commands) {
   std::uint32_t at = 0;
   for (const auto& segment : what.path.segments) {
     const auto next = static_cast<std::uint32_t>(nodes_.size());
@@ -171,9 +191,12 @@ const route* route_table::add(route_config what, bool configured, const command_
   if (what.reply) vary_by(made.vary, *what.reply);
   for (const auto& [name, text] : what.headers) {
     for (const auto& piece : text.pieces) {
-      if (const auto* from = std::get_if<source>(&piece)) vary_by(made.vary, *from);
+      if (const auto* by = std::get_if<source>(&piece)) vary_by(made.vary, *by);
     }
   }
+  made.access = what.access.value_or(from.access.routes);
+  vary_by_credentials(made, from.identity);
+  made.cached = what.cache && unsafe_target(*made.plan) == nullptr;
   made.what = std::move(what);
   routes_.push_back(std::move(made));
   return nullptr;

@@ -22,8 +22,10 @@ struct route {
   std::string text;         ///< as in "GET /things/{id}"
   std::string vary;         ///< the request headers that decide what the answer is
   bool configured = false;  ///< by a file, not by a manifest
+  access_rule access;       ///< whom it is for
   std::shared_ptr<const route_plan> plan;
   std::vector<text_plan> conditions;  ///< of `what.when`, in that order
+  bool cached = false;      ///< `what.cache`, and every command that it may call is `safe`
 
   /// One call whose reply is the answer.
   [[nodiscard]] bool simple() const;
@@ -69,7 +71,7 @@ class route_table {
   };
 
   /// The route that stands in the way, or null.
-  const route* add(route_config what, bool configured, const command_lookup& commands);
+  const route* add(const config& from, route_config what, bool configured, const command_lookup& commands);
 
   std::vector<node> nodes_{1};
   std::vector<route> routes_;

@@ -27,7 +27,7 @@ constexpr reply_format parts_as_ndjson[] = {reply_format::ndjson, reply_format::
 
 std::span<const reply_format> offered_by(const route& of) {
   const auto* command = of.command();
-  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole) return whole_formats;
+  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole || of.what.idempotency != key_use::none) return whole_formats;
   if (of.what.stream == stream_mode::sse) return parts_as_sse;
   if (of.what.stream == stream_mode::ndjson) return parts_as_ndjson;
   if (command != nullptr && command->streams) return parts_on_request;
@@ -47,7 +47,7 @@ front::response unmet_conditions(const std::vector<const source*>& of, bool has_
   if (!only_claims) return refusal(404, "the routes of this path want something else of " + listed);
   if (has_claims) return refusal(403, "the token's " + listed + " is not what this takes");
   auto out = refusal(401, "this wants a token that says " + listed + ", in Authorization: Bearer");
-  out.headers.emplace_back("WWW-Authenticate", "Bearer");
+  out.headers.emplace_back("WWW-Authenticate", bearer_challenge());
   return out;
 }
 
@@ -141,6 +141,16 @@ std::vector<std::pair<std::string, std::string>> fields_of(const payload_config&
 
 }  // namespace
 
+std::string planned_call::request_text() const {
+  std::string out{static_cast<char>(reply)};
+  for (const std::string_view text : {std::string_view{command}, std::string_view{key.value_or("")}}) {
+    const auto size = text.size();
+    out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+  }
+  out += key ? '1' : '0';
+  return out += payload;
+}
+
 router::router(config routes, router_options options) : config_{std::move(routes)}, options_{std::move(options)} {
   update(network_view{});
 }
@@ -230,8 +240,9 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ta
   if (too_long(out.key)) return long_key();
   out.table = by.table;
   out.of = &of;
-  // Parts are not kept: where a command sends some, the preference is one that cannot be met.
-  out.preferred = !out.streams && !is_stream(out.reply) && preferences_of(in.headers()).respond_async;
+  // Parts are not kept: where a command sends some, the preference is one that cannot be met. Nor is it where the gateway knows what has been
+  // done under a key, and the broker does not.
+  out.preferred = !out.streams && !is_stream(out.reply) && of.what.idempotency == key_use::none && preferences_of(in.headers()).respond_async;
   if (!of.what.later && !out.preferred) return out;
   auto idempotency_key = idempotency_key_of(in.headers());
   if (!idempotency_key) return problem_of({status::invalid_argument, std::move(idempotency_key.error())});
@@ -359,7 +370,8 @@ explanation router::explain(const front::request& in, const request_context& wit
 
 const std::string& router::openapi() const {
   if (openapi_.empty()) {
-    openapi_ = openapi_document(*table_, {options_.title, options_.version, config_.tokens.has_value(), options_.events || config_.events.has_value()});
+    openapi_ = openapi_document(*table_, {options_.title, options_.version, config_.identity.tokens != nullptr,
+                                            config_.identity.api_keys ? config_.identity.api_keys->header : std::string{}, options_.events || config_.events.has_value()});
   }
   return openapi_;
 }

@@ -52,6 +52,10 @@ struct planned_call {
   std::optional<std::chrono::seconds> waits;
   std::shared_ptr<const route_table> table;
   const route* of = nullptr;  ///< of `table`; null: of a call that no route stands for
+
+  /// All that the command sees of the request, and the form of the answer: requests of one route with the same text are answered alike, whoever
+  /// makes them.
+  [[nodiscard]] std::string request_text() const;
 };
 
 /// What a request is known by besides its bytes.

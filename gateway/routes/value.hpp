@@ -34,6 +34,11 @@ class taken_values {
   }
   [[nodiscard]] std::size_t bytes() const { return bytes_.size() + spans_.size() * sizeof spans_[0]; }
   void add_absent() { spans_.emplace_back(0, absent); }
+  /// Appends what tells these values from any others of the same plan.
+  void append_to(std::string& out) const {
+    for (const auto& [at, size] : spans_) out.append(reinterpret_cast<const char*>(&size), sizeof size);
+    out += bytes_;
+  }
   [[nodiscard]] std::optional<std::string_view> operator[](std::size_t i) const {
     if (spans_[i].second == absent) return std::nullopt;
     return std::string_view{bytes_}.substr(spans_[i].first, spans_[i].second);

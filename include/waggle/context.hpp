@@ -20,6 +20,8 @@
 
 namespace waggle {
 
+class caller_claims;
+
 /// The event that a handler runs for, and which of its deliveries this is.
 struct handled_event {
   std::string id;      ///< as its emitter named it (`event_id`), otherwise made of stream and sequence: the same at each attempt
@@ -71,6 +73,8 @@ class context {
     return found == headers_.end() ? std::string_view{} : std::string_view{found->second};
   }
   [[nodiscard]] std::string_view key() const { return header("key"); }
+  /// Who made the request, as far as the gateway has verified it; with #include <waggle/claims.hpp>.
+  [[nodiscard]] caller_claims claims() const;
 
   /// What is left of the caller's budget; never negative.
   [[nodiscard]] milliseconds budget_left() const {

@@ -194,6 +194,18 @@ def define(test, bin_folder):
             eventually(lambda: net.counter("denied") >= 17, what="the refusals are counted")
             assert 'shop-1: the role "shop" may not serve "payment.take"' in net.broker.log()
 
+    @test("curve: who takes the routing id of a peer that has gone is not taken for it")
+    def _():
+        with Keyed(*PEERS) as net:
+            def named(name):
+                return Peer(lambda kind, endpoint: net.connector(name)(kind, endpoint, lambda made: made.setsockopt(zmq.ROUTING_ID, b"same")), net.endpoint)
+            ops = named("ops")
+            assert ops.call("waggle.stats")[0] == 0
+            ops.socket.close()
+            clerk = named("clerk-1")
+            got = eventually(lambda: clerk.call("waggle.stats", within=500), what="an answer")
+            assert got[0] == DENIED, got
+
     @test("curve: events reach those whose roles may see them, whatever they subscribe to, and come from those who may publish them")
     def _():
         with Keyed(*PEERS) as net:

@@ -142,20 +142,22 @@ def define(test, bin_folder):
         with open(every, encoding="utf-8") as file:
             text = file.read()
         schema = json.loads(subprocess.run([os.path.join(bin_folder, "waggle"), "routes", "schema"], capture_output=True, text=True, check=True).stdout)
-        of_the_front = {"limits", "tls"}  # nothing of a route
-        keys = set(schema["properties"]) - of_the_front
+        of_a_route = {key: each for key, each in schema["properties"].items() if key not in ("limits", "tls")}
+        keys, followed = set(of_a_route), set()
 
         def collect(of):
             if isinstance(of, dict):
-                keys.update(of["properties"] if isinstance(of.get("properties"), dict) else ())
-                for each in of.values():
-                    collect(each)
-            elif isinstance(of, list):
+                if isinstance(of.get("properties"), dict):
+                    keys.update(of["properties"])
+                if isinstance(of.get("$ref"), str) and of["$ref"] not in followed:
+                    followed.add(of["$ref"])
+                    collect(schema["definitions"][of["$ref"].rpartition("/")[2]])
+                of = list(of.values())
+            if isinstance(of, list):
                 for each in of:
                     collect(each)
-        for name, each in schema["definitions"].items():
-            if name not in of_the_front:
-                collect(each)
+        collect(of_a_route)
+        assert len(keys) > 40, keys
         missing = [each for each in keys if not re.search(rf"(?<![\w.]){re.escape(each)}:", text)]
         assert not missing, f"tests/e2e/every_key.yaml does without {missing}"
         with with_routes(text) as net:

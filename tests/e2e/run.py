@@ -22,9 +22,11 @@ import durable
 import events
 import http_events
 import hybrid
+import identity
 import majordomo_tests
 import msgpack
 import operations
+import replies
 import routes
 import shop
 import telemetry
@@ -441,6 +443,8 @@ shop.define(test, BIN, in_background)
 routes.define(test, BIN)
 durable.define(test, BIN)
 http_events.define(test, BIN)
+identity.define(test, BIN)
+replies.define(test, BIN)
 docs.define(test, BIN)
 telemetry.define(test, BIN)
 curve.define(test, BIN)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes inputs for fuzzing to begin with: usage: seeds.py FOLDER. FOLDER/bundle gets the examples of broker/PROTOCOL.md,
-FOLDER/manifest those that are manifests and one that has everything, FOLDER/http requests behind their four bytes; what core begins with is in tests/fuzz/corpus/core."""
+FOLDER/manifest those that are manifests and one that has everything, FOLDER/http requests behind their four bytes, FOLDER/tls scripts; what core begins with is in tests/fuzz/corpus/core."""
 import os
 import re
 import sys
@@ -41,6 +41,9 @@ HTTP = {
     "options": "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n"}
 for name, text in HTTP.items():
     write("http", name, b"seed" + text.encode())
+# What is said and changed between two that speak TLS, behind their seed; the last is for a server alone.
+for number, script in enumerate((b"\x02\0\0\0\0\1\2\3\2\0\6\1\7", b"\0\0\0\0\0\x10\2\x10\2\5\0", b"\4\0\0\0\0\x10\2\3\3\4\0\0\6\7", b"\1\x16\3\1\0\4\1\0\xff\xff")):
+    write("tls", str(number), script)
 # Schemas, a line end, and a value.
 SCHEMAS = [
     ('{"type":"object","properties":{"name":{"type":"string","minLength":1,"pattern":"^[a-z]+$"},"age":{"type":["integer","null"],"minimum":0}},'

@@ -203,6 +203,19 @@ TEST_CASE("front: clients say who they are where it is asked for, and only those
   CHECK(asks(nullptr) == (settings.clients == client_certificates::optional ? "127.0.0.1 over TLS HTTP/1.1" : ""));
 }
 
+TEST_CASE("front: the log says why a handshake failed, and not of each", "[front]") {
+  toy_server net{1, {}, true};
+  auto stranger = only(TLS1_3_VERSION);
+  const auto unknown = tls_fixture::issue(nullptr, "unknown", "");
+  stranger.trusts = &unknown;
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(client(net.port(), stranger).connected());
+  client old(net.port(), only(TLS1_1_VERSION));
+  CHECK_FALSE(old.connected());
+  CHECK(old.ended());
+  CHECK(net.notes.wait([&] { return !net.lines.empty(); }));
+  CHECK(net.lines == std::vector<std::string>{"TLS handshakes that failed: 1, the last of 127.0.0.1 (tlsv1 alert unknown ca)"});
+}
+
 TEST_CASE("front: new connections get the new certificate, and those that are there go on", "[front]") {
   const auto name_of = [](const client& of) {
     char out[100] = "";

@@ -14,7 +14,7 @@
 namespace waggle::test {
 
 /// The gateway's application without its front: a test in the place of the reactor thread.
-struct gateway_fixture final : front::responder {
+struct gateway_fixture : front::responder {
   gateway_fixture(const running_broker& broker, net::context& sockets, std::string routes = {}, std::size_t plan_bytes_max = 1 << 20)
       : live{std::make_shared<gateway::live_config>(read(std::move(routes)))},
         under_test{options(broker, sockets, plan_bytes_max), *this} {}

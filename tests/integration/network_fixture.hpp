@@ -40,18 +40,19 @@ class running_broker {
  public:
   explicit running_broker(net::context& sockets, broker::endpoints at = {"tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*"},
                           milliseconds pulse = 1000ms, const std::string& instance = "test-broker",
-                          broker::event_store events = broker::event_store::in_memory()) {
+                          broker::event_store events = broker::event_store::in_memory(), broker::security who = {}) {
     broker::settings with;
     with.instance = instance;
     with.pulse = pulse;
     with.grace = pulse * with.missed_pulses_max + 1s;
-    shell_ = std::make_unique<broker::shell>(sockets, at, with, broker::majordomo::settings{}, std::move(events));
+    shell_ = std::make_unique<broker::shell>(sockets, at, with, broker::majordomo::settings{}, std::move(events), std::move(who));
     thread_ = std::thread{[this] { shell_->run(stop_.descriptor()); }};
   }
   ~running_broker() {
     stop_.raise();
     thread_.join();
   }
+  broker::shell& shell() { return *shell_; }
   [[nodiscard]] const broker::endpoints& at() const { return shell_->bound(); }
   [[nodiscard]] const std::string& commands() const { return shell_->bound().commands; }
 

@@ -42,6 +42,12 @@ class majordomo_fixture {
   /// What has come since the last time.
   std::vector<message> take(const std::string& peer) { return std::exchange(inboxes_[peer], {}); }
 
+  /// Who the peer is, as the shell says it of a peer with a key.
+  void identify(const std::string& peer, role may) {
+    core_.identify(now_, number_of(peer), std::make_shared<const identity>(identity{peer, std::make_shared<const role>(std::move(may))}), out_);
+    perform();
+  }
+
   // Peers of WGL/1: bundles of one frame.
   void send_bundle(const std::string& peer, std::string_view bundle) {
     core_.receive(now_, number_of(peer), bundle, out_);

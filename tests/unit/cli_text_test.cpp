@@ -299,6 +299,7 @@ TEST_CASE("cli: there is a completion script for each shell, and for no other", 
     CHECK(script.find("__workers") != std::string_view::npos);
     CHECK(script.find("__groups") != std::string_view::npos);
     CHECK(script.find("__dead") != std::string_view::npos);
+    for (const auto each : {"keygen"sv, "key-file"sv, "broker-key"sv}) CHECK(script.find(each) != std::string_view::npos);
     CHECK(script.find("waggle completion " + std::string{shell}) != std::string_view::npos);
   }
   CHECK(completion_script("tcsh").empty());

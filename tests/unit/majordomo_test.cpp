@@ -533,3 +533,24 @@ TEST_CASE("majordomo: any frames from anybody leave the broker standing and its 
   CHECK(net.adapter().collected_bytes() == 0);
   CHECK(net.adapter().peer_count() == 0);
 }
+
+TEST_CASE("majordomo: peers with keys have roles like all others", "[majordomo][roles]") {
+  majordomo_fixture net;
+  net.identify("w", {.name = "shop", .serve = {"echo"}});
+  net.identify("c", {.name = "clerk", .call = {"echo"}});
+  net.send("w", ready("ledger"));
+  CHECK(net.take("w") == inbox{disconnect});
+  CHECK(net.core().worker_count() == 0);
+  net.send("w", ready("echo"));
+  CHECK(net.core().worker_count() == 1);
+  net.join("x", "ledger");
+  net.send("c", request("ledger", {"a"}));
+  CHECK(net.calls_at("x").empty());
+  CHECK(net.core().counts().denied == 2);
+  net.send("c", request("echo", {"b"}));
+  net.send("w", final(address_of(net, "w", {"b"}), {"r"}));
+  CHECK(net.take("c") == inbox{{"MDPC02", "\x03", "echo", "r"}});
+  net.identify("w", {.name = "shop"});
+  CHECK(net.take("w") == inbox{disconnect});
+  CHECK(net.core().worker_count() == 1);  // the other
+}

@@ -12,7 +12,7 @@ TEST_CASE("config: an unknown key is told with the one that may be meant, or wit
        R"(r.yaml:4: the key "calls" is not known; did you mean "call"?)"},
       {get + R"(    zzz: z
 )"s,
-       R"(r.yaml:4: the key "zzz" is not known; a route has route, call, emit, steps, budget, summary, when, fields, key, status, headers, reply, incomplete, stream, then, mirror, deprecated, sunset, link, later, rate and concurrency)"},
+       R"(r.yaml:4: the key "zzz" is not known; a route has route, call, emit, steps, budget, summary, when, fields, key, status, headers, reply, incomplete, stream, then, mirror, deprecated, sunset, link, later, access, rate and concurrency)"},
       {R"(route: []
 )",
        R"(r.yaml:1: the key "route" is not known; did you mean "routes"?
@@ -28,7 +28,7 @@ r.yaml:1: the file has no routes; write a list of them under routes:)"},
 r.yaml:5: a field is either taken or given; write {from: query.name}, {from: query.name, default: x} or {value: x}, or one of {object: {...}}, {list: [...]} and {jq: ...})"},
       {R"({[a]: 1}
 )",
-       R"(r.yaml:1: the key "" is not known; a file has limits, tls, tokens, events, access_log, proxies, cors, rates, breaker, retries and routes
+       R"(r.yaml:1: the key "" is not known; a file has limits, tls, tokens, api_keys, access, events, access_log, proxies, cors, rates, breaker, retries and routes
 r.yaml:1: the file has no routes; write a list of them under routes:)"},
   });
 }

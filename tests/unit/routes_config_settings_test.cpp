@@ -62,8 +62,7 @@ TEST_CASE("config: tokens have an algorithm and a key that is elsewhere", "[rout
        R"(r.yaml:1: the secret of HS256 is shorter than 32 bytes; make a longer one, as with openssl rand -hex 32)"},
       {R"(tokens: {algorithm: HS512, key: env.SECRET}
 )",
-       R"(r.yaml:1: "HS512" is no algorithm; write HS256, RS256 or ES256
-r.yaml:1: the key is no PEM; write the public key that begins with -----BEGIN PUBLIC KEY-----)"},
+       R"(r.yaml:1: "HS512" is no algorithm; write HS256, RS256, ES256 or EdDSA)"},
       {R"(tokens: {algorithm: HS256, key: env.NONE}
 )",
        R"(r.yaml:1: the variable NONE is not set; set it to the key)"},
@@ -82,7 +81,7 @@ r.yaml:1: the key is no PEM; write the public key that begins with -----BEGIN PU
 r.yaml:1: tokens have no key; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY})"},
       {R"(tokens: []
 )",
-       R"(r.yaml:1: tokens is no map; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY})"},
+       R"(r.yaml:1: tokens is no map; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY}, or a list of up to 16 of them)"},
       {R"(tokens: {algorithm: HS256, key: env.SECRET, isuer: x}
 )",
        R"(r.yaml:1: the key "isuer" is not known; did you mean "issuer"?)"},

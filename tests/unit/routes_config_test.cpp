@@ -1,5 +1,6 @@
 #include "gateway/routes/config.hpp"
 #include "support/catch.hpp"
+#include "support/token_fixture.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -154,8 +155,8 @@ TEST_CASE("config: limits and tokens are read as they are written", "[routes]") 
 limits: { header_bytes: 32KiB, fields: 50, target_bytes: 1000, body_bytes: 4MiB, connections: 500, head_time: 5s, idle_time: 2m }
 tokens: { algorithm: HS256, key: env.KEY, issuer: "https://x", audience: shop }
 )"};
-  const auto secret = std::string(40, 's');
-  const auto out = parse_config({&file, 1}, [&](const std::string& name) { return std::optional{name == "KEY" ? secret : "?"}; }).value();
+  const auto key = std::string(40, 's');
+  const auto out = parse_config({&file, 1}, [&](const std::string& name) { return std::optional{name == "KEY" ? key : "?"}; }).value();
   CHECK(out.limits.header_bytes_max == 32 * 1024);
   CHECK(out.limits.fields_max == 50);
   CHECK(out.limits.target_bytes_max == 1000);
@@ -164,9 +165,9 @@ tokens: { algorithm: HS256, key: env.KEY, issuer: "https://x", audience: shop }
   CHECK(out.limits.head_time == 5s);
   CHECK(out.limits.idle_time == 120s);
   CHECK(out.limits.linger_time == waggle::front::limits{}.linger_time);
-  REQUIRE(out.tokens);
-  CHECK((out.tokens->algorithm == "HS256" && out.tokens->key == secret && out.tokens->issuer == "https://x" &&
-         out.tokens->audience == "shop"));
+  REQUIRE(out.identity.tokens);
+  const auto token = waggle::gateway::test::hs256(R"({"alg":"HS256"})", R"({"aud":"shop","exp":1800000100,"iss":"https://x"})", key);
+  CHECK(out.identity.tokens->verify(token, waggle::gateway::test::now));
 }
 
 TEST_CASE("config: each fault is told with its file, its line and a remedy", "[routes]") {

@@ -73,12 +73,17 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(of.at("tls").at("properties").at("client_certificates").at("enum").get<std::set<std::string>>() == texts(keys::client_certificates));
   CHECK(keys_of(of.at("tokens")) == texts(keys::tokens));
   CHECK(keys_of(of.at("events")) == texts(keys::events));
+  CHECK(keys_of(of.at("api_keys")) == texts(keys::api_keys));
+  CHECK(keys_of(of.at("access")) == texts(keys::access));
+  CHECK(keys_of(of.at("cache")) == texts(keys::cache));
+  CHECK(keys_of(of.at("idempotency")) == texts(keys::idempotency));
   CHECK(keys_of(of.at("proxies").at("anyOf").at(1)) == texts(keys::proxies));
   CHECK(keys_of(of.at("cors")) == texts(keys::cors));
   CHECK(keys_of(of.at("rate")) == texts(keys::rate));
   CHECK(keys_of(of.at("breaker")) == texts(keys::breaker));
   CHECK(keys_of(of.at("retries")) == texts(keys::retries));
   CHECK(keys_of(of.at("route")) == texts(keys::route));
+  CHECK(keys_of(of.at("route").at("properties").at("cache")) == texts(keys::route_cache));
   CHECK(keys_of(of.at("step")) == texts(keys::step));
   CHECK(keys_of(of.at("then_step")) == texts(keys::then_step));
   CHECK(keys_of(of.at("undo")) == texts(keys::undo));
@@ -91,6 +96,7 @@ TEST_CASE("schema: it has every key that the reader knows, and no other", "[rout
   CHECK(keys_of(of.at("limits")) == limits);
   CHECK(of.at("value").at("properties").at("type").at("enum").get<std::set<std::string>>() == texts(keys::types));
   CHECK(of.at("route").at("properties").at("stream").at("enum").get<std::set<std::string>>() == texts(keys::streams));
+  CHECK(of.at("route").at("properties").at("idempotency").at("enum").get<std::set<std::string>>() == texts(keys::key_uses));
   CHECK(of.at("proxies").at("anyOf").at(1).at("properties").at("header").at("enum").get<std::set<std::string>>() == texts(keys::proxy_headers));
   CHECK(of.at("tokens").at("properties").at("algorithm").at("enum").get<std::set<std::string>>() == texts(keys::algorithms));
 }
@@ -113,6 +119,10 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "routes: [{route: GET /a, call: x}]",
            "limits: {body_bytes: 1MiB, fields: 10, idle_time: 75s, header_bytes: 20000}",
            "tokens: {algorithm: HS256, key: env.KEY, issuer: https://x, audience: shop}",
+           "tokens: [{algorithm: HS256, key: env.KEY, issuer: https://x}, {algorithm: HS256, key: env.KEY, issuer: https://y, leeway: 2m, scopes: claim.realm.roles}]",
+           "{access: known, tokens: {algorithm: HS256, key: env.KEY}}",
+           "{access: {routes: known, operations: [a, 'b:c'], documents: anyone, metrics: [ops]}, tokens: {algorithm: HS256, key: env.KEY}, events: {topics: ['*'], "
+           "access: [feed]}, routes: [{route: GET /a, call: x, access: anyone}, {route: GET /b, call: x, access: [orders:read]}]}",
            "tls: {minimum: 1.3, client_certificates: none, redirect: true}",
            "events: {topics: ['order.*', '*', a.b], streams_max: 10, keep_alive: 250ms}",
            "routes: [{route: POST /a, emit: order.placed, key: body.id, status: 202}]",
@@ -125,6 +135,12 @@ TEST_CASE("schema: what the reader takes it takes", "[routes]") {
            "present}}]",
            "routes: [{route: GET /a, call: {split: {a: 90, b: 10}, sticky: cookie.s}, mirror: {call: c, percent: 5}, stream: sse}]",
            "routes: [{route: POST /a, call: a, later: true, key: body.id, budget: 1h}]",
+           "compress: false",
+           "cache: {bytes: 16MiB}",
+           "idempotency: {keep: 1h, entries: 1000, bytes: 64MiB}",
+           "routes: [{route: GET /a, call: a, compress: false, cache_control: 'private, max-age=60', cache: {for: 30s, stale: 10s, shared: true}}]",
+           "tokens: {algorithm: HS256, key: env.KEY}\nroutes: [{route: GET /a, call: a, cache: {for: 30s, by: [claim.sub, claim.tenant]}}]",
+           "routes: [{route: POST /a, call: a, idempotency: required}]",
            "routes: [{route: GET /a, call: a, mirror: b, deprecated: 2026-01-01, sunset: 2027-01-01, link: https://x/y, budget: 2s}]",
            "routes: [{route: POST /a, steps: {a: {call: x, optional: true}, b: {emit: y, after: a}, c: {call: z, fallback: {n: 1}, after: [a, b], "
            "undo: {call: u, fields: {id: step.c.id}, budget: 1s}}}, reply: {a: step.a}, incomplete: 206, headers: {Location: "
@@ -162,6 +178,13 @@ TEST_CASE("schema: what can be seen to be wrong without knowing the route it ref
            "routes: [{route: POST /a, steps: {a: {call: x}}}]",
            "routes: [{route: POST /a, steps: {a: {call: x, optional: true, fallback: 1}}, reply: step.a}]",
            "routes: [{route: POST /a, call: x, then: {a: {call: x, optional: true}}}]",
+           "routes: [{route: GET /a, call: x, compress: perhaps}]",
+           "routes: [{route: GET /a, call: x, cache: {}}]",
+           "routes: [{route: GET /a, call: x, cache: {for: 30}}]",
+           "routes: [{route: GET /a, call: x, cache: {for: 30s, by: header.X}}]",
+           "routes: [{route: POST /a, call: x, idempotency: true}]",
+           "cache: {size: 1MiB}",
+           "idempotency: {keep: 2}",
            "limits: {body_bytes: much}",
            "limits: {body: 1MiB}",
            "tokens: {algorithm: none, key: env.KEY}",

@@ -1,5 +1,7 @@
 // The flags of service::run, in a program that is linked without waggle::hybrid.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include <waggle/service.hpp>
@@ -57,4 +59,29 @@ TEST_CASE("service flags: a flag may be given again, and its last value holds wh
   CHECK(!flags[1].said());
   const variable broker{"WAGGLE_TEST_BROKER", "there"};
   CHECK(flags[1].said());
+}
+
+TEST_CASE("service flags: keys come both or not at all, by flag and by environment, and are read before anything begins", "[service][keys]") {
+  const auto made = net::make_key_pair(), broker = net::make_key_pair();
+  const auto path = (std::filesystem::temp_directory_path() / ("waggle-flags-" + std::to_string(::getpid()) + ".key")).string();
+  std::ofstream{path} << key_file_text(made, true);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  CHECK(reading{{"--key-file", path.c_str()}}.code == 2);
+  CHECK(reading{{"--broker-key", broker.public_key.c_str()}}.code == 2);
+  CHECK(reading{{"--key-file", "nothing-here", "--broker-key", broker.public_key.c_str()}}.code == 2);
+  const reading both{{"--key-file", path.c_str(), "--broker-key", broker.public_key.c_str()}};
+  CHECK(!both.code);
+  CHECK(read_keys(both.said.with.keys).own.public_key == made.public_key);
+  const variable own{"WAGGLE_KEY", path.c_str()}, of_broker{"WAGGLE_BROKER_KEY", broker.public_key.c_str()};
+  const reading from_environment{{}};
+  CHECK(!from_environment.code);
+  CHECK(read_keys(from_environment.said.with.keys).broker == broker.public_key);
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("service flags: a flag without a value is one", "[service]") {
+  std::vector<detail::service_flag> flags{{"insecure", "WAGGLE_TEST_INSECURE", nullptr, "", ""}};
+  const char* arguments[] = {"test", "--insecure", nullptr};
+  CHECK(!detail::read_service_flags(2, const_cast<char**>(arguments), "test", "1", flags));
+  CHECK(flags[0].now == "1");
 }

@@ -161,6 +161,7 @@ TEST_CASE("tls: older versions and weak ciphers are refused with an alert", "[tl
     CHECK_FALSE(at.shake());
     CHECK(at.server.where() == stage::failed);
     CHECK(ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+    CHECK(at.server.failure() == "unsupported protocol");
     ERR_clear_error();
   }
   for (const char* const weak : {"AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "NULL"}) {

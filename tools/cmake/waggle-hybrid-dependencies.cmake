@@ -47,7 +47,7 @@ if(NOT waggle_hybrid_missing AND NOT TARGET waggle::checks)
   add_library(waggle::checks INTERFACE IMPORTED)
   set_target_properties(waggle::checks PROPERTIES INTERFACE_LINK_LIBRARIES "OpenSSL::SSL;OpenSSL::Crypto;PkgConfig::WAGGLE_RE2;${WAGGLE_JQ_LIBRARY};prometheus-cpp::core;spdlog::spdlog")
 endif()
-# What unpacks the page at /docs for who does not take it packed.
+# What compresses answers, and unpacks the page at /docs for who does not take it packed.
 find_package(ZLIB QUIET)
 if(NOT ZLIB_FOUND)
   string(APPEND waggle_hybrid_missing " zlib1g-dev")

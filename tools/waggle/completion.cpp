@@ -76,7 +76,7 @@ _waggle() {
     fi
     case $word in
       --broker=*) broker=${word#*=} ;;
-      --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|-H|-d) option=$word ;;
+      --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|--file|--scope|--expires|-H|-d) option=$word ;;
       --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group|--out) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
@@ -87,7 +87,7 @@ _waggle() {
     '') ;;
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
-    --routes|--key-file|--broker-key|--out) compopt -o default 2>/dev/null; return ;;
+    --routes|--file|--key-file|--broker-key|--out) compopt -o default 2>/dev/null; return ;;
     --group) _waggle_offer_names __groups; return ;;
     *) return ;;
   esac
@@ -113,6 +113,10 @@ _waggle() {
       workers|queues|calls|stats) _waggle_offer --limit ;;
       drain) _waggle_offer --no-wait ;;
       routes) _waggle_offer --routes --offline --claims ;;
+      keys)
+        _waggle_offer --file
+        [[ ${given[1]-} == new ]] && _waggle_offer --scope --expires --claims
+        ;;
       keygen) _waggle_offer --out ;;
     esac
     return
@@ -120,7 +124,7 @@ _waggle() {
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume routes streams groups dead later outcome keygen
+        workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
       ;;
     call:1|later:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
@@ -130,6 +134,7 @@ _waggle() {
     dead:1) _waggle_offer ls show retry drop ;;
     dead:2) if [[ ${given[1]} == ls ]]; then _waggle_offer_names __groups; else _waggle_offer_names __dead; fi ;;
     completion:1) _waggle_offer bash zsh fish ;;
+    keys:1) _waggle_offer new ls revoke ;;
     routes:1) _waggle_offer check ls explain schema ;;
     routes:2) [[ ${given[1]} == explain ]] && _waggle_offer GET POST PUT PATCH DELETE ;;&
     routes:*) [[ ${given[1]} == check ]] && compopt -o default 2>/dev/null ;;
@@ -161,7 +166,7 @@ _waggle() {
     'stats:show counters and times' 'drain:ask a worker to leave' 'pause:let calls of a command wait'
     'resume:let them run again' 'routes:check, list and explain HTTP routes'
     'streams:list the streams of events' 'groups:list or forget consumer groups' 'dead:list, show, retry, drop dead letters'
-    'later:have a command run whatever happens' 'outcome:tell what became of it' 'keygen:make a key pair'
+    'later:have a command run whatever happens' 'outcome:tell what became of it' 'keys:make, list and revoke API keys' 'keygen:make a key pair'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--key-file[our key pair]:file:_files' \
@@ -173,7 +178,8 @@ _waggle() {
     '--offline[do not ask the broker]' '--event-id[own id of the event]:id:' '--since[begin so long ago]:age:' \
     '--last[begin with the last so many]:count:' '--all[begin with the oldest]' '--from[begin with this number]:number:' \
     '--stream[only of this stream]:stream:' '--later[only have it accepted]' '--idempotency-key[same key, same operation]:key:' \
-    '--run-budget[time for each attempt]:duration:' '--group[all of a group]:group:' \
+    '--run-budget[time for each attempt]:duration:' '--file[file of API keys]:file:_files' '*--scope[what a key may be used for]:scope:' \
+    '--expires[until when, from now]:time:' '--claims[what services are told]:json:' '--group[all of a group]:group:' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
     subcommand) _describe -t subcommands 'subcommand' subcommands ;;
@@ -190,6 +196,7 @@ _waggle() {
           elif (( CURRENT == 3 )); then
             if [[ $words[2] == ls ]]; then _waggle_names __groups group; else _waggle_names __dead letter; fi
           fi ;;
+        keys) (( CURRENT == 2 )) && _values 'subcommand' new ls revoke ;;
         routes) if (( CURRENT == 2 )); then _values 'subcommand' check ls explain schema; elif [[ $words[2] == check ]]; then _files; fi ;;
       esac ;;
   esac
@@ -198,7 +205,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keygen
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -245,6 +252,12 @@ complete -c waggle -n '__fish_seen_subcommand_from routes' -a 'check ls explain 
 complete -c waggle -n '__fish_seen_subcommand_from routes' -l routes -r -F -d 'files of routes'
 complete -c waggle -n '__fish_seen_subcommand_from routes' -l offline -d 'do not ask the broker'
 complete -c waggle -n '__fish_seen_subcommand_from routes; and __fish_seen_subcommand_from check' -F
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a keys -d 'make, list and revoke API keys'
+complete -c waggle -n '__fish_seen_subcommand_from keys; and not __fish_seen_subcommand_from new ls revoke' -a 'new ls revoke'
+complete -c waggle -n '__fish_seen_subcommand_from keys' -l file -r -F -d 'file of API keys'
+complete -c waggle -n '__fish_seen_subcommand_from keys; and __fish_seen_subcommand_from new' -l scope -x -d 'what it may be used for'
+complete -c waggle -n '__fish_seen_subcommand_from keys; and __fish_seen_subcommand_from new' -l expires -x -d 'until when, from now'
+complete -c waggle -n '__fish_seen_subcommand_from keys; and __fish_seen_subcommand_from new' -l claims -x -d 'what services are told'
 complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a keygen -d 'make a key pair'
 complete -c waggle -n '__fish_seen_subcommand_from keygen' -l out -r -F -d 'folder for the files'

@@ -109,7 +109,8 @@ int run(int argc, char** argv) {
                                 make_ls(app, with),        make_describe(app, with),      make_ping(app, with),
                                 make_raw(app, with),       make_command_names(app, with), make_version(app, with),
                                 make_completion(app, with),    make_routes(app, with),       make_streams(app, with), make_groups(app, with),
-                                make_dead(app, with),      make_later(app, with),         make_outcome(app, with),     make_keygen(app, with)};
+                                make_dead(app, with),      make_later(app, with),         make_outcome(app, with),     make_keys(app, with),
+                                make_keygen(app, with)};
   for (auto& each : make_event_names(app, with)) commands.push_back(std::move(each));
   for (auto& each : make_operations(app, with)) commands.push_back(std::move(each));
   for (const auto& each : commands) {

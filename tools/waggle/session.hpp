@@ -99,6 +99,8 @@ command make_describe(CLI::App& app, session& with);
 command make_command_names(CLI::App& app, session& with);
 /// What HTTP requests come to: routes check, ls, explain, schema.
 command make_routes(CLI::App& app, session& with);
+/// API keys of the gateway: keys new, ls, revoke.
+command make_keys(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
 /// A key pair, for networks whose broker wants keys.

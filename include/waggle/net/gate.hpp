@@ -143,7 +143,8 @@ class gate {
     };
     send(parts[version].to_string_view(), true);
     send(parts[request].to_string_view(), true);
-    send(why == nullptr ? "200" : "400", true);
+    // Not 400, after which libzmq's sockets do not try again: the key may be let in later.
+    send(why == nullptr ? "200" : "300", true);
     send(why == nullptr ? "OK" : "refused", true);
     send(why == nullptr ? std::string_view{key} : std::string_view{}, true);
     send({}, false);

@@ -7,7 +7,7 @@
 
 #include <zlib.h>
 
-namespace waggle::broker {
+namespace waggle::storage {
 
 /// CRC-32 over values and texts; texts with their sizes, so that no byte can move from one to the next unnoticed.
 class check_sum {
@@ -33,4 +33,4 @@ class check_sum {
   uLong sum_ = 0;
 };
 
-}  // namespace waggle::broker
+}  // namespace waggle::storage

@@ -1,4 +1,4 @@
-#include "broker/events/sqlite_folder.hpp"
+#include "storage/sqlite_folder.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <system_error>
 
-namespace waggle::broker {
+namespace waggle::storage {
 namespace {
 
 /// What the process that has the lock has written into it.
@@ -30,7 +30,7 @@ sqlite_folder::~sqlite_folder() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-result<void> sqlite_folder::take(const std::filesystem::path& path) {
+result<void> sqlite_folder::take(const std::filesystem::path& path, std::string_view owner) {
   std::error_code failed;
   const bool is_new = std::filesystem::create_directories(path, failed);
   if (failed) {
@@ -45,14 +45,14 @@ result<void> sqlite_folder::take(const std::filesystem::path& path) {
                    file.string() + " cannot be opened (" + std::strerror(errno) + "); look at the folder's owner and permissions");
   }
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const auto owner = owner_of(lock_);
-    return failure(status::failed_precondition, "the folder " + path.string() + " is in use by another broker" +
-                                                    (owner.empty() ? "" : " (process " + owner + ")") +
+    const auto process = owner_of(lock_);
+    return failure(status::failed_precondition, "the folder " + path.string() + " is in use by another " + std::string{owner} +
+                                                    (process.empty() ? "" : " (process " + process + ")") +
                                                     "; end that one, or choose another folder with --data");
   }
   // For the message above. A full disk does not matter here.
-  const auto owner = std::to_string(::getpid()) + '\n';
-  if (::ftruncate(lock_, 0) == 0) [[maybe_unused]] const auto size = ::pwrite(lock_, owner.data(), owner.size(), 0);
+  const auto process = std::to_string(::getpid()) + '\n';
+  if (::ftruncate(lock_, 0) == 0) [[maybe_unused]] const auto size = ::pwrite(lock_, process.data(), process.size(), 0);
   return {};
 }
 
@@ -63,4 +63,4 @@ void sync_folder(const std::filesystem::path& path) {
   ::close(folder);
 }
 
-}  // namespace waggle::broker
+}  // namespace waggle::storage

@@ -9,8 +9,8 @@
 
 #include <waggle/wire/error.hpp>
 
-/// The only code that knows SQLite's C interface. Failures leave it as `sqlite_error`, which `sqlite_log` catches in each of its functions.
-namespace waggle::broker {
+/// The only code that knows SQLite's C interface. Failures leave it as `sqlite_error`.
+namespace waggle::storage {
 
 class sqlite_error : public std::runtime_error {
  public:
@@ -100,4 +100,4 @@ class sqlite_rows {
   sqlite_statement& of_;
 };
 
-}  // namespace waggle::broker
+}  // namespace waggle::storage

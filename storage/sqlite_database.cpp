@@ -1,10 +1,10 @@
-#include "broker/events/sqlite_database.hpp"
+#include "storage/sqlite_database.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-namespace waggle::broker {
+namespace waggle::storage {
 namespace {
 
 bool is_full(int code, int reason) {
@@ -109,4 +109,4 @@ void sqlite_statement::bind(int at, std::string_view value) {
   in_.check(::sqlite3_bind_blob64(handle_, at, value.empty() ? "" : value.data(), value.size(), SQLITE_STATIC));
 }
 
-}  // namespace waggle::broker
+}  // namespace waggle::storage

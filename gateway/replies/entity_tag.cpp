@@ -1,0 +1,51 @@
+#include "gateway/replies/entity_tag.hpp"
+
+#include "gateway/front/http_syntax.hpp"
+#include "gateway/replies/digest.hpp"
+
+namespace waggle::gateway {
+namespace {
+
+constexpr std::size_t tag_bytes = 16;
+
+std::string_view opaque_of(std::string_view tag) { return tag.starts_with("W/") ? tag.substr(2) : tag; }
+
+}  // namespace
+
+std::string entity_tag_of(std::string_view body) {
+  constexpr char digits[] = "0123456789abcdef";
+  const auto of = digest_of(body);
+  std::string out = "\"";
+  for (std::size_t i = 0; i < tag_bytes; ++i) {
+    out += digits[of[i] >> 4];
+    out += digits[of[i] & 15];
+  }
+  return out += '"';
+}
+
+std::string compressed_tag(std::string_view tag) {
+  std::string out{tag};
+  if (!tag.starts_with("W/") && tag.size() >= 2 && tag.back() == '"') out.insert(out.size() - 1, "-gzip");
+  return out;
+}
+
+bool names_tag(std::string_view if_none_match, std::string_view tag) {
+  if (front::syntax::trim(if_none_match) == "*") return true;
+  const auto wanted = opaque_of(tag);
+  // A tag may hold commas and backslashes, which escape nothing there: it ends at its second quote.
+  for (auto left = if_none_match; !left.empty();) {
+    left = front::syntax::trim(left);
+    if (left.starts_with(',')) {
+      left.remove_prefix(1);
+      continue;
+    }
+    if (left.starts_with("W/")) left.remove_prefix(2);
+    const auto end = left.starts_with('"') ? left.find('"', 1) : left.npos;
+    if (end == left.npos) return false;
+    if (left.substr(0, end + 1) == wanted) return true;
+    left.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+}  // namespace waggle::gateway

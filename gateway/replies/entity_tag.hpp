@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace waggle::gateway {
+
+/// A strong entity tag (RFC 9110 section 8.8.3), with its quotes: 128 bits of the body's SHA-256. Nobody can make two bodies with one tag, so that
+/// no tenant has another's cache keep what is not the same.
+[[nodiscard]] std::string entity_tag_of(std::string_view body);
+
+/// The tag of the same body compressed, which is another representation (section 8.8.3.3): "abc" → "abc-gzip". Of a weak tag it is the same.
+[[nodiscard]] std::string compressed_tag(std::string_view tag);
+
+/// Whether what If-None-Match says, all its fields joined by commas, names this tag; weak comparison (section 13.1.2). `*` names every tag.
+/// What cannot be read names none.
+[[nodiscard]] bool names_tag(std::string_view if_none_match, std::string_view tag);
+
+}  // namespace waggle::gateway

@@ -1,0 +1,105 @@
+#include "gateway/replies/finish.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gateway/front/answer.hpp"
+#include "gateway/front/http_syntax.hpp"
+#include "gateway/replies/entity_tag.hpp"
+
+namespace waggle::gateway {
+namespace {
+
+using front::syntax::equal_without_case;
+
+/// What is text in the end. Everything that goes out here is, unless a route serves something else one day.
+bool is_compressible(std::string_view content_type) {
+  const auto type = front::syntax::trim(content_type.substr(0, content_type.find(';')));
+  constexpr std::array<std::string_view, 6> known{"application/json",        "application/problem+json", "application/vnd.msgpack",
+                                                  "application/msgpack",     "application/javascript",   "image/svg+xml"};
+  return type.starts_with("text/") || type.ends_with("+json") || type.ends_with("+xml") || std::find(known.begin(), known.end(), type) != known.end();
+}
+
+void add_vary(front::response& to, std::string_view name) {
+  if (name.empty()) return;
+  for (auto& [header, value] : to.headers) {
+    if (!equal_without_case(header, "vary")) continue;
+    if (value != "*" && !front::syntax::lists(value, name)) value.append(", ").append(name);
+    return;
+  }
+  to.headers.emplace_back("Vary", name);
+}
+
+void set_header(front::response& in, std::string_view name, std::string value) {
+  for (auto& each : in.headers) {
+    if (equal_without_case(each.first, name)) return void(each.second = std::move(value));
+  }
+  in.headers.emplace_back(name, std::move(value));
+}
+
+std::string cache_control_of(const front::response& answer, const reply_wishes& wishes, const reply_terms& terms) {
+  if (answer.status != 200 || !wishes.is_get) return "no-store";
+  if (!terms.cache_control.empty()) return terms.cache_control;
+  return terms.is_private ? "private, no-cache" : "no-cache";
+}
+
+}  // namespace
+
+const std::string* find_header(const front::response& in, std::string_view name) {
+  const auto found = std::find_if(in.headers.begin(), in.headers.end(), [&](const auto& each) { return equal_without_case(each.first, name); });
+  return found == in.headers.end() ? nullptr : &found->second;
+}
+
+reply_wishes reply_wishes_of(const front::request& in) {
+  reply_wishes out;
+  out.is_get = in.method == "GET" || in.method == "HEAD";
+  out.codings = accepted_codings_of(in.headers);
+  if (!out.is_get) return out;
+  for (const auto& each : in.headers) {
+    if (!equal_without_case(each.name, "if-none-match")) continue;
+    if (!out.if_none_match.empty()) out.if_none_match += ',';
+    out.if_none_match += each.value;
+  }
+  return out;
+}
+
+void finish_reply(front::response& answer, const reply_wishes& wishes, const reply_terms& terms, gzip& with) {
+  const auto* said = find_header(answer, "cache-control");
+  if (said == nullptr) answer.headers.emplace_back("Cache-Control", cache_control_of(answer, wishes, terms));
+  const bool is_stored = wishes.is_get && answer.status == 200 && (said == nullptr || !front::syntax::lists(*said, "no-store"));
+  if (is_stored) add_vary(answer, terms.vary);
+
+  const bool may_compress = terms.compress && front::may_have_body(answer.status) && !answer.body.empty() && answer.body.size() <= compress_bytes_max &&
+                            (answer.body.size() >= compress_bytes_min || !wishes.codings.identity) && is_compressible(answer.content_type) &&
+                            find_header(answer, "content-encoding") == nullptr;
+  if (may_compress) add_vary(answer, "Accept-Encoding");
+  const bool compresses = may_compress && wishes.codings.gzip;
+
+  std::string tag;
+  if (is_stored) {
+    const auto* own = find_header(answer, "etag");
+    tag = own != nullptr ? *own : entity_tag_of(answer.body);
+    if (own == nullptr) answer.headers.emplace_back("ETag", tag);
+    if (!wishes.if_none_match.empty()) {
+      // The client has one of the two representations; it keeps the one it has, if it takes that one today.
+      const auto other = compressed_tag(tag);
+      const bool is_same = names_tag(wishes.if_none_match, tag), is_same_compressed = compresses && names_tag(wishes.if_none_match, other);
+      if (is_same || is_same_compressed) {
+        if (!is_same) set_header(answer, "etag", other);
+        answer.status = 304;
+        answer.content_type.clear();
+        answer.body.clear();
+        return;
+      }
+    }
+  }
+  if (!compresses) return;
+  auto smaller = with.compress(answer.body);
+  if (!smaller) return;
+  answer.body = std::move(*smaller);
+  answer.headers.emplace_back("Content-Encoding", "gzip");
+  if (is_stored) set_header(answer, "etag", compressed_tag(tag));
+}
+
+}  // namespace waggle::gateway
