@@ -267,9 +267,10 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
 }
 
 front::response application::metrics_answer(std::string_view queues) const {
+  const auto commands = traffic_->commands ? traffic_->commands->states(front::clock::now()) : std::vector<command_guards::seen>{};
   options_.metrics->set(metrics::quantity::connections, desk_.connections());
   if (options_.access_log) options_.metrics->set(metrics::quantity::log_lines_dropped, options_.access_log->dropped());
-  return {200, "text/plain; version=0.0.4", options_.metrics->text(queues), {{"Cache-Control", "no-store"}}};
+  return {200, "text/plain; version=0.0.4", options_.metrics->text(queues, commands), {{"Cache-Control", "no-store"}}};
 }
 
 /// Ready: connected to a broker, and the routes are those of its network. Commands of routes that nobody serves are named, and are no reason to

@@ -108,6 +108,27 @@ void add_queues(std::vector<MetricFamily>& to, std::string_view msgpack) {
   }
 }
 
+/// What breakers and retries have come to.
+void add_commands(std::vector<MetricFamily>& to, const std::vector<command_guards::seen>& all) {
+  if (all.empty()) return;
+  const auto family = [&](const char* name, const char* help, prometheus::MetricType type, auto value_of) {
+    auto& made = to.emplace_back();
+    made.name = name;
+    made.help = help;
+    made.type = type;
+    for (const auto& each : all) {
+      auto& metric = made.metric.emplace_back();
+      metric.label.push_back({"command", each.command});
+      (type == prometheus::MetricType::Gauge ? metric.gauge.value : metric.counter.value) = static_cast<double>(value_of(each));
+    }
+  };
+  family("waggle_gateway_breaker_state", "0: calls of the command go through; 1: a few try; 2: none begins.", prometheus::MetricType::Gauge, [](const auto& of) {
+    return of.state == circuit_breaker::state::closed ? 0 : of.state == circuit_breaker::state::half_open ? 1 : 2;
+  });
+  family("waggle_gateway_breaker_refused_calls_total", "Calls that did not begin.", prometheus::MetricType::Counter, [](const auto& of) { return of.refused; });
+  family("waggle_gateway_call_retries_total", "Calls that were made again.", prometheus::MetricType::Counter, [](const auto& of) { return of.retried; });
+}
+
 }  // namespace
 
 struct metrics::parts {
@@ -181,9 +202,10 @@ void metrics::add(quantity what, std::int64_t more) { parts_->quantities[static_
 
 void metrics::set(quantity what, std::uint64_t to) { parts_->quantities[static_cast<std::size_t>(what)]->Set(static_cast<double>(to)); }
 
-std::string metrics::text(std::string_view queues) const {
+std::string metrics::text(std::string_view queues, const std::vector<command_guards::seen>& commands) const {
   auto all = parts_->registry.Collect();
   add_queues(all, queues);
+  add_commands(all, commands);
   return prometheus::TextSerializer{}.Serialize(all);
 }
 

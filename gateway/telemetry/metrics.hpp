@@ -7,10 +7,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <waggle/wire/status.hpp>
 
 #include "gateway/exchange.hpp"
+#include "gateway/traffic/command_guards.hpp"
 
 namespace waggle::gateway {
 
@@ -60,8 +62,8 @@ class metrics {
   void add(quantity what, std::int64_t more);
   void set(quantity what, std::uint64_t to);
 
-  /// Everything, in Prometheus' text format. `queues`: what `waggle.queues` has answered (one msgpack value), or empty.
-  [[nodiscard]] std::string text(std::string_view queues = {}) const;
+  /// Everything, in Prometheus' text format. `queues`: what `waggle.queues` has answered (one msgpack value), or empty. `commands`: of breakers and retries.
+  [[nodiscard]] std::string text(std::string_view queues = {}, const std::vector<command_guards::seen>& commands = {}) const;
 
  private:
   struct parts;

@@ -218,6 +218,10 @@ TEST_CASE("gateway: a command that fails too often is given a rest, also as a st
   CHECK(seen[1].command == "shaky.run");
   CHECK(seen[1].state == gateway::circuit_breaker::state::open);
   CHECK(seen[1].refused == 2);
+  const auto shown = net.get("/metrics");
+  CHECK(has(shown, "\nwaggle_gateway_breaker_state{command=\"shaky.run\"} 2\n"));
+  CHECK(has(shown, "\nwaggle_gateway_breaker_refused_calls_total{command=\"shaky.run\"} 2\n"));
+  CHECK(has(shown, "\nwaggle_gateway_call_retries_total{command=\"shaky.run\"} 0\n"));
   well = true;
   CHECK(eventually([&] { return net.get("/run").status == 200; }));
   for (int i = 0; i < 10; ++i) CHECK(net.get("/run").status == 200);
