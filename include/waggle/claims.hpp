@@ -20,7 +20,8 @@ namespace waggle {
 ///       return find(in.id, who.subject());
 ///     });
 ///
-/// They come in the call's header `claims`, and do not go along by themselves with what a handler calls. Whoever is on the network can write that header.
+/// They come in the call's header `claims`, and do not go along by themselves with what a handler calls. In a network with keys only peers whose role says so can write that
+/// header (broker/PROTOCOL.md, "Security"); in one without, whoever is on it can.
 class caller_claims {
  public:
   /// Nobody, for a text that is no object in JSON.

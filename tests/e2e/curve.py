@@ -13,7 +13,7 @@ import msgpack
 import zmq
 import zmq.auth
 
-from network import ANY, Program, eventually
+from network import ANY, REPOSITORY, Program, eventually
 
 CALL, REPLY, EMIT, EVENT, JOIN = 1, 4, 5, 6, 7
 DENIED = 7
@@ -103,7 +103,7 @@ def define(test, bin_folder):
             os.rename(self.file("peers.new"), self.file("peers.yaml"))
 
         def start(self, program, *arguments, env=None):
-            self.started.append(Program(os.path.join(bin_folder, program), *arguments, env=env))
+            self.started.append(Program(program if os.sep in program else os.path.join(bin_folder, program), *arguments, env=env))
             return self.started[-1]
 
         def environment(self, name):
@@ -278,8 +278,9 @@ def define(test, bin_folder):
     @test("curve: services, gateway and CLI work with keys as without, and say what is missing")
     def _():
         with Keyed(("hello", "hello"), ("gw", "gateway"), ("ops", "operator"),
-                   roles=ROLES.replace("roles:", 'roles:\n  hello: { serve: ["hello.*"] }')) as net:
+                   roles=ROLES.replace("roles:", 'roles:\n  hello: { serve: ["hello.*", "echo.*"] }')) as net:
             net.start("waggle-hello", env=net.environment("hello"))
+            net.start("/usr/bin/python3", os.path.join(REPOSITORY, "services/echo-py/echo.py"), env=net.environment("hello"))
             gateway = net.start("waggle-gateway", "--http", "127.0.0.1:0", "--events", "*", env=net.environment("gw"))
 
             def got():
@@ -287,6 +288,7 @@ def define(test, bin_folder):
             eventually(lambda: got() == '{"message":"hello Ada"}', what="the route is served")
             ops = net.environment("ops")
             assert waggle("call", "hello.say", '{"name":"Ada"}', env=ops)[:2] == (0, '{"message":"hello Ada"}\n')
+            assert waggle("call", "echo.say", '{"name":"Ada"}', env=ops)[:2] == (0, '{"name":"Ada"}\n')
             code, _, err = waggle("pause", "hello.say", env=net.environment("gw"))
             assert code == 17 and 'may not call "waggle.pause"' in err, (code, err)
             code, _, err = waggle("sub", env=net.environment("hello"))
