@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "gateway/routes/openapi_access.hpp"
 #include "gateway/routes/route_table.hpp"
 
 namespace waggle::gateway {
