@@ -232,7 +232,7 @@ def define(test, bin_folder):
             eventually(lambda: of.ask("/read", ("X-Api-Key", other["key"]))[0] == 200, what="a new key is taken")
             for wrong in (key[:-1] + ("a" if key[-1] != "a" else "b"), "wgl_aaaaaaaa_" + key[13:], key.upper(), key + "a"):
                 status, headers, _ = of.ask("/open", ("X-Api-Key", wrong))
-                assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"], wrong
+                assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"], (wrong, status, dict(headers))
             seen, over = [], threading.Event()
 
             def ask():

@@ -428,7 +428,7 @@ def _():
                 (f"call x @{folder}/two\t", ["call", "x", f"@{folder}/two words.json"]),
                 (f"call x @{folder}/two\\ w\t", ["call", "x", f"@{folder}/two words.json"]),
                 ("--output=ta\t", ["--output=table"]),
-                ("ping --\x1b*", ["ping", "--broker", "--budget", "--count", "--help", "--interval", "--json", "--output"]),
+                ("ping --\x1b*", ["ping", "--broker", "--broker-key", "--budget", "--count", "--help", "--interval", "--json", "--key-file", "--output"]),
                 ("emit --c\t", ["emit", "--c"])):  # --count is a flag of others
             got = completed(f"{waggle} {typed}")
             assert got == wanted, (typed, got, wanted)
