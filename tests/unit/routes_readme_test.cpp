@@ -73,7 +73,7 @@ TEST_CASE("config: the examples in gateway/README.md are accepted, and its error
 
 TEST_CASE("config: the examples in gateway/ROUTES.md are accepted, and it has every limit of the front", "[routes]") {
   auto blocks = blocks_of("gateway/ROUTES.md");
-  REQUIRE(blocks["yaml"].size() == 18);
+  REQUIRE(blocks["yaml"].size() == 19);
   certificate_folder here;  // with the files that the examples name, and all variables set
   here.lookup = [](const std::string&) { return std::string(32, 'k'); };
   for (const auto* const each : {"chain.pem", "shop.pem"}) here.write(each, tls_fixture::server().certificate_pem());
