@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "broker/events/sqlite_store.hpp"
-#include "storage/sqlite_file.hpp"
+#include "broker/storage/sqlite_file.hpp"
 
 namespace waggle::broker {
 

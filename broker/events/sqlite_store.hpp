@@ -9,8 +9,8 @@
 
 #include "broker/events/event_log.hpp"
 #include "broker/events/log_parts.hpp"
-#include "storage/check_sum.hpp"
-#include "storage/sqlite_database.hpp"
+#include "broker/storage/check_sum.hpp"
+#include "broker/storage/sqlite_database.hpp"
 
 namespace waggle::broker {
 

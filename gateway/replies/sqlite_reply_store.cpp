@@ -9,7 +9,7 @@
 #include <waggle/wire/reader.hpp>
 #include <waggle/wire/writer.hpp>
 
-#include "storage/check_sum.hpp"
+#include "broker/storage/check_sum.hpp"
 
 namespace waggle::gateway {
 namespace {

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "gateway/replies/reply_store.hpp"
-#include "storage/sqlite_file.hpp"
+#include "broker/storage/sqlite_file.hpp"
 
 namespace waggle::gateway {
 

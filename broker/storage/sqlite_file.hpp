@@ -7,8 +7,8 @@
 
 #include <waggle/wire/error.hpp>
 
-#include "storage/sqlite_database.hpp"
-#include "storage/sqlite_folder.hpp"
+#include "broker/storage/sqlite_database.hpp"
+#include "broker/storage/sqlite_folder.hpp"
 
 namespace waggle::storage {
 

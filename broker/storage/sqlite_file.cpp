@@ -1,4 +1,4 @@
-#include "storage/sqlite_file.hpp"
+#include "broker/storage/sqlite_file.hpp"
 
 namespace waggle::storage {
 

@@ -1,4 +1,4 @@
-#include "storage/sqlite_folder.hpp"
+#include "broker/storage/sqlite_folder.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>

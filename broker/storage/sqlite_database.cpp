@@ -1,4 +1,4 @@
-#include "storage/sqlite_database.hpp"
+#include "broker/storage/sqlite_database.hpp"
 
 #include <cerrno>
 #include <cstring>
