@@ -121,7 +121,9 @@ def define(test, bin_folder):
             def __init__(self):
                 self.folder = tempfile.TemporaryDirectory()
                 path = os.path.join(self.folder.name, "routes.yaml")
-                for name, what in ((path, text), (os.path.join(self.folder.name, "secret"), KEY)):
+                key_set = {"keys": [{"kty": "oct", "kid": "a", "alg": "HS256", "k": "c2VjcmV0" * 8}]}
+                for name, what in ((path, text), (os.path.join(self.folder.name, "secret"), KEY), (os.path.join(self.folder.name, "set.json"), json.dumps(key_set)),
+                                   (os.path.join(self.folder.name, "keys.jsonl"), "")):
                     with open(name, "w", encoding="utf-8") as file:
                         file.write(what)
                 super().__init__(bin_folder, routes=path)

@@ -229,7 +229,8 @@ def define(test, bin_folder):
                 assert status == 200 and json.loads(told["claims"]) == {"sub": "key:" + ident, "name": "first", "scope": "orders:read", "tenant": "acme"}, (status, told)
                 assert of.ask("/write", header, method="POST")[0] == 403
             other = of.make("other", "--scope", "orders:read")
-            eventually(lambda: of.ask("/read", ("X-Api-Key", other["key"]))[0] == 200, what="a new key is taken")
+            # From another address: what is not good too often has to wait.
+            eventually(lambda: of.ask("/read", ("X-Api-Key", other["key"]), source="127.0.0.2")[0] == 200, what="a new key is taken")
             for wrong in (key[:-1] + ("a" if key[-1] != "a" else "b"), "wgl_aaaaaaaa_" + key[13:], key.upper(), key + "a"):
                 status, headers, _ = of.ask("/open", ("X-Api-Key", wrong))
                 assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"], (wrong, status, dict(headers))
@@ -237,20 +238,18 @@ def define(test, bin_folder):
 
             def ask():
                 while not over.is_set():
-                    seen.append((time.monotonic(), of.ask("/read", ("X-Api-Key", key))[0]))
+                    seen.append(of.ask("/read", ("X-Api-Key", key))[0])
             asking = [threading.Thread(target=ask) for _ in range(4)]
             for each in asking:
                 each.start()
             eventually(lambda: len(seen) > 20, what="requests come")
             code, out, _ = of.cli("revoke", ident)
             assert code == 0 and out["state"] == "revoked" and "key" not in out and "hash" not in out, out
-            eventually(lambda: seen and seen[-1][1] in (401, 429), what="the key is refused")
-            since = time.monotonic()
-            eventually(lambda: len([1 for at, _ in seen if at > since + 0.5]) > 20, what="more requests come")
+            eventually(lambda: len(seen) > 40 and set(seen[-40:]) <= {401, 429}, what="the key is refused, by each thread")
             over.set()
             for each in asking:
                 each.join()
-            assert {status for _, status in seen} == {200, 401, 429} and {status for at, status in seen if at > since + 0.5} <= {401, 429}
+            assert set(seen) == {200, 401, 429}, set(seen)
             assert of.ask("/read", ("X-Api-Key", other["key"]))[0] == 200, "the other key goes on"
             # Nothing that was shown is on disk or in a log.
             with open(of.api_keys, encoding="utf-8") as file:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import tempfile
 import threading
 
@@ -90,6 +91,8 @@ def define(test, bin_folder):
                     client.sendall(b"GET /events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n")
                     assert client.recv(4096).startswith(b"HTTP/1.1 200")
                     eventually(lambda: value_of(net.get("/metrics")[2].decode(), "waggle_gateway_event_streams") == 1, what="the stream is counted")
+                    # A reset: who only ends his own side may still read.
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 eventually(lambda: any(each.get("error.type") == "abandoned" and each["url.path"] == "/events" for each in lines_of(log)),
                            what="its line says that the client went away")
                 eventually(lambda: value_of(net.get("/metrics")[2].decode(), "waggle_gateway_event_streams") == 0, what="and nothing is left of it")
