@@ -167,7 +167,13 @@ class document {
     const bool event = !from.what.composed && from.plan->steps().front().targets.empty();
     const bool asks_for_later = may_run_later(from) && !from.what.later;
     if (asks_for_later) parameters.push_back(component_reference("parameters", "Prefer"));
-    if (event || may_run_later(from)) parameters.push_back(component_reference("parameters", "Idempotency-Key"));
+    if (from.what.idempotency != key_use::none) {
+      auto key = idempotency_key("The same key again gets the first answer again; with another request it is 422, and while the first is answered 409.");
+      key["required"] = from.what.idempotency == key_use::required;
+      parameters.push_back(std::move(key));
+    } else if (event || may_run_later(from)) {
+      parameters.push_back(component_reference("parameters", "Idempotency-Key"));
+    }
     runs_later_ = runs_later_ || may_run_later(from);
     if (!parameters.empty()) out["parameters"] = std::move(parameters);
     if (const auto body = in.body(); !body.is_null()) {
@@ -271,11 +277,13 @@ class document {
               {"in", "header"},
               {"description", "respond-async (RFC 7240): the command is kept, then answered, then run."},
               {"schema", {{"type", "string"}}}}},
-            {"Idempotency-Key",
-             {{"name", "Idempotency-Key"},
-              {"in", "header"},
-              {"description", "The same key and payload again is the same command, or the same event, if it is kept."},
-              {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}}}};
+            {"Idempotency-Key", idempotency_key("The same key and payload again is the same command, or the same event, if it is kept.")}};
+  }
+  static json_value idempotency_key(const char* description) {
+    return {{"name", "Idempotency-Key"},
+            {"in", "header"},
+            {"description", description},
+            {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}};
   }
 
   const openapi_options& with_;

@@ -152,7 +152,11 @@ json_value openapi_content(const json_value& schema) {
   return {{"application/json", {{"schema", schema}}}, {"application/vnd.msgpack", {{"schema", schema}}}};
 }
 
-bool may_run_later(const route& of) { return of.what.later || (of.simple() && of.what.method != "GET" && !offers_streams(of)); }
+bool may_run_later(const route& of) {
+  if (of.what.later) return true;
+  // One whose answers are kept runs at once, whatever a client prefers.
+  return of.what.idempotency == key_use::none && of.simple() && of.what.method != "GET" && !offers_streams(of);
+}
 
 json_value openapi_answers(const route& of, bool uses_claims, schema_components& schemas) {
   json_value out = json_value::object();
@@ -167,6 +171,9 @@ json_value openapi_answers(const route& of, bool uses_claims, schema_components&
     out[std::to_string(status_of(of))] = std::move(reply);
   }
   if (may_run_later(of)) out["202"] = component_reference("responses", "Kept");
+  if (of.what.idempotency != key_use::none) {
+    for (const char* const status : {"409", "422"}) out[status] = component_reference("responses", "Problem");
+  }
   add_refusals(of, uses_claims, out);
   out["default"] = component_reference("responses", "Problem");
   return out;
