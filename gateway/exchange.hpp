@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +43,11 @@ struct exchange {
   std::size_t response_bytes = 0;  ///< of its body, without framing
   bool streamed = false;
 };
+
+/// What OpenTelemetry calls http.route: the path of "GET /orders/{id}".
+[[nodiscard]] inline std::string_view path_of_route(std::string_view route) {
+  return route.substr(std::min(route.size(), route.find(' ') + 1));
+}
 
 /// How an exchange ended.
 enum class exchange_end : std::uint8_t {

@@ -60,7 +60,7 @@ class line {
 
 std::string access_log_line(const exchange& of, exchange_end how, std::chrono::nanoseconds took, std::chrono::system_clock::time_point at) {
   line out;
-  out.text("time", utc(at)).text("http.request.method", of.method).text("url.path", of.path).text("http.route", of.route);
+  out.text("time", utc(at)).text("http.request.method", of.method).text("url.path", of.path).text("http.route", path_of_route(of.route));
   // A client that went away before its answer has seen no status.
   if (of.status != 0) out.number("http.response.status_code", of.status);
   out.number("http.server.request.duration", std::chrono::duration<double>{took}.count());

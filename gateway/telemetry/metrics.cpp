@@ -37,11 +37,6 @@ std::string_view known_method(std::string_view method) {
   return other;
 }
 
-/// The path of "GET /orders/{id}".
-std::string path_of(std::string_view route) {
-  return std::string{route.substr(std::min(route.size(), route.find(' ') + 1))};
-}
-
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>{time}.count(); }
 
 /// One metric's series, found by their labels' values.
@@ -171,7 +166,7 @@ void metrics::ended(const exchange& of, exchange_end how, std::chrono::nanosecon
   std::string key{method};
   key.append(1, ' ').append(of.route).append(1, ' ').append(std::to_string(status)).append(cut_off ? "!" : "");
   prometheus::Labels labels{{"http_request_method", std::string{method}},
-                            {"http_route", path_of(of.route)},
+                            {"http_route", std::string{path_of_route(of.route)}},
                             {"http_response_status_code", std::to_string(status)}};
   if (cut_off) {
     labels.emplace("error_type", how == exchange_end::aborted ? "aborted" : "abandoned");
@@ -179,7 +174,7 @@ void metrics::ended(const exchange& of, exchange_end how, std::chrono::nanosecon
     labels.emplace("error_type", std::to_string(status));
   }
   parts_->duration.at(key, labels, seconds).Observe(seconds_of(took));
-  const prometheus::Labels by_route{{"http_request_method", std::string{method}}, {"http_route", path_of(of.route)}};
+  const prometheus::Labels by_route{{"http_request_method", std::string{method}}, {"http_route", std::string{path_of_route(of.route)}}};
   const std::string_view route{key.data(), method.size() + 1 + of.route.size()};
   parts_->request_size.at(route, by_route, bytes).Observe(static_cast<double>(of.request_bytes));
   parts_->response_size.at(route, by_route, bytes).Observe(static_cast<double>(of.response_bytes));
