@@ -113,7 +113,7 @@ struct hub_fixture final : front::responder {
   bool reachable = true, reads = true, answers_greetings = true;
   std::size_t waiting = 0;
   std::uint64_t last = 0;
-  events_config let_out{.topics = {"*"}, .streams_max = 3};
+  events_config let_out{.topics = {"*"}, .streams_max = 3, .access = {}};
   std::shared_ptr<event_stream_count> open = std::make_shared<event_stream_count>(0);
   event_hub hub{options(), *this};
 };

@@ -143,7 +143,8 @@ inline ssl_ctx_ptr client_context(const client_wish& how = {}) {
 inline ssl_ptr client_session(SSL_CTX* from, const client_wish& how = {}) {
   ssl_ptr out{SSL_new(from)};
   SSL_set_connect_state(out.get());
-  if (how.host != nullptr) need(SSL_set_tlsext_host_name(out.get(), how.host) == 1);
+  // What the macro SSL_set_tlsext_host_name does, without its cast.
+  if (how.host != nullptr) need(SSL_ctrl(out.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(how.host)) == 1);
   return out;
 }
 

@@ -12,14 +12,20 @@ using start_kind = waggle::detail::subscription_start::kind;
 
 namespace {
 
+events_config letting_out(std::vector<std::string> topics) {
+  events_config out;
+  out.topics = std::move(topics);
+  return out;
+}
+
 std::variant<event_request, front::response> read(std::string target, std::vector<std::pair<std::string, std::string>> headers = {},
-                                                  events_config with = {.topics = {"*"}}, std::string method = "GET") {
+                                                  events_config with = letting_out({"*"}), std::string method = "GET") {
   return read_event_request(sent{std::move(method), std::move(target), "", std::move(headers)}.request(), with);
 }
-event_request accepted(std::string target, std::vector<std::pair<std::string, std::string>> headers = {}, events_config with = {.topics = {"*"}}) {
+event_request accepted(std::string target, std::vector<std::pair<std::string, std::string>> headers = {}, events_config with = letting_out({"*"})) {
   return std::get<event_request>(read(std::move(target), std::move(headers), std::move(with)));
 }
-int refused(std::string target, std::vector<std::pair<std::string, std::string>> headers = {}, events_config with = {.topics = {"*"}}) {
+int refused(std::string target, std::vector<std::pair<std::string, std::string>> headers = {}, events_config with = letting_out({"*"})) {
   const auto out = read(std::move(target), std::move(headers), std::move(with));
   const auto* answer = std::get_if<front::response>(&out);
   return answer == nullptr ? 200 : answer->status;
@@ -137,7 +143,7 @@ TEST_CASE("event request: topics are what events begin with, and without any it 
   CHECK(accepted("/events").prefixes == texts{""});
   CHECK(accepted("/events?topic=order.&topic=user").prefixes == texts{"order.", "user"});
   CHECK(accepted("/events?topic=order.&topic=order.placed&other=1").prefixes == texts{"order."});
-  CHECK(accepted("/events", {}, {.topics = {"order.*", "user.made"}}).prefixes == texts{"order.", "user.made"});
+  CHECK(accepted("/events", {}, letting_out({"order.*", "user.made"})).prefixes == texts{"order.", "user.made"});
   for (const auto* each : {"topic=order.*", "topic=a+b", "topic=waggle.head.", "topic=%ff", "topic=%zz"}) {
     CAPTURE(each);
     CHECK(refused("/events?"s + each) == 400);
@@ -148,7 +154,7 @@ TEST_CASE("event request: topics are what events begin with, and without any it 
 }
 
 TEST_CASE("event request: only what is let out is asked for, and what is not at all is 403", "[events]") {
-  const events_config with{.topics = {"order.*", "user.made"}};
+  const auto with = letting_out({"order.*", "user.made"});
   CHECK(accepted("/events?topic=o", {}, with).prefixes == texts{"order."});
   CHECK(accepted("/events?topic=order.placed", {}, with).prefixes == texts{"order.placed"});
   CHECK(accepted("/events?topic=user", {}, with).prefixes == texts{"user.made"});
@@ -180,9 +186,9 @@ TEST_CASE("event request: it takes GET and HEAD, and a client that takes its typ
   CHECK(refused("/events", {{"Accept", "application/json"}}) == 406);
   CHECK(refused("/events", {{"Accept", "text/event-stream;q=0, */*"}}) == 406);
   CHECK(refused("/events", {{"Accept", "text/*"}}) == 200);
-  CHECK(std::holds_alternative<event_request>(read("/events", {}, {.topics = {"*"}}, "HEAD")));
-  CHECK(std::get<front::response>(read("/events", {}, {.topics = {"*"}}, "POST")).status == 405);
-  CHECK(std::get<front::response>(read("/events", {}, {.topics = {"*"}}, "OPTIONS")).status == 204);
+  CHECK(std::holds_alternative<event_request>(read("/events", {}, letting_out({"*"}), "HEAD")));
+  CHECK(std::get<front::response>(read("/events", {}, letting_out({"*"}), "POST")).status == 405);
+  CHECK(std::get<front::response>(read("/events", {}, letting_out({"*"}), "OPTIONS")).status == 204);
 }
 
 TEST_CASE("event stream: it begins with when to come back and where it is, then come the events", "[events]") {
@@ -273,7 +279,7 @@ TEST_CASE("event stream: a broker that says nothing of its streams in time is an
 }
 
 TEST_CASE("event stream: only what is let out goes out, though the network sends more", "[events]") {
-  watched net{accepted("/events", {}, {.topics = {"order.placed"}})};
+  watched net{accepted("/events", {}, letting_out({"order.placed"}))};
   net.begin(7);
   net.got();
   net.live_json(8, "order.placed.twice", "8");

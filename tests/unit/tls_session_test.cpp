@@ -20,10 +20,10 @@ namespace {
 
 /// A client and a server, and the wire between them, which carries pieces of some size.
 struct wire_fixture {
-  explicit wire_fixture(const client_wish& how = {}, const tls_settings& with = settings(), std::size_t piece = 64 * 1024)
-      : wire_fixture(how, context(with), piece) {}
-  wire_fixture(const client_wish& how, std::shared_ptr<const tls_context> with, std::size_t piece = 64 * 1024)
-      : piece(piece), server(std::move(with), bounds, now), client_side(client_context(how)), client(client_session(client_side.get(), how)) {
+  explicit wire_fixture(const client_wish& how = {}, const tls_settings& with = settings(), std::size_t piece_bytes = 64 * 1024)
+      : wire_fixture(how, context(with), piece_bytes) {}
+  wire_fixture(const client_wish& how, std::shared_ptr<const tls_context> with, std::size_t piece_bytes = 64 * 1024)
+      : piece(piece_bytes), server(std::move(with), bounds, now), client_side(client_context(how)), client(client_session(client_side.get(), how)) {
     SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   }
 
