@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <string>
 
-#include "gateway/front/http_syntax.hpp"
 #include "gateway/front/problem.hpp"
+#include "gateway/replies/entity_tag.hpp"
+#include "gateway/replies/finish.hpp"
 
 namespace waggle::gateway {
 namespace {
-
-using front::syntax::equal_without_case;
-using front::syntax::next_part;
-using front::syntax::trim;
 
 /// Scripts, styles and requests are the page's own. The viewer's pictures are within its styles.
 constexpr const char* content_security_policy =
@@ -22,35 +19,6 @@ constexpr const char* content_security_policy =
 
 constexpr const char* how_to_get_it =
     "this gateway was built without the page: have npm at hand, and build again with cmake -DWAGGLE_DOCS=ON; /openapi.json is what the page would show";
-
-/// RFC 9110 section 12.5.3. A quality of zero rules a coding out.
-bool accepts_gzip(const front::request& in) {
-  bool any = false;
-  for (const auto& header : in.headers) {
-    if (!equal_without_case(header.name, "accept-encoding")) continue;
-    for (auto left = header.value; !left.empty();) {
-      auto element = next_part(left, ',');
-      const auto coding = next_part(element, ';');
-      const bool wanted = !element.starts_with("q=0") || element.find_first_of("123456789") != element.npos;
-      if (equal_without_case(coding, "gzip") || equal_without_case(coding, "x-gzip")) return wanted;
-      if (coding == "*") any = wanted;
-    }
-  }
-  return any;
-}
-
-/// RFC 9110 section 13.1.2, with tags that have no comma in them.
-bool knows(const front::request& in, std::string_view tag) {
-  for (const auto& header : in.headers) {
-    if (!equal_without_case(header.name, "if-none-match")) continue;
-    for (auto left = header.value; !left.empty();) {
-      auto each = next_part(left, ',');
-      if (each.starts_with("W/")) each.remove_prefix(2);
-      if (each == tag || each == "*") return true;
-    }
-  }
-  return false;
-}
 
 std::string unpacked(const docs_asset& from) {
   std::string out(from.bytes, '\0');
@@ -68,11 +36,12 @@ std::string unpacked(const docs_asset& from) {
 
 front::response file(const docs_asset& asset, const front::request& in) {
   front::response out;
-  const bool packed = accepts_gzip(in);
+  const auto wishes = reply_wishes_of(in);
+  const bool packed = wishes.codings.gzip;
   // Two representations, of which each has its own tag.
   const auto tag = '"' + std::string{asset.sum} + (packed ? ".gz\"" : "\"");
   out.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding"}};
-  if (knows(in, tag)) {
+  if (names_tag(wishes.if_none_match, tag)) {
     out.status = 304;
     return out;
   }
