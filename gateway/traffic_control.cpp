@@ -49,7 +49,11 @@ std::shared_ptr<const traffic_plan> traffic_control::plan_of(const config& from,
   tables used;
   std::map<std::string, std::shared_ptr<concurrency_count>> under_way;
   made->proxies = from.proxies;
-  if (from.cors) made->cors.emplace(*from.cors);
+  if (from.cors) {
+    auto with = *from.cors;
+    if (from.identity.api_keys) with.headers.push_back(from.identity.api_keys->header);  // whatever it is called here
+    made->cors.emplace(std::move(with));
+  }
   for (const auto& each : from.rates) (by_address_alone(each) ? made->first_rates : made->usual.rates).push_back(rule_of(each, "", used));
   for (const auto& each : from.routes) {
     auto& route = made->routes.emplace_back(made->usual);

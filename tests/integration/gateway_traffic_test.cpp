@@ -334,3 +334,13 @@ TEST_CASE("gateway: pages of an allowed origin may read every answer, and prefli
   CHECK(all_of(refused, "Access-Control-Expose-Headers").find("Retry-After") != std::string::npos);
   CHECK(all_of(refused, "Vary") == "Origin");
 }
+
+TEST_CASE("cors: a page may send an API key under whatever header the gateway takes it", "[gateway]") {
+  gateway::config with;
+  with.cors.emplace().origins = {"https://app.example.com"};
+  with.identity.api_keys.emplace().header = "X-Shop-Key";
+  gateway::traffic_control of;
+  const front::request asked{"OPTIONS", "/a", {}, {}, {{"Origin", "https://app.example.com"}, {"Access-Control-Request-Method", "GET"}}};
+  const auto answer = of.plan_of(with, 1)->cors->preflight(asked, "GET");
+  CHECK(all_of(answer, "Access-Control-Allow-Headers").find("X-Shop-Key") != std::string::npos);
+}
