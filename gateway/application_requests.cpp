@@ -215,14 +215,15 @@ void application::begin_events(front::instant now, front::exchange_id id, const 
 
 /// Answers of the gateway itself, for GET and HEAD. False: the path is not its own.
 bool application::own_answer(front::instant now, exchange& seen, const front::request& in, const ip_address& client) {
-  const bool documents = in.path == "/openapi.json" || (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {}));
+  const bool is_page = options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {});
+  const bool documents = is_page || in.path == "/openapi.json";
   const auto* const rule = documents ? &access_.documents : in.path == "/metrics" && options_.metrics ? &access_.metrics : nullptr;
   if (rule != nullptr && rule->is != access_rule::who::anyone && in.method != "OPTIONS") {
     auto refused = identify(now, seen, in, client);
     if (!refused) refused = refuse_access(*rule, seen);
     if (refused) return desk_.respond(seen.id, std::move(*refused)), true;
   }
-  if (options_.docs && in.path.starts_with(docs_path) && !router_.has_own_route(in, {})) {
+  if (is_page) {
     auto page = docs_page{}.answer(in);
     if (page) desk_.respond(seen.id, std::move(*page));
     return page.has_value();

@@ -26,8 +26,7 @@ bool is_taken(std::string_view header) {
 }  // namespace
 
 void config_reader::read_tokens(const entry& at) {
-  if (!tokens_place_.empty()) return wrong(at.key_line, "tokens stand at " + tokens_place_ + " already; write them in one place");
-  tokens_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "tokens")) return;
   std::vector<token_issuer> all;
   if (at.value.IsMap()) {
     if (auto issuer = read_issuer(at.value, at.line)) all.push_back(std::move(*issuer));
@@ -150,8 +149,7 @@ std::optional<std::string> config_reader::read_secret(const std::string& text, i
 void config_reader::read_api_keys(const entry& at) {
   constexpr const char* example = "api_keys: {file: api-keys.jsonl}";
   if (!at.value.IsMap()) return wrong(at.line, std::string{"api_keys is no map; write "} + example);
-  if (!api_keys_place_.empty()) return wrong(at.key_line, "api_keys stand at " + api_keys_place_ + " already; write them in one place");
-  api_keys_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "api_keys")) return;
   const auto known = entries(at.value, "api_keys", keys::api_keys);
   api_keys_config out;
   if (const auto* header = text(known, "header", "X-Api-Key")) {
@@ -202,8 +200,7 @@ std::optional<access_rule> config_reader::read_rule(const entry& at, const char*
 }
 
 void config_reader::read_access(const entry& at) {
-  if (!access_place_.empty()) return wrong(at.key_line, "access stands at " + access_place_ + " already; write it in one place");
-  access_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "access")) return;
   auto& out = out_.access;
   if (!at.value.IsMap()) {
     if (const auto rule = read_rule(at, "access")) out = {*rule, *rule, *rule, *rule};
@@ -224,7 +221,7 @@ void config_reader::read_access(const entry& at) {
 
 /// That whom something is for could be known.
 void config_reader::check_access() {
-  if (!tokens_place_.empty() || !api_keys_place_.empty()) return;
+  if (setting_places_.contains("tokens") || setting_places_.contains("api_keys")) return;
   for (const auto& place : restricted_)
     errors_.push_back(place + ": this is for nobody, for nothing says whose credentials count; write tokens: {algorithm: HS256, key: env.WAGGLE_JWT_KEY}, or api_keys: {file: api-keys.jsonl}");
   for (const auto& [place, claim] : claims_)

@@ -188,6 +188,13 @@ std::optional<std::chrono::milliseconds> config_reader::budget(const entry_map& 
   return std::nullopt;
 }
 
+/// Of settings that stand in one of all files.
+bool config_reader::is_first(const entry& at, const std::string& setting) {
+  const auto [before, first] = setting_places_.emplace(setting, name_ + ':' + std::to_string(at.key_line));
+  if (!first) wrong(at.key_line, "the key " + in_quotes(setting) + " stands at " + before->second + " already; write it in one place");
+  return first;
+}
+
 void config_reader::read_document(const YAML::Node& document) {
   if (!document.IsMap()) return wrong(document, "the file is no map; write a list of routes under routes:");
   const auto known = entries(document, "a file", keys::file);

@@ -90,6 +90,7 @@ class config_reader {
   std::optional<std::chrono::milliseconds> budget(const entry_map& in);
 
   // Documents and routes.
+  bool is_first(const entry& at, const std::string& setting);
   void read_document(const YAML::Node& document);
   void read_route(const YAML::Node& node);
   void read_path(const entry_map& known);
@@ -165,7 +166,6 @@ class config_reader {
   void read_breaker(const entry& at);
   void read_retries(const entry& at);
   void read_route_traffic(const entry_map& known);
-  bool is_first(const entry& at, const std::string& setting);
   std::optional<std::chrono::milliseconds> time(const entry_map& in, std::string_view key, std::chrono::milliseconds least, std::chrono::milliseconds most,
                                                 std::string_view example);
   std::vector<std::string> header_names(const entry_map& in, std::string_view key);
@@ -193,9 +193,8 @@ class config_reader {
   open_route route_;
   std::vector<std::string> errors_;
   std::map<std::string, std::vector<asked_before>> places_;  ///< of the routes, by method and shape
-  std::string limits_place_, tls_place_, tokens_place_, api_keys_place_, access_place_, events_place_, access_log_place_;
   std::vector<std::string> restricted_;  ///< places of what is not for anyone
-  std::map<std::string, std::string> setting_places_;  ///< the same of other settings
+  std::map<std::string, std::string> setting_places_;  ///< where each setting stands that may stand once in all files
   std::size_t rates_ = 0;                              ///< in all files
   std::vector<std::pair<std::string, std::string>> claims_;  ///< place and source of each claim
 };

@@ -49,8 +49,7 @@ std::string shown_size(std::uint64_t bytes) {
 
 void config_reader::read_limits(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, "limits is no map; write limits, as in limits: {body_bytes: 1MiB, idle_time: 75s}");
-  if (!limits_place_.empty()) return wrong(at.key_line, "limits stand at " + limits_place_ + " already; write them in one place");
-  limits_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "limits")) return;
   std::array<std::string_view, keys::limits.size()> names{};
   std::transform(keys::limits.begin(), keys::limits.end(), names.begin(), [](const auto& each) { return each.name; });
   const auto known = entries(at.value, "limits", names);
@@ -84,8 +83,7 @@ void config_reader::read_limits(const entry& at) {
 void config_reader::read_events(const entry& at) {
   constexpr const char* example = "events: {topics: [order.*]}";
   if (!at.value.IsMap()) return wrong(at.line, std::string{"events is no map; write "} + example);
-  if (!events_place_.empty()) return wrong(at.key_line, "events stand at " + events_place_ + " already; write them in one place");
-  events_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "events")) return;
   const auto known = entries(at.value, "events", keys::events);
   events_config out;
   const auto topics = known.find("topics");
@@ -125,8 +123,7 @@ void config_reader::read_events(const entry& at) {
 void config_reader::read_access_log(const entry& at) {
   constexpr const char* example = "access_log: {sample: 10%, slow: 1s}";
   if (!at.value.IsMap()) return wrong(at.line, std::string{"access_log is no map; write "} + example);
-  if (!access_log_place_.empty()) return wrong(at.key_line, "access_log stands at " + access_log_place_ + " already; write it in one place");
-  access_log_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "access_log")) return;
   const auto known = entries(at.value, "access_log", keys::access_log);
   if (const auto sample = known.find("sample"); sample != known.end()) {
     if (const auto share = percent(sample->second, "sample", 0, 100)) out_.access_log.sample_percent = *share;

@@ -52,12 +52,11 @@ std::string config_reader::path_beside(const std::string& path) const {
 
 void config_reader::read_tls(const entry& at) {
   if (!at.value.IsMap()) return wrong(at.line, std::string{"tls is no map; write "} + example);
-  if (!tls_place_.empty()) return wrong(at.key_line, "tls stands at " + tls_place_ + " already; write it in one place");
-  tls_place_ = name_ + ':' + std::to_string(at.key_line);
+  if (!is_first(at, "tls")) return;
   const auto known = entries(at.value, "tls", keys::tls);
   const auto errors_before = errors_.size();
   tls_config out;
-  out.place = tls_place_;
+  out.place = setting_places_.at("tls");
   if (const auto* least = text(known, "minimum", "\"1.2\"")) {
     out.settings.only_version_13 = *least == "1.3";
     if (*least != "1.2" && *least != "1.3")

@@ -35,13 +35,6 @@ std::string usual_name(const std::vector<rate_by>& by, const std::string& per, c
 
 }  // namespace
 
-/// Of settings that stand in one of all files.
-bool config_reader::is_first(const entry& at, const std::string& setting) {
-  const auto [before, first] = setting_places_.emplace(setting, name_ + ':' + std::to_string(at.key_line));
-  if (!first) wrong(at.key_line, setting + " stands at " + before->second + " already; write it in one place");
-  return first;
-}
-
 std::optional<milliseconds> config_reader::time(const entry_map& in, std::string_view key, milliseconds least, milliseconds most, std::string_view example) {
   const auto at = in.find(key);
   if (at == in.end()) return std::nullopt;

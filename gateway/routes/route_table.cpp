@@ -156,6 +156,7 @@ route_table::route_table(const config& routes, const network_view& network, std:
       }
     }
   }
+  find_unserved();
 }
 
 const route* route_table::add(const config& from, route_config what, bool configured, const command_lookup& commands) {
@@ -279,7 +280,8 @@ std::string route_table::methods() const {
   return list_methods(methods);
 }
 
-std::vector<std::string> route_table::unserved() const {
+/// Once for each table: whoever looks whether the gateway is ready may do so as often as he likes.
+void route_table::find_unserved() {
   constexpr std::size_t shown_max = 100;
   std::set<std::string> out;
   const auto look_at = [&](const target_plan& target) {
@@ -293,7 +295,7 @@ std::vector<std::string> route_table::unserved() const {
     }
     if (each.plan->mirror()) look_at(*each.plan->mirror());
   }
-  return {out.begin(), out.end()};
+  unserved_.assign(out.begin(), out.end());
 }
 
 }  // namespace waggle::gateway

@@ -60,7 +60,7 @@ class route_table {
 
   [[nodiscard]] const std::vector<route>& routes() const { return routes_; }
   /// The commands that routes call and that no worker serves, in order, the first hundred.
-  [[nodiscard]] std::vector<std::string> unserved() const;
+  [[nodiscard]] const std::vector<std::string>& unserved() const { return unserved_; }
 
  private:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
@@ -70,11 +70,13 @@ class route_table {
     std::vector<std::uint32_t> routes;  // that end here; those with conditions before the one without
   };
 
+  void find_unserved();
   /// The route that stands in the way, or null.
   const route* add(const config& from, route_config what, bool configured, const command_lookup& commands);
 
   std::vector<node> nodes_{1};
   std::vector<route> routes_;
+  std::vector<std::string> unserved_;
 };
 
 }  // namespace waggle::gateway

@@ -45,11 +45,12 @@ class series {
  public:
   explicit series(prometheus::Family<Metric>& family) : family_{family} {}
 
-  template <class... More>
-  Metric& at(std::string_view key, const prometheus::Labels& labels, const More&... more) {
+  /// `labels` makes them, where they are not known yet.
+  template <class Labels, class... More>
+  Metric& at(const std::string& key, const Labels& labels, const More&... more) {
     const std::lock_guard hold{mutex_};
-    if (const auto found = known_.find(std::string{key}); found != known_.end()) return *found->second;
-    auto bounded = labels;
+    if (const auto found = known_.find(key); found != known_.end()) return *found->second;
+    prometheus::Labels bounded = labels();
     if (known_.size() >= metric_series_max) {
       for (auto& [name, value] : bounded) value = other;
       return family_.Add(bounded, more...);  // the same one each time
@@ -153,44 +154,47 @@ metrics::metrics() : parts_{std::make_unique<parts>()} {
 metrics::~metrics() = default;
 
 void metrics::began(std::string_view method) {
-  const auto known = known_method(method);
-  parts_->active.at(known, {{"http_request_method", std::string{known}}}).Increment();
+  const std::string known{known_method(method)};
+  parts_->active.at(known, [&] { return prometheus::Labels{{"http_request_method", known}}; }).Increment();
 }
 
 void metrics::ended(const exchange& of, exchange_end how, std::chrono::nanoseconds took) {
-  const auto method = known_method(of.method);
-  parts_->active.at(method, {{"http_request_method", std::string{method}}}).Decrement();
+  const std::string method{known_method(of.method)};
+  parts_->active.at(method, [&] { return prometheus::Labels{{"http_request_method", method}}; }).Decrement();
   // A client that went away has got no status; 499 is what the field's servers write for it.
   const int status = of.status != 0 && how != exchange_end::abandoned ? of.status : 499;
   const bool cut_off = how != exchange_end::answered;
-  std::string key{method};
-  key.append(1, ' ').append(of.route).append(1, ' ').append(std::to_string(status)).append(cut_off ? "!" : "");
-  prometheus::Labels labels{{"http_request_method", std::string{method}},
-                            {"http_route", std::string{path_of_route(of.route)}},
-                            {"http_response_status_code", std::to_string(status)}};
-  if (cut_off) {
-    labels.emplace("error_type", how == exchange_end::aborted ? "aborted" : "abandoned");
-  } else if (status >= 500) {
-    labels.emplace("error_type", std::to_string(status));
-  }
+  const auto by_route = [&] { return prometheus::Labels{{"http_request_method", method}, {"http_route", std::string{path_of_route(of.route)}}}; };
+  std::string key = method + ' ' + of.route;
+  parts_->request_size.at(key, by_route, bytes).Observe(static_cast<double>(of.request_bytes));
+  parts_->response_size.at(key, by_route, bytes).Observe(static_cast<double>(of.response_bytes));
+  key.append(1, ' ').append(std::to_string(status)).append(cut_off ? "!" : "");
+  const auto labels = [&] {
+    auto out = by_route();
+    out.emplace("http_response_status_code", std::to_string(status));
+    if (cut_off) {
+      out.emplace("error_type", how == exchange_end::aborted ? "aborted" : "abandoned");
+    } else if (status >= 500) {
+      out.emplace("error_type", std::to_string(status));
+    }
+    return out;
+  };
   parts_->duration.at(key, labels, seconds).Observe(seconds_of(took));
-  const prometheus::Labels by_route{{"http_request_method", std::string{method}}, {"http_route", std::string{path_of_route(of.route)}}};
-  const std::string_view route{key.data(), method.size() + 1 + of.route.size()};
-  parts_->request_size.at(route, by_route, bytes).Observe(static_cast<double>(of.request_bytes));
-  parts_->response_size.at(route, by_route, bytes).Observe(static_cast<double>(of.response_bytes));
 }
 
 void metrics::call_ended(std::string_view command, status code, std::chrono::nanoseconds took) {
   std::string key{command};
   key.append(1, ' ').append(name(code));
-  prometheus::Labels labels{{"rpc_system", "waggle"}, {"rpc_method", std::string{command}}, {"rpc_response_status_code", std::string{name(code)}}};
+  const auto labels = [&] {
+    return prometheus::Labels{{"rpc_system", "waggle"}, {"rpc_method", std::string{command}}, {"rpc_response_status_code", std::string{name(code)}}};
+  };
   parts_->calls.at(key, labels, seconds).Observe(seconds_of(took));
 }
 
 void metrics::deprecated(std::string_view route, std::string_view caller) {
   std::string key{route};
   key.append(1, '\n').append(caller);
-  parts_->deprecated.at(key, {{"route", std::string{route}}, {"caller", std::string{caller}}}).Increment();
+  parts_->deprecated.at(key, [&] { return prometheus::Labels{{"route", std::string{route}}, {"caller", std::string{caller}}}; }).Increment();
 }
 
 void metrics::add(quantity what, std::int64_t more) { parts_->quantities[static_cast<std::size_t>(what)]->Increment(static_cast<double>(more)); }

@@ -158,8 +158,8 @@ TEST_CASE("config: limits and tokens stand in one place of all files", "[routes]
                                        {"b.yaml", "limits: {fields: 60}\ntokens: {algorithm: HS256, key: env.SECRET}\n"},
                                        {"c.yaml", get + "    fields: {who: claim.sub}\n"}};
   CHECK(parse_config(files, environment).error() ==
-        std::vector<std::string>{"b.yaml:1: limits stand at a.yaml:1 already; write them in one place",
-                                 "b.yaml:2: tokens stand at a.yaml:2 already; write them in one place"});
+        std::vector<std::string>{"b.yaml:1: the key \"limits\" stands at a.yaml:1 already; write it in one place",
+                                 "b.yaml:2: the key \"tokens\" stands at a.yaml:2 already; write it in one place"});
   CHECK(parse_config(std::vector{files[0], files[2]}, environment).value().limits.fields_max == 50);
   CHECK(parse_config(std::vector{files[2]}, environment).error().at(0).find("c.yaml:4: claim.sub is of a token") == 0);
 }

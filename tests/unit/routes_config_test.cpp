@@ -369,5 +369,5 @@ TEST_CASE("config: what events are let out is a list of topics, and stands in on
   CHECK(errors_of("events: {topics: ['*'], keep_alive: 1h}") == "r.yaml:1: \"1h\" is no keep_alive; write a time from 100ms to 10m, as in 15s");
   CHECK(errors_of("events: {topics: ['*'], streams_max: many}") == "r.yaml:1: streams_max is no number from 0 to 1000000; write one of those");
   const std::vector<config_file> files{{"a.yaml", "events: {topics: [a]}\n"}, {"b.yaml", "events: {topics: [b]}\n"}};
-  CHECK(parse_config(files).error() == std::vector<std::string>{"b.yaml:1: events stand at a.yaml:1 already; write them in one place"});
+  CHECK(parse_config(files).error() == std::vector<std::string>{"b.yaml:1: the key \"events\" stands at a.yaml:1 already; write it in one place"});
 }

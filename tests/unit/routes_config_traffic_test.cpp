@@ -50,7 +50,7 @@ TEST_CASE("config: a rate says how many, in how long and of whom", "[routes]") {
 
 TEST_CASE("config: settings of one gateway stand in one file", "[routes]") {
   const config_file both[] = {{"a.yaml", "proxies: [::1]\n"}, {"b.yaml", "routes: []\nproxies: [::1]\n"}};
-  CHECK(parse_config(both, environment).error() == std::vector<std::string>{"b.yaml:2: proxies stands at a.yaml:1 already; write it in one place"});
+  CHECK(parse_config(both, environment).error() == std::vector<std::string>{"b.yaml:2: the key \"proxies\" stands at a.yaml:1 already; write it in one place"});
 }
 
 TEST_CASE("config: what a rate is called, and which route has it", "[routes]") {
