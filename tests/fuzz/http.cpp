@@ -243,7 +243,9 @@ class session {
     const bool is_cut = gone_ || !client_.output().empty() || client_.broken() != connection::breach::none;
     std::string_view left = got_;
     std::size_t n = 0;
-    for (; !left.empty(); ++n) {
+    for (;; ++n) {
+      waggle::fuzz::take_interim(left);
+      if (left.empty()) break;
       const bool is_asked = n < all_.size();
       const bool is_head = is_asked && reference_.heads[n];
       const auto got = waggle::fuzz::take_answer(left, is_head, ended);
