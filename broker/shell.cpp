@@ -114,6 +114,7 @@ void shell::take_peers() {
 void shell::run(int stop_descriptor) {
   pollfd stop{stop_descriptor, POLLIN, 0};
   net::waiter waiter;
+  net::nap nap;
   while (::poll(&stop, 1, 0) < 1) {  // -1: a signal came in between
     // What has arrived is read before the clock is asked who has been silent for too long.
     bool busy = receive_commands();
@@ -123,7 +124,13 @@ void shell::run(int stop_descriptor) {
     const auto now = std::chrono::steady_clock::now();
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
+    if (const auto due = pacer_.due(now, core_.counts().frames - frames_performed_, core_.open_calls()); !busy && due > now && out_.only_messages()) {
+      nap.until(due);
+      continue;
+    }
     send_backlogs(now);
+    if (!out_.empty()) pacer_.sent(now);
+    frames_performed_ = core_.counts().frames;
     perform();
     log_what_was_dropped(now);
     if (busy) continue;
@@ -153,7 +160,7 @@ bool shell::receive_commands() {
   const auto now = std::chrono::steady_clock::now();
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto message = commands_.receive();
-    if (!message) return turn > 0;
+    if (!message) return false;
     const bool several = message->parts_beyond > 0;
     const bool stranger = several && !numbers_.contains(message->from);
     if (guard_ && !is_known(now, message->from)) {
@@ -201,16 +208,14 @@ void shell::receive_parts(detail::time_point now, peer_id from, bool stranger, s
 
 bool shell::receive_events() {
   const auto now = std::chrono::steady_clock::now();
-  bool busy = false;
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto prefix = guard_ ? guard_->next_subscription() : events_out_.next_subscription();
     if (!prefix) break;
     core_.subscribed(now, *prefix, out_);
-    busy = true;
   }
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto event = events_in_.receive();
-    if (!event) return busy || turn > 0;
+    if (!event) return false;
     if (guard_) {
       receive_guarded(now, *event);
     } else if (core_.passes_on(event->topic, event->event)) {

@@ -10,6 +10,7 @@
 
 #include <tsl/robin_map.h>
 
+#include <waggle/detail/send_pacer.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
 
@@ -89,6 +90,8 @@ class shell {
   outbox out_;
   std::unique_ptr<log_thread> log_;
   log_answers answers_;
+  detail::send_pacer pacer_;
+  std::uint64_t frames_performed_ = 0;
 
   /// What a peer's pipe had no room for.
   struct unsent {

@@ -18,6 +18,7 @@
 
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/detail/duration.hpp>
+#include <waggle/detail/send_pacer.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/keys.hpp>
@@ -226,6 +227,12 @@ class client {
   void give_up(open_call_ptr which);
   void give_credit(open_call_ptr which, std::uint64_t parts);
   void finish(const open_call_ptr& which, result<std::string> with);
+  /// Wakes our thread if it waits. With the mutex held, so that it finds what it is woken for.
+  void wake() {
+    if (!std::exchange(waits_, false)) return;
+    raised_ = true;
+    wake_.raise();
+  }
   void connect_anew();
   /// Where the broker is, for those who are told that it does not answer: one that refuses keys does so without a word.
   [[nodiscard]] std::string described_broker() const {
@@ -255,6 +262,8 @@ class client {
   std::condition_variable welcomed_;
   bool closing_ = false;
   bool closed_ = false;  ///< our thread takes nothing any more
+  bool waits_ = false;   ///< our thread does
+  bool raised_ = false;  ///< `wake_`
 
   std::atomic<std::size_t> open_{0};
   std::thread thread_;
@@ -340,8 +349,8 @@ inline client::~client() {
   {
     const std::lock_guard lock{mutex_};
     closing_ = true;
+    wake();
   }
-  wake_.raise();
   thread_.join();
 }
 
@@ -390,9 +399,8 @@ inline client::open_call_ptr client::submit(wire::frame_type type, std::string_v
       return {};
     }
     submitted_.push_back(made);
-    if (submitted_.size() > 1) return made;  // the thread has been woken for the first and takes all
+    wake();
   }
-  wake_.raise();
   return made;
 }
 
@@ -496,16 +504,16 @@ inline void client::give_up(open_call_ptr which) {
   {
     const std::lock_guard lock{mutex_};
     given_up_.push_back(std::move(which));
+    wake();
   }
-  wake_.raise();
 }
 
 inline void client::give_credit(open_call_ptr which, std::uint64_t parts) {
   {
     const std::lock_guard lock{mutex_};
     credits_.emplace_back(std::move(which), parts);
+    wake();
   }
-  wake_.raise();
 }
 
 /// On our thread. What a callback throws ends here: it must not take the other calls with it.
@@ -543,8 +551,8 @@ inline void client::serve() {
     closing_ = true;
   }
   core.close_all(sink{*this});
-  for (const auto& each : taken_) {  // not empty after an exception only
-    if (each->done) finish(each, failure(status::cancelled, "the client is closed", each->id != 0));
+  for (const auto& each : taken_) {  // not empty after an exception only, and without those that the core has taken
+    if (each && each->done) finish(each, failure(status::cancelled, "the client is closed", each->id != 0));
   }
   std::vector<open_call_ptr> submitted;
   do {  // callbacks may have tried to call again
@@ -564,26 +572,32 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
   std::vector<open_call_ptr> given_up;
   std::vector<std::pair<open_call_ptr, std::uint64_t>> credits;
   net::waiter waiter;
+  net::nap nap;
+  detail::send_pacer pacer;
   bool was_ready = false;
   for (;;) {
-    wake_.lower();
     {
       const std::lock_guard lock{mutex_};
+      waits_ = false;
+      if (std::exchange(raised_, false)) wake_.lower();
       if (closing_) return;
       submitted.swap(submitted_);
       given_up.swap(given_up_);
       credits.swap(credits_);
     }
-    for (auto& each : submitted) {
+    if (!submitted.empty()) {
       const auto now = clock::now();
-      auto tag = each;
-      const auto budget = std::chrono::ceil<milliseconds>(each->deadline - now);
-      const auto id = each->type == wire::frame_type::call
-                          ? core.call(now, tag, each->name, each->payload, budget, each->headers, each->terms)
-                          : core.emit(now, tag, each->name, each->payload, budget, each->headers, each->terms);
-      each->id = id;
-      each->payload = {};
-      if (id == 0) finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"));
+      for (auto& each : submitted) {
+        auto& made = *each;
+        const auto budget = std::chrono::ceil<milliseconds>(made.deadline - now);
+        made.id = made.type == wire::frame_type::call ? core.call(now, each, made.name, made.payload, budget, made.headers, made.terms)
+                                                      : core.emit(now, each, made.name, made.payload, budget, made.headers, made.terms);
+        if (made.id != 0) {
+          made.payload = {};
+        } else {
+          finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"));
+        }
+      }
     }
     for (auto& each : given_up) core.cancel(each->id, to);
     for (const auto& [which, parts] : credits) core.give_credit(which->id, parts);
@@ -601,8 +615,15 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       bundle.clear();
       connect_anew();
     }
-    while (!bundle.empty() || core.take_bundle(clock::now(), bundle)) {
+    const auto now = clock::now();
+    const auto unsent = core.waiting_ids();
+    if (const auto due = pacer.due(now, unsent, core.open_calls() - unsent); due > now && core.ready() && bundle.empty()) {
+      nap.until(due);
+      continue;
+    }
+    while (!bundle.empty() || core.take_bundle(now, bundle)) {
       if (socket_->send(bundle) != net::sent::yes) break;
+      pacer.sent(now);
       bundle.clear();
     }
     if (core.ready() != was_ready) {
@@ -610,6 +631,11 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       const std::lock_guard lock{mutex_};
       was_ready ? void(welcome_ = core.broker()) : welcome_.reset();
       welcomed_.notify_all();
+    }
+    {
+      const std::lock_guard lock{mutex_};
+      if (!submitted_.empty() || !given_up_.empty() || !credits_.empty() || closing_) continue;
+      waits_ = true;
     }
     waiter.read(wake_.descriptor());
     bundle.empty() ? waiter.read(*socket_) : waiter.read_write(*socket_);

@@ -61,16 +61,23 @@ class context {
   context(detail::context_host& host, void* call, std::string_view command, header_map headers,
           std::chrono::steady_clock::time_point deadline, std::stop_token stop, const handled_event* event = nullptr)
       : host_{host}, call_{call}, command_{command}, headers_{std::move(headers)}, deadline_{deadline}, stop_{std::move(stop)}, event_{event} {}
+  /// The same with headers as they came, which are read when somebody asks for them; they live as long as the context.
+  context(detail::context_host& host, void* call, std::string_view command, std::string_view headers,
+          std::chrono::steady_clock::time_point deadline, std::stop_token stop, const handled_event* event = nullptr)
+      : host_{host}, call_{call}, command_{command}, unread_headers_{headers}, deadline_{deadline}, stop_{std::move(stop)}, event_{event} {}
 
   /// The command; of an event its topic.
   [[nodiscard]] std::string_view command() const { return command_; }
   /// The event that the handler runs for; null if it runs for a call.
   [[nodiscard]] const handled_event* event() const { return event_; }
-  [[nodiscard]] const header_map& headers() const { return headers_; }
+  [[nodiscard]] const header_map& headers() const {
+    if (!unread_headers_.empty()) headers_ = wire::headers_from_msgpack(std::exchange(unread_headers_, {}));
+    return headers_;
+  }
   /// One of the headers; empty if it did not come.
   [[nodiscard]] std::string_view header(std::string_view name) const {
-    const auto found = headers_.find(name);
-    return found == headers_.end() ? std::string_view{} : std::string_view{found->second};
+    const auto found = headers().find(name);
+    return found == headers().end() ? std::string_view{} : std::string_view{found->second};
   }
   [[nodiscard]] std::string_view key() const { return header("key"); }
   /// Who made the request, as far as the gateway has verified it; with #include <waggle/claims.hpp>.
@@ -160,7 +167,8 @@ class context {
   detail::context_host& host_;
   void* call_;
   std::string_view command_;
-  header_map headers_;
+  mutable std::string_view unread_headers_;
+  mutable header_map headers_;
   std::chrono::steady_clock::time_point deadline_;
   std::stop_token stop_;
   const handled_event* event_;

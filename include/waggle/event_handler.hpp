@@ -32,12 +32,15 @@ class event_handler {
     manifest_.backoff_max_ms = count(max);
     return *this;
   }
+  /// It runs on the thread of the connection, as a `command::quick` does, and must end within microseconds.
+  event_handler& quick() { return quick_ = true, *this; }
 
  private:
   friend class service;
   static std::uint64_t count(std::chrono::milliseconds time) { return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)); }
 
   event_manifest manifest_;
+  bool quick_ = false;
   detail::bytes_handler handler_;
 };
 

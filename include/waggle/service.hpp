@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <deque>
 #include <functional>
@@ -25,6 +25,8 @@
 #include <waggle/client.hpp>
 #include <waggle/context.hpp>
 #include <waggle/detail/handler.hpp>
+#include <waggle/detail/handler_pool.hpp>
+#include <waggle/detail/send_pacer.hpp>
 #include <waggle/detail/service_events.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
@@ -40,7 +42,8 @@ struct service_options {
   std::string broker = environment("WAGGLE_BROKER", default_broker);
   std::string instance;            ///< names this process among those of its service; empty: made up
   unsigned threads = 8;            ///< handlers that run at the same time
-  unsigned slots = 0;              ///< calls the broker may hand over at the same time; 0: twice the threads, so that none idles
+  /// Calls the broker may hand over at the same time; 0: twice the threads, so that none idles, or 1024 if all handlers are quick.
+  unsigned slots = 0;
   milliseconds drain{10'000};      ///< how long calls at hand may take after a stop
   net::context* sockets = nullptr; ///< to share one, as `inproc://` needs; it must outlive the service
   key_options keys{};              ///< for a broker that wants them
@@ -59,6 +62,10 @@ class command {
   command& idempotent() { return manifest_.retry = retry_class::idempotent, *this; }
   /// Sends parts (`context::part`) before its reply.
   command& streams() { return manifest_.streams = true, *this; }
+  /// The handler runs on the thread of the connection, one at a time, instead of in the pool: that spares two thread switches, which cost more
+  /// than a small answer does. For what ends within microseconds and waits for nothing: no calls, no parts, no files, no locks that are held
+  /// for long. While it runs, no other quick handler does, and the broker hears no pulse.
+  command& quick() { return quick_ = true, *this; }
   /// An actor: needs a key, and calls of one key run one at a time, in order, on one worker for as long as that lives. Commands of one
   /// group share their keys: "account.pay" and "account.close" of one account exclude each other when both are keyed("account").
   command& keyed(std::string group = {}) {
@@ -70,13 +77,14 @@ class command {
  private:
   friend class service;
   command_manifest manifest_;
+  bool quick_ = false;
   detail::bytes_handler handler_;
 };
 
 /// A worker: commands and their handlers. `on` what it serves, then `run` it; nothing is configured anywhere else.
 ///
 /// One thread (that of `run`) keeps the connection, so heartbeats never wait behind handlers; handlers run in a pool of
-/// others, several at a time. What a handler throws is logged and ends its call as INTERNAL, without the text.
+/// others, several at a time, but for those that are quick. What a handler throws is logged and ends its call as INTERNAL, without the text.
 class service final : private detail::context_host {
  public:
   service(std::string name, std::string version) : name_{std::move(name)}, version_{std::move(version)} {
@@ -144,34 +152,11 @@ class service final : private detail::context_host {
   bool serve(const service_options& with, const std::stop_token& stop, const std::function<void(const seat&)>& on_joined = {});
 
  private:
-  /// A call or an event between the thread of the connection and the handlers'.
-  struct job {
-    detail::lease lease;
-    const detail::bytes_handler* handler = nullptr;
-    std::string name;  ///< command or topic
-    std::optional<handled_event> event;
-    std::string payload;
-    std::string headers;
-    std::chrono::steady_clock::time_point deadline;
-    std::uint64_t parts = wire::no_credit_limit;  ///< that the caller still takes; under the mutex
-    std::stop_source stop;
-  };
-  using job_ptr = std::shared_ptr<job>;
-
-  /// Parts that handlers may send ahead of the connection's thread before they wait for it.
-  static constexpr std::size_t part_bytes_max = 4u << 20;
-
   static constexpr milliseconds send_patience{500};
-
-  /// What handlers have for the network.
-  struct output {
-    detail::lease lease;
-    bool is_part = false;
-    status code = status::ok;
-    std::string payload;
-    std::vector<detail::emitted> emitted;
-    std::chrono::steady_clock::time_point deadline{};  ///< for events to be kept
-  };
+  /// Of a service whose handlers are all quick. What waits at the worker is at no other's disposal, but this is over in a millisecond.
+  static constexpr unsigned quick_slots = 1024;
+  /// So long what has arrived is taken in before what there is to say is said.
+  static constexpr milliseconds turn_time_max{1};
 
   struct sink {
     service& to;
@@ -190,17 +175,22 @@ class service final : private detail::context_host {
   bool send_part(void* call, std::string payload, const std::stop_token& stop) override;
 
   [[nodiscard]] std::string manifest_bytes(unsigned slots) const;
+  [[nodiscard]] bool all_quick() const;
   std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
+  void receive(detail::worker_core& core);
+  void answer(detail::worker_core& core);
   bool send(detail::worker_core& core);
   void take(const detail::lease& lease, const wire::frame& in);
+  void run_quick(const detail::lease& lease, const wire::frame& in, const detail::bytes_handler& handler, milliseconds budget,
+                 const handled_event* event);
   [[nodiscard]] const event_handler* handler_of(const std::string& group, std::string_view topic) const;
   void give_up(const detail::lease& lease);
   void take_credit(const detail::lease& lease, std::uint64_t parts);
   void joined(const detail::welcome& by);
   void lost(const std::string& why);
-  void run_handlers();
-  void run_job(const job_ptr& which);
-  void put(output what);
+  detail::handler_output run_job(detail::job& which);
+  status run_handler(const detail::bytes_handler& handler, std::string_view payload, context& with, std::string& reply,
+                     std::vector<detail::emitted>& emitted) const;
   /// Never throws for a standard error that is closed or that nobody reads, as fmt::print would: handlers' threads log, too.
   void log(const std::string& text) const { std::fprintf(stderr, "%s: %s\n", (instance_.empty() ? name_ : instance_).c_str(), text.c_str()); }
 
@@ -216,23 +206,21 @@ class service final : private detail::context_host {
   std::unordered_map<std::string_view, const command*> by_name_;
   std::unique_ptr<net::context> own_sockets_;
   std::unique_ptr<net::dealer> socket_;
-  std::unique_ptr<net::wake_up> wake_;
   std::optional<std::string> refused_;
   bool asked_to_leave_ = false;
-  std::string bundle_;  ///< taken from the core and not sent yet
-  std::unordered_map<std::uint64_t, job_ptr> at_hand_;  ///< by lease id, of the present seat
+  std::shared_ptr<detail::handler_pool> pool_;
+  detail::send_pacer pacer_;
 
-  std::mutex mutex_;  ///< of what follows
-  std::condition_variable jobs_changed_;
-  std::condition_variable ran_;
-  std::condition_variable_any room_changed_;
-  std::deque<job_ptr> jobs_;
-  std::vector<output> outputs_;
-  std::size_t part_bytes_ = 0;  ///< in `outputs_`
-  bool has_room_ = true;        ///< for parts, behind `outputs_`
-  std::size_t running_ = 0;     ///< handlers, those of lost seats too
-  bool closing_ = false;
-  std::vector<std::thread> threads_;
+  // Of the connection's thread, while it serves:
+  std::thread::id connection_thread_;
+  detail::worker_core* core_ = nullptr;
+  std::chrono::steady_clock::time_point now_{};  ///< when the message at hand was received
+  std::string bundle_;  ///< taken from the core and not sent yet
+  std::unordered_map<std::uint64_t, detail::job_ptr> at_hand_;  ///< by lease id, of the present seat
+  std::vector<detail::job_ptr> arrived_;
+  std::vector<detail::handler_output> outputs_;
+  std::string reply_;
+  std::vector<detail::emitted> emitted_;
 
   std::mutex caller_mutex_;  ///< of what follows
   std::unique_ptr<client> caller_;
@@ -240,7 +228,12 @@ class service final : private detail::context_host {
 
 inline std::string service::manifest_bytes(unsigned slots) const {
   manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true};
-  for (const auto& each : commands_) all.commands.push_back(each.manifest_);
+  for (const auto& each : commands_) {
+    if (each.quick_ && each.manifest_.streams) {
+      throw std::invalid_argument{"\"" + each.manifest_.name + "\" is quick and streams: parts wait for the thread that a quick handler keeps"};
+    }
+    all.commands.push_back(each.manifest_);
+  }
   for (const auto& each : events_) {
     all.events.push_back(each.manifest_);
     if (all.events.back().group.empty()) all.events.back().group = name_;  // said, so that it is one with a handler that says it
@@ -250,6 +243,11 @@ inline std::string service::manifest_bytes(unsigned slots) const {
   // The broker would refuse it too, but this is nearer to the mistake.
   if (const auto checked = wire::read_manifest(bytes); !checked) throw std::invalid_argument{checked.error().message};
   return bytes;
+}
+
+inline bool service::all_quick() const {
+  const auto is_quick = [](const auto& each) { return each.quick_; };
+  return std::all_of(commands_.begin(), commands_.end(), is_quick) && std::all_of(events_.begin(), events_.end(), is_quick);
 }
 
 inline bool service::serve(const service_options& with, const std::stop_token& stop,
@@ -270,54 +268,31 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   }
   refused_.reset();
   asked_to_leave_ = false;
-  closing_ = false;
-  detail::worker_core core{clock::now(),
-                           {manifest_bytes(with.slots == 0 ? 2 * options_.threads : with.slots), options_.broker, seed}};
-  wake_ = std::make_unique<net::wake_up>();
+  const auto slots = with.slots != 0 ? with.slots : all_quick() ? quick_slots : 2 * options_.threads;
+  detail::worker_core core{clock::now(), {manifest_bytes(slots), options_.broker, seed}};
   {
     auto first = std::make_unique<net::dealer>(*options_.sockets);
     first->connect(options_.broker, keys_);  // if it throws, no socket may be left: a context of others could not end
     socket_ = std::move(first);
   }
-  const auto close_pool = [&] {
-    {
-      const std::lock_guard lock{mutex_};
-      closing_ = true;
-      jobs_.clear();
-    }
-    jobs_changed_.notify_all();
-    room_changed_.notify_all();
-  };
-  const auto join_pool = [&] {
-    for (auto& each : threads_) each.join();
-    threads_.clear();
-    caller_.reset();
-    socket_.reset();
-  };
+  pool_ = std::make_shared<detail::handler_pool>([this](detail::job& next) { return run_job(next); });
   auto drained_by = clock::time_point::min();
   std::exception_ptr failed;  // the handlers under way get their time to end all the same, and no more than that
   try {
-    for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_handlers(); });
+    if (!all_quick()) pool_->start(options_.threads);
     drained_by = keep_connected(core, stop);
   } catch (...) {
     failed = std::current_exception();
     drained_by = detail::instant_in(options_.drain);
   }
-  close_pool();
+  core_ = nullptr;
+  pool_->close();
   for (const auto& [id, each] : at_hand_) each->stop.request_stop();
   // Handlers whose seat was lost are nobody's any more, but they still run in our threads.
-  bool all_ended = false;
-  {
-    std::unique_lock lock{mutex_};
-    all_ended = ran_.wait_until(lock, drained_by, [&] { return running_ == 0; });
-  }
-  if (!all_ended) {
-    for (auto& each : threads_) each.detach();
-    threads_.clear();
-    return false;
-  }
+  if (!pool_->end(drained_by)) return false;
   socket_->linger(milliseconds{200});
-  join_pool();
+  caller_.reset();
+  socket_.reset();
   if (failed) std::rethrow_exception(failed);
   if (refused_) throw std::runtime_error{*refused_};
   return true;
@@ -327,57 +302,39 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
 inline std::chrono::steady_clock::time_point service::keep_connected(detail::worker_core& core, const std::stop_token& stop) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
-  const std::stop_callback on_stop{stop, [this] { wake_->raise(); }};
+  const auto pool = pool_;
+  const std::stop_callback on_stop{stop, [pool] { pool->interrupt(); }};
   const auto begun = clock::now();
   bool told = false, leaving = false;
   auto drained_by = clock::time_point::max(), sent_by = clock::time_point::max();
   net::waiter waiter;
-  std::vector<output> outputs;
+  net::nap nap;
+  connection_thread_ = std::this_thread::get_id();
+  core_ = &core;
   at_hand_.clear();
   bundle_.clear();
   while (!refused_) {
-    wake_->lower();
     if ((stop.stop_requested() || asked_to_leave_) && !leaving) {
       if (asked_to_leave_) log("asked to leave (`waggle drain`)");
       leaving = true;
       drained_by = detail::instant_in(options_.drain);
       core.leave(clock::now(), to);
     }
-    while (const auto got = socket_->receive()) core.receive(clock::now(), *got, to);
+    receive(core);
     core.tick(clock::now(), to);
-    {
-      const std::lock_guard lock{mutex_};
-      outputs.swap(outputs_);
-      if (std::exchange(part_bytes_, 0) >= part_bytes_max) room_changed_.notify_all();
-    }
-    for (const auto& each : outputs) {
-      if (each.is_part) {
-        core.part(each.lease, each.payload);
-        continue;
-      }
-      if (each.code == status::ok) {
-        core.succeed(each.lease, each.payload, each.emitted, each.deadline);
-      } else {
-        core.reply(each.lease, each.code, each.payload);
-      }
-      if (const auto found = at_hand_.find(each.lease.id); found != at_hand_.end() && found->second->lease == each.lease) {
-        at_hand_.erase(found);
-      }
-    }
-    outputs.clear();
+    answer(core);
     if (core.wants_connection()) {
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
       socket_->connect(options_.broker, keys_);
     }
-    const bool all_sent = send(core);
-    {
-      const std::lock_guard lock{mutex_};
-      if (const bool room = core.has_room(); room != has_room_) {
-        has_room_ = room;
-        room_changed_.notify_all();
-      }
+    const auto now = clock::now();
+    if (const auto due = pacer_.due(now, core.unsent_frames(), core.at_hand()); due > now) {
+      nap.until(due);
+      continue;
     }
+    const bool all_sent = send(core);
+    pool_->set_room(core.has_room());
     // What is left to send when all is over is for a broker that may be gone for good.
     if (core.left()) sent_by = std::min(sent_by, clock::now() + send_patience);
     if ((core.left() && all_sent) || clock::now() >= std::min(drained_by, sent_by)) break;
@@ -387,7 +344,8 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
           (keys_.empty() ? "; waiting for it (start waggle-broker, set --broker or WAGGLE_BROKER, or --key-file and --broker-key if it wants keys)"
                          : " to these keys; waiting for it (it may have another key, or not know ours: its log says)"));
     }
-    waiter.read(wake_->descriptor());
+    if (!pool_->wait_for_output()) continue;
+    waiter.read(pool_->descriptor());
     all_sent ? waiter.read(*socket_) : waiter.read_write(*socket_);
     auto until = std::min({core.next_deadline(), drained_by, sent_by});
     if (!told) until = std::min(until, begun + milliseconds{1100});
@@ -397,10 +355,44 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
   return std::min(drained_by, detail::instant_in(options_.drain));
 }
 
+/// Takes in what has arrived; quick handlers run meanwhile.
+inline void service::receive(detail::worker_core& core) {
+  const auto turn_ends = std::chrono::steady_clock::now() + turn_time_max;
+  do {
+    const auto got = socket_->receive();
+    if (!got) break;
+    now_ = std::chrono::steady_clock::now();
+    core.receive(now_, *got, sink{*this});
+  } while (now_ < turn_ends);
+  pool_->add(arrived_);
+}
+
+/// Hands over what handlers have had for the network.
+inline void service::answer(detail::worker_core& core) {
+  pool_->take(outputs_);
+  for (const auto& each : outputs_) {
+    if (each.is_part) {
+      core.part(each.lease, each.payload);
+      continue;
+    }
+    if (each.code == status::ok) {
+      core.succeed(each.lease, each.payload, each.emitted_events, each.deadline);
+    } else {
+      core.reply(each.lease, each.code, each.payload);
+    }
+    if (const auto found = at_hand_.find(each.lease.id); found != at_hand_.end() && found->second->lease == each.lease) {
+      at_hand_.erase(found);
+    }
+  }
+  outputs_.clear();
+}
+
 /// Sends what there is; false when the socket takes no more now.
 inline bool service::send(detail::worker_core& core) {
-  while (!bundle_.empty() || core.take_bundle(std::chrono::steady_clock::now(), bundle_)) {
+  const auto now = std::chrono::steady_clock::now();
+  while (!bundle_.empty() || core.take_bundle(now, bundle_)) {
     if (socket_->send(bundle_) != net::sent::yes) return false;
+    pacer_.sent(now);
     bundle_.clear();
   }
   return true;
@@ -413,33 +405,52 @@ inline void service::joined(const detail::welcome& by) {
 }
 
 inline void service::take(const detail::lease& lease, const wire::frame& in) {
-  auto made = std::make_shared<job>();
-  made->lease = lease;
-  made->name = in.name;
+  const detail::bytes_handler* handler = nullptr;
+  bool quick = false;
   auto budget = milliseconds{in.budget_ms};
+  std::optional<handled_event> event;
+  const auto found = [&](const auto& by) {
+    handler = &by.handler_;
+    quick = by.quick_;
+  };
   if (in.type == wire::frame_type::event) {
     auto about = detail::read_delivery(in);
     budget = about.budget;
-    if (const auto* const found = handler_of(about.event.group, in.name)) made->handler = &found->handler_;
-    made->event = std::move(about.event);
-  } else if (const auto found = by_name_.find(in.name); found != by_name_.end()) {
-    made->handler = &found->second->handler_;
+    if (const auto* const by = handler_of(about.event.group, in.name)) found(*by);
+    event = std::move(about.event);
+  } else if (const auto by = by_name_.find(in.name); by != by_name_.end()) {
+    found(*by->second);
   }
-  if (made->handler == nullptr) {
+  if (handler == nullptr) {
     std::string payload;
-    wire::append_error(payload, {status::unimplemented, name_ + (made->event ? " does not handle \"" : " does not serve \"") + made->name + "\"", false});
-    return put({lease, false, status::unimplemented, std::move(payload), {}, {}});
+    wire::append_error(payload, {status::unimplemented,
+                                 name_ + (event ? " does not handle \"" : " does not serve \"") + std::string{in.name} + "\"", false});
+    return core_->reply(lease, status::unimplemented, payload);
   }
+  if (quick) return run_quick(lease, in, *handler, budget, event ? &*event : nullptr);
+  auto made = std::make_shared<detail::job>();
+  made->lease = lease;
+  made->pool = pool_.get();
+  made->handler = handler;
+  made->name = in.name;
+  made->event = std::move(event);
   made->payload = in.payload;
   made->headers = in.headers;
-  made->deadline = std::chrono::steady_clock::now() + budget;
+  made->deadline = now_ + budget;
   made->parts = in.parts;
   at_hand_.insert_or_assign(lease.id, made);
-  {
-    const std::lock_guard lock{mutex_};
-    jobs_.push_back(std::move(made));
+  arrived_.push_back(std::move(made));
+}
+
+inline void service::run_quick(const detail::lease& lease, const wire::frame& in, const detail::bytes_handler& handler, milliseconds budget,
+                               const handled_event* event) {
+  context with{*this, nullptr, in.name, in.headers, now_ + budget, {}, event};
+  const auto code = run_handler(handler, in.payload, with, reply_, emitted_);
+  if (code == status::ok) {
+    core_->succeed(lease, reply_, emitted_, now_ + budget);
+  } else {
+    core_->reply(lease, code, reply_);
   }
-  jobs_changed_.notify_one();
 }
 
 /// The broker gives an event to a group for the most specific pattern that one of it has; of ours it is the same.
@@ -463,11 +474,7 @@ inline void service::give_up(const detail::lease& lease) {
 inline void service::take_credit(const detail::lease& lease, std::uint64_t parts) {
   const auto found = at_hand_.find(lease.id);
   if (found == at_hand_.end() || found->second->lease != lease) return;
-  const std::lock_guard lock{mutex_};
-  auto& now = found->second->parts;
-  if (now == wire::no_credit_limit) return;
-  now += std::min(parts, wire::no_credit_limit - 1 - now);
-  room_changed_.notify_all();
+  found->second->pool->give_credit(*found->second, parts);
 }
 
 inline void service::lost(const std::string& why) {
@@ -476,94 +483,79 @@ inline void service::lost(const std::string& why) {
   at_hand_.clear();
 }
 
-inline void service::put(output what) {
-  {
-    const std::lock_guard lock{mutex_};
-    outputs_.push_back(std::move(what));
-    if (outputs_.size() > 1) return;  // it has been woken for the first, and takes all
-  }
-  wake_->raise();
-}
-
 inline bool service::send_part(void* call, std::string payload, const std::stop_token& stop) {
+  if (call == nullptr) throw std::logic_error{"a quick handler sends no parts: it would wait for the thread that it keeps; take .quick() away"};
   if (payload.size() > wire::payload_bytes_max) throw std::length_error{"a part is larger than 4 MiB"};
-  auto& of = *static_cast<job*>(call);
-  {
-    std::unique_lock lock{mutex_};
-    const auto room = [&] { return (has_room_ && part_bytes_ < part_bytes_max && of.parts > 0) || closing_; };
-    if (!room_changed_.wait_until(lock, stop, of.deadline, room) || closing_) return false;
-    if (of.parts != wire::no_credit_limit) --of.parts;
-    part_bytes_ += payload.size() + sizeof(output);  // small ones are not free
-  }
-  put({of.lease, true, status::ok, std::move(payload), {}, {}});
-  return true;
+  auto& of = *static_cast<detail::job*>(call);
+  return of.pool->send_part(of, std::move(payload), stop);
 }
 
 inline client& service::caller() {
+  if (std::this_thread::get_id() == connection_thread_) {
+    throw std::logic_error{"a quick handler does not call others: nothing else would happen meanwhile; take .quick() away"};
+  }
   const std::lock_guard lock{caller_mutex_};
   if (!caller_) caller_ = std::make_unique<client>(client_options{options_.broker, instance_, 100'000, options_.sockets, options_.keys});
   return *caller_;
 }
 
-inline void service::run_handlers() {
-  for (;;) {
-    job_ptr next;
-    {
-      std::unique_lock lock{mutex_};
-      jobs_changed_.wait(lock, [&] { return !jobs_.empty() || closing_; });
-      if (closing_) return;
-      next = std::move(jobs_.front());
-      jobs_.pop_front();
-      ++running_;
-    }
-    run_job(next);
-    const std::lock_guard lock{mutex_};
-    --running_;
-    ran_.notify_all();
+/// Runs one handler in the pool: every lease is answered.
+inline detail::handler_output service::run_job(detail::job& which) {
+  detail::handler_output out{which.lease, false, status::ok, {}, {}, which.deadline};
+  std::optional<error> late;
+  if (which.stop.stop_requested()) {
+    late = error{status::cancelled, "the caller gave up before the handler began"};
+  } else if (std::chrono::steady_clock::now() >= which.deadline) {
+    late = error{status::deadline_exceeded, "the budget passed before the handler began"};
   }
+  if (late) {
+    out.code = late->code;
+    wire::append_error(out.payload, *late);
+    return out;
+  }
+  context with{*this, &which, which.name, std::string_view{which.headers}, which.deadline, which.stop.get_token(), which.event ? &*which.event : nullptr};
+  out.code = run_handler(*which.handler, which.payload, with, out.payload, out.emitted_events);
+  return out;
 }
 
-/// Runs one handler, whatever it does: every lease is answered.
-inline void service::run_job(const job_ptr& which) {
-  result<std::string> got = failure(status::internal, "the handler failed; the log of " + instance_ + " says why", true);
-  std::vector<detail::emitted> emitted;
-  if (which->stop.stop_requested()) {
-    got = failure(status::cancelled, "the caller gave up before the handler began");
-  } else if (std::chrono::steady_clock::now() >= which->deadline) {
-    got = failure(status::deadline_exceeded, "the budget passed before the handler began");
-  } else {
-    try {
-      context with{*this, which.get(), which->name, wire::headers_from_msgpack(which->headers), which->deadline, which->stop.get_token(),
-                   which->event ? &*which->event : nullptr};
-      got = (*which->handler)(which->payload, with);
-      if (got) emitted = with.take_emitted();
-    } catch (const std::exception& e) {
-      log(which->name + " threw: " + e.what());
-    } catch (...) {
-      log(which->name + " threw something that is no std::exception");
-    }
+/// Runs a handler, whatever it does. `reply` is then a payload or, with another status than OK, an error object.
+inline status service::run_handler(const detail::bytes_handler& handler, std::string_view payload, context& with, std::string& reply,
+                                   std::vector<detail::emitted>& emitted) const {
+  const std::string_view name = with.command();
+  std::optional<result<void>> returned;
+  emitted.clear();
+  try {
+    reply.clear();
+    returned = handler(payload, with, reply);
+    if (*returned) emitted = with.take_emitted();
+  } catch (const std::exception& e) {
+    log(std::string{name} + " threw: " + e.what());
+  } catch (...) {
+    log(std::string{name} + " threw something that is no std::exception");
   }
-  if (got && got->size() > wire::payload_bytes_max) {
+  if (!returned) returned = failure(status::internal, "the handler failed; the log of " + instance_ + " says why", true);
+  auto& got = *returned;
+  if (got && reply.size() > wire::payload_bytes_max) {
     got = failure(status::out_of_range, "the reply is larger than 4 MiB; send it in parts", true);
     emitted.clear();
   }
-  if (got) return put({which->lease, false, status::ok, std::move(*got), std::move(emitted), which->deadline});
+  if (got) return status::ok;
   auto why = std::move(got.error());
   if (why.code == status::ok) {
-    log(which->name + " failed with the status OK");
+    log(std::string{name} + " failed with the status OK");
     why.code = status::internal;
   }
   if (why.problems.size() > wire::error_problems_max) why.problems.resize(wire::error_problems_max);
   if (why.message.size() > wire::headers_bytes_max) why.message.resize(wire::headers_bytes_max);
-  std::string payload;
-  wire::append_error(payload, why);
-  if (payload.size() > wire::payload_bytes_max) {  // the broker would take it for garbage, and us with it
-    log(which->name + " failed with problems that are larger than 4 MiB; they are left out");
+  reply.clear();
+  wire::append_error(reply, why);
+  if (reply.size() > wire::payload_bytes_max) {  // the broker would take it for garbage, and us with it
+    log(std::string{name} + " failed with problems that are larger than 4 MiB; they are left out");
     why.problems.clear();
-    payload.clear();
-    wire::append_error(payload, why);
+    reply.clear();
+    wire::append_error(reply, why);
   }
-  put({which->lease, false, why.code, std::move(payload), {}, {}});
+  return why.code;
 }
 
 }  // namespace waggle

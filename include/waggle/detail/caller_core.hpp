@@ -150,7 +150,7 @@ class caller_core {
   /// Ends what is over: calls past their budget, and everything under way when the broker has fallen silent.
   template <class Sink>
   void tick(time_point now, Sink&& sink) {
-    while (deadlines_.earliest() <= now) expire(deadlines_.front(), sink);
+    while (deadlines_.earliest() <= now) expire(now, deadlines_.front(), sink);
     ask_when_due(now);
     if (hello_unanswered_since_ == time_point::max() || !ready_) return;
     const auto silence_ends = hello_unanswered_since_ + welcome_.silence_max();
@@ -308,15 +308,16 @@ class caller_core {
     }
     if (!call.idempotent) release_bytes(call);
     call.at = stage::sent;
-    deadlines_.erase(calls_, index);
-    deadlines_.insert(calls_, index, call.deadline + grace);
   }
 
+  /// Small buffers stay with the record, so that the next call in its place allocates nothing.
   void release_bytes(open_call& call) {
+    constexpr std::size_t capacity_max = 512;
     unsent_bytes_ -= call.payload.size() + call.headers.size() + call.name.size();
-    call.payload = {};
-    call.headers = {};
-    call.name.clear();
+    for (auto* each : {&call.name, &call.payload, &call.headers}) {
+      each->clear();
+      if (each->capacity() > capacity_max) each->shrink_to_fit();
+    }
   }
 
   Tag close(std::uint32_t index) {
@@ -337,8 +338,13 @@ class caller_core {
   }
 
   template <class Sink>
-  void expire(std::uint32_t index, Sink&& sink) {
+  void expire(time_point now, std::uint32_t index, Sink&& sink) {
     if (calls_[index].at == stage::sent) {
+      // Nearly all are answered before: the grace is given when it is needed, and not to each.
+      if (const auto last = calls_[index].deadline + grace; now < last) {
+        deadlines_.erase(calls_, index);
+        return deadlines_.insert(calls_, index, last);
+      }
       cancels_.push_back(id_of(index));
       return end(index, {status::deadline_exceeded, "no answer came within the budget", true}, sink);
     }

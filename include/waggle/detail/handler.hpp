@@ -12,8 +12,8 @@
 
 namespace waggle::detail {
 
-/// A handler whose types are gone: a payload goes in, a payload or an error comes out.
-using bytes_handler = std::function<result<std::string>(std::string_view payload, context&)>;
+/// A handler whose types are gone: a payload goes in, a payload that is appended to `reply` or an error comes out.
+using bytes_handler = std::function<result<void>(std::string_view payload, context&, std::string& reply)>;
 
 template <class Returned>
 struct reply_of {
@@ -32,31 +32,25 @@ struct reply_of<result<void>> {
   using type = nothing;
 };
 
-template <class Returned>
-result<std::string> encode_reply(Returned&& returned) {
-  std::string bytes;
-  append_payload(bytes, returned);
-  return bytes;
-}
-
-/// Calls a handler and encodes what it returns: a value, nothing, or a result of either.
+/// Calls a handler and appends what it returns to `reply`: a value, nothing, or a result of either.
 template <class Call>
-result<std::string> run_handler(Call&& call) {
+result<void> run_handler(Call&& call, std::string& reply) {
   using returned = std::invoke_result_t<Call>;
   if constexpr (std::is_void_v<returned>) {
     call();
-    return encode_reply(nothing{});
+    append_payload(reply, nothing{});
   } else if constexpr (requires(returned got) { got.error().may_have_run; }) {
     auto got = call();
     if (!got) return tl::unexpected{std::move(got.error())};
     if constexpr (std::is_void_v<typename returned::value_type>) {
-      return encode_reply(nothing{});
+      append_payload(reply, nothing{});
     } else {
-      return encode_reply(*got);
+      append_payload(reply, *got);
     }
   } else {
-    return encode_reply(call());
+    append_payload(reply, call());
   }
+  return {};
 }
 
 /// What a handler takes, read off its call operator: a request, a context, both, or nothing.
@@ -97,7 +91,7 @@ using types_of = handler_types<typename signature_of<Handler>::type>;
 template <class Handler>
 bytes_handler erase_types(Handler handler) {
   using types = types_of<Handler>;
-  return [handler = std::move(handler)](std::string_view payload, context& with) mutable -> result<std::string> {
+  return [handler = std::move(handler)](std::string_view payload, context& with, std::string& reply) mutable -> result<void> {
     if constexpr (types::has_request) {
       auto request = read_payload<typename types::request>(payload);
       if (!request) return tl::unexpected{std::move(request.error())};  // has not run
@@ -107,7 +101,7 @@ bytes_handler erase_types(Handler handler) {
         } else {
           return handler(std::move(*request));
         }
-      }).map_error([](error why) { return why.may_have_run = true, why; });
+      }, reply).map_error([](error why) { return why.may_have_run = true, why; });
     } else {
       return run_handler([&] {
         if constexpr (types::last_is_context) {
@@ -115,7 +109,7 @@ bytes_handler erase_types(Handler handler) {
         } else {
           return handler();
         }
-      }).map_error([](error why) { return why.may_have_run = true, why; });
+      }, reply).map_error([](error why) { return why.may_have_run = true, why; });
     }
   };
 }

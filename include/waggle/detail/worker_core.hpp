@@ -151,8 +151,13 @@ class worker_core {
   bool take_bundle(time_point now, std::string& out) {
     act_when_due(now);
     if (unsent_.empty()) return false;
-    unsent_bytes_ -= unsent_.front().bytes.size();
-    out += unsent_.front().bytes;
+    auto& front = unsent_.front().bytes;
+    unsent_bytes_ -= front.size();
+    if (out.empty()) {
+      out.swap(front);
+    } else {
+      out += front;
+    }
     unsent_.pop_front();
     return true;
   }
@@ -170,6 +175,12 @@ class worker_core {
   [[nodiscard]] bool joined() const { return at_ == stage::joined; }
   [[nodiscard]] bool left() const { return at_ == stage::left; }
   [[nodiscard]] std::size_t at_hand() const { return at_hand_; }
+  /// Frames that `take_bundle` would give now.
+  [[nodiscard]] std::size_t unsent_frames() const {
+    std::size_t out = 0;
+    for (const auto& each : unsent_) out += each.frames;
+    return out;
+  }
 
  private:
   static constexpr std::uint64_t join_id = 1;

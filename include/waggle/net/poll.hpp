@@ -2,6 +2,8 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,28 +41,63 @@ class wake_up {
   int descriptor_;
 };
 
-/// Waits until a socket or descriptor can be read, a socket in `writable` can be written, or the instant has come.
+/// Waits until a socket or descriptor can be read, a socket in `read_write` can be written, or the instant has come. To the microsecond or so:
+/// libzmq's own poll knows milliseconds only, and asks each socket twice.
 class waiter {
  public:
-  void read(socket& from) { items_.push_back({from.native().handle(), 0, ZMQ_POLLIN, 0}); }
-  void read(int descriptor) { items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0}); }
-  void read_write(socket& with) { items_.push_back({with.native().handle(), 0, ZMQ_POLLIN | ZMQ_POLLOUT, 0}); }
+  void read(socket& from) { add(from, ZMQ_POLLIN); }
+  void read(int descriptor) { items_.push_back({descriptor, POLLIN, 0}); }
+  void read_write(socket& with) { add(with, ZMQ_POLLIN | ZMQ_POLLOUT); }
 
   void wait_until(std::chrono::steady_clock::time_point until) {
     using namespace std::chrono;
-    // Rounded up, so that a deadline a few microseconds away is not polled for in a circle; capped, so that it fits.
-    const auto left = ceil<milliseconds>(std::min<steady_clock::duration>(
-        until > steady_clock::time_point::max() - hours{1} ? hours{1} : until - steady_clock::now(), hours{1}));
-    try {
-      zmq::poll(items_.data(), items_.size(), milliseconds{std::max<std::int64_t>(left.count(), 0)});
-    } catch (const zmq::error_t& e) {
-      if (e.num() != EINTR) throw;
+    constexpr hours longest{1};
+    while (!std::any_of(sockets_.begin(), sockets_.end(), [](const auto& each) { return each.is_ready(); })) {
+      const auto now = steady_clock::now();
+      if (until <= now) break;
+      const auto left = duration_cast<nanoseconds>(until - now > longest ? longest : until - now);
+      const timespec time{static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+      const auto got = ::ppoll(items_.data(), items_.size(), &time, nullptr);
+      if (got <= 0) break;  // the time is up, or there was a signal
+      // A socket's descriptor tells of whatever its thread wants to look at; that may be nothing for its owner.
+      const auto owners = [&](const pollfd& each) {
+        return each.revents != 0 &&
+               std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) { return socket.descriptor == each.fd; });
+      };
+      if (std::any_of(items_.begin(), items_.end(), owners)) break;
     }
     items_.clear();
+    sockets_.clear();
   }
 
  private:
-  std::vector<zmq::pollitem_t> items_;
+  struct watched {
+    socket* which;
+    int descriptor;
+    int events;
+    [[nodiscard]] bool is_ready() const { return (which->events() & events) != 0; }
+  };
+
+  void add(socket& which, int events) {
+    sockets_.push_back({&which, which.descriptor(), events});
+    items_.push_back({sockets_.back().descriptor, POLLIN, 0});
+  }
+
+  std::vector<pollfd> items_;
+  std::vector<watched> sockets_;
+};
+
+/// Sleeps, whatever arrives meanwhile, for tens of microseconds: what has come until then is worth more than to be told of each.
+class nap {
+ public:
+  /// Of this thread: so exact its sleep is.
+  nap() { ::prctl(PR_SET_TIMERSLACK, 1'000UL, 0, 0, 0); }
+  void until(std::chrono::steady_clock::time_point when) {
+    const auto since = when.time_since_epoch();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+    const timespec at{static_cast<time_t>(seconds.count()), static_cast<long>(std::chrono::nanoseconds{since - seconds}.count())};
+    ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
+  }
 };
 
 }  // namespace waggle::net

@@ -74,6 +74,7 @@ class socket {
     socket_.set(opt::reconnect_ivl, 50);
     socket_.set(opt::reconnect_ivl_max, 1000);
     socket_.set(opt::backlog, 1024);
+    descriptor_ = socket_.get(opt::fd);
   }
 
   /// libzmq takes a port modulo 65,536.
@@ -142,8 +143,10 @@ class socket {
   void linger(std::chrono::milliseconds at_most) { socket_.set(zmq::sockopt::linger, static_cast<int>(at_most.count())); }
 
   /// To be watched edge-triggered for reading; after each event, and after each send and receive, `readable` tells the truth.
-  [[nodiscard]] int descriptor() const { return socket_.get(zmq::sockopt::fd); }
-  [[nodiscard]] bool readable() const { return (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+  [[nodiscard]] bool readable() const { return (events() & ZMQ_POLLIN) != 0; }
+  /// ZMQ_POLLIN and ZMQ_POLLOUT, as they are now.
+  [[nodiscard]] int events() const { return socket_.get(zmq::sockopt::events); }
 
   zmq::socket_t& native() { return socket_; }
 
@@ -197,6 +200,9 @@ class socket {
   }
 
   zmq::socket_t socket_;
+
+ private:
+  int descriptor_ = -1;
 };
 
 /// The broker's command socket.
