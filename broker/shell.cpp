@@ -254,7 +254,7 @@ bool shell::receive_from_log() {
 void shell::perform() {
   while (!out_.empty() || !failed_.empty() || majordomo_.unsettled()) {
     const auto now = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
+    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.bytes_at(i));
     for (const auto& each : out_.notes()) log(each);
     for (const auto& each : out_.broadcasts()) guard_ ? guard_->send(each.topic, each.event) : events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
@@ -271,10 +271,10 @@ void shell::perform() {
   }
 }
 
-void shell::send(detail::time_point now, peer_id peer, const std::string& bundle) {
+/// The bundle is gone afterwards, or kept.
+void shell::send(detail::time_point now, peer_id peer, std::string& bundle) {
   auto& to = links_[static_cast<std::size_t>(peer)];
-  const std::string_view whole{bundle};
-  majordomo::frames parts{&whole, 1};
+  majordomo::frames parts;
   if (to.majordomo) {
     parts = majordomo_.translate(now, peer, bundle, out_);
     if (parts.empty()) return;
@@ -283,20 +283,20 @@ void shell::send(detail::time_point now, peer_id peer, const std::string& bundle
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = commands_.send(to.routing_id, parts);
+    const auto how = to.majordomo ? commands_.send(to.routing_id, parts) : commands_.send(to.routing_id, bundle);
     if (how == net::sent::yes) return;
     if (how == net::sent::unreachable) fail();
     to.stuck_since = now;
     backlogged_.push_back(peer);
   }
   // Kept even when all is lost: the core wants to know what has not left.
-  auto& kept = to.backlog.emplace_back(unsent{bundle, {}});
+  auto& kept = to.backlog.emplace_back(unsent{std::move(bundle), {}});
   if (to.majordomo) kept.parts.assign(parts.begin(), parts.end());
   to.backlog_bytes += kept.bytes();
   if (to.backlog_bytes > backlog_bytes_max) fail();
 }
 
-net::sent shell::send_again(const link& to, const unsent& kept) {
+net::sent shell::send_again(const link& to, unsent& kept) {
   if (kept.parts.empty()) return commands_.send(to.routing_id, kept.bundle);
   const std::vector<std::string_view> parts{kept.parts.begin(), kept.parts.end()};
   return commands_.send(to.routing_id, parts);
@@ -306,13 +306,14 @@ void shell::send_backlogs(detail::time_point now) {
   std::erase_if(backlogged_, [&](peer_id peer) {
     auto& to = links_[static_cast<std::size_t>(peer)];
     while (!to.backlog.empty() && !to.failed) {
+      const auto bytes = to.backlog.front().bytes();
       const auto how = send_again(to, to.backlog.front());
       if (how == net::sent::unreachable || (how == net::sent::full && now - to.stuck_since > backlog_time_max)) {
         to.failed = true;
         failed_.push_back(peer);
       }
       if (how != net::sent::yes) break;
-      to.backlog_bytes -= to.backlog.front().bytes();
+      to.backlog_bytes -= bytes;
       to.backlog.pop_front();
       to.stuck_since = now;
     }

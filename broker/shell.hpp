@@ -73,7 +73,7 @@ class shell {
   void receive_guarded(detail::time_point now, const net::published& event);
   bool receive_from_log();
   void perform();
-  void send(detail::time_point now, peer_id to, const std::string& bundle);
+  void send(detail::time_point now, peer_id to, std::string& bundle);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
@@ -114,7 +114,7 @@ class shell {
     bool majordomo = false;  ///< its first message was
     std::string key{};       ///< that it was let in by, of a broker with a key
   };
-  net::sent send_again(const link& to, const unsent& kept);
+  net::sent send_again(const link& to, unsent& kept);
 
   struct bytes_hash {
     using is_transparent = void;

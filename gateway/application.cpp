@@ -423,7 +423,6 @@ void application::pump(front::instant now) {
     const bool more_events = events_.pump(now);
     while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
       if (socket_->send(bundle_) != net::sent::yes) break;
-      bundle_.clear();
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);

@@ -590,8 +590,8 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       for (auto& each : submitted) {
         auto& made = *each;
         const auto budget = std::chrono::ceil<milliseconds>(made.deadline - now);
-        made.id = made.type == wire::frame_type::call ? core.call(now, each, made.name, made.payload, budget, made.headers, made.terms)
-                                                      : core.emit(now, each, made.name, made.payload, budget, made.headers, made.terms);
+        made.id = made.type == wire::frame_type::call ? core.call(now, each, made.name, std::move(made.payload), budget, made.headers, made.terms)
+                                                      : core.emit(now, each, made.name, std::move(made.payload), budget, made.headers, made.terms);
         if (made.id != 0) {
           made.payload = {};
         } else {
@@ -624,7 +624,6 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
     while (!bundle.empty() || core.take_bundle(now, bundle)) {
       if (socket_->send(bundle) != net::sent::yes) break;
       pacer.sent(now);
-      bundle.clear();
     }
     if (core.ready() != was_ready) {
       was_ready = core.ready();

@@ -393,7 +393,6 @@ inline bool service::send(detail::worker_core& core) {
   while (!bundle_.empty() || core.take_bundle(now, bundle_)) {
     if (socket_->send(bundle_) != net::sent::yes) return false;
     pacer_.sent(now);
-    bundle_.clear();
   }
   return true;
 }

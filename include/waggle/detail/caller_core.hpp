@@ -6,6 +6,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -89,16 +90,18 @@ class caller_core {
     std::uint64_t parts = wire::no_credit_limit;  ///< PARTs that may come before `give_credit`
   };
 
-  /// Opens a call. Returns its id, or 0 when a limit is met (and the tag is left alone).
-  std::uint64_t call(time_point now, Tag& tag, std::string_view command, std::string_view payload, milliseconds budget,
+  /// Opens a call. Returns its id, or 0 when a limit is met (and tag and payload are left alone). A large payload that is given away is not copied.
+  template <class Payload = std::string_view>
+  std::uint64_t call(time_point now, Tag& tag, std::string_view command, Payload&& payload, milliseconds budget,
                      std::string_view headers, const call_terms& terms = {}) {
-    return open(now, tag, wire::frame_type::call, command, payload, budget, headers, terms);
+    return open(now, tag, wire::frame_type::call, command, std::forward<Payload>(payload), budget, headers, terms);
   }
 
   /// The same for an event with a receipt. One that its emitter has named (the header `event_id`) may be sent twice.
-  std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, std::string_view payload, milliseconds budget,
+  template <class Payload = std::string_view>
+  std::uint64_t emit(time_point now, Tag& tag, std::string_view topic, Payload&& payload, milliseconds budget,
                      std::string_view headers, const call_terms& terms = {}) {
-    return open(now, tag, wire::frame_type::emit, topic, payload, budget, headers, terms);
+    return open(now, tag, wire::frame_type::emit, topic, std::forward<Payload>(payload), budget, headers, terms);
   }
 
   /// So many PARTs more of this call may come; of one that has ended is no harm.
@@ -227,6 +230,8 @@ class caller_core {
   static constexpr milliseconds idle_hello{30'000};
   /// The broker's own verdict on a passed budget says more than ours; so long it has to arrive.
   static constexpr milliseconds grace{100};
+  /// What a record keeps of each of its buffers for the next call.
+  static constexpr std::size_t kept_capacity_max = 512;
 
   enum class stage : std::uint8_t { free, unsent, sent };
   struct open_call {
@@ -249,9 +254,10 @@ class caller_core {
 
   static error cancelled(bool may_have_run) { return {status::cancelled, "the caller gave up", may_have_run}; }
 
-  std::uint64_t open(time_point now, Tag& tag, wire::frame_type type, std::string_view name, std::string_view payload,
+  template <class Payload>
+  std::uint64_t open(time_point now, Tag& tag, wire::frame_type type, std::string_view name, Payload&& payload,
                      milliseconds budget, std::string_view headers, const call_terms& terms) {
-    const auto bytes = payload.size() + headers.size() + name.size();
+    const auto bytes = std::string_view{payload}.size() + headers.size() + name.size();
     if (calls_.used() >= std::min(options_.calls_max, size_max) || unsent_bytes_ + bytes > options_.unsent_bytes_max) return 0;
     if (calls_.used() == 0) hello_at_ = std::min(hello_at_, now + welcome_.pulse);
     const auto index = calls_.take();
@@ -266,7 +272,10 @@ class caller_core {
     made.idempotent = terms.idempotent;
     made.sent_before = made.parted = made.cancelled = false;
     made.name = name;
-    made.payload = payload;
+    if constexpr (std::is_same_v<Payload, std::string>) {  // an rvalue
+      if (payload.size() > kept_capacity_max) made.payload = std::move(payload);
+    }
+    if (made.payload.empty()) made.payload = std::string_view{payload};
     made.headers = headers;
     unsent_bytes_ += bytes;
     forget_ended_unsent();
@@ -312,11 +321,10 @@ class caller_core {
 
   /// Small buffers stay with the record, so that the next call in its place allocates nothing.
   void release_bytes(open_call& call) {
-    constexpr std::size_t capacity_max = 512;
     unsent_bytes_ -= call.payload.size() + call.headers.size() + call.name.size();
     for (auto* each : {&call.name, &call.payload, &call.headers}) {
       each->clear();
-      if (each->capacity() > capacity_max) each->shrink_to_fit();
+      if (each->capacity() > kept_capacity_max) each->shrink_to_fit();
     }
   }
 

@@ -158,6 +158,8 @@ class worker_core {
     } else {
       out += front;
     }
+    spare_ = std::move(front);
+    spare_.clear();
     unsent_.pop_front();
     return true;
   }
@@ -265,6 +267,7 @@ class worker_core {
     if (unsent_.empty() || unsent_.back().frames >= wire::bundle_frames_max ||
         unsent_.back().bytes.size() >= wire::bundle_bytes_soft_max) {
       unsent_.emplace_back();
+      unsent_.back().bytes.swap(spare_);
     }
     auto& open = unsent_.back();
     const auto before = open.bytes.size();
@@ -365,6 +368,7 @@ class worker_core {
   std::uint64_t next_emit_id_ = emit_id_min;
   std::deque<open_bundle> unsent_;
   std::size_t unsent_bytes_ = 0;
+  std::string spare_;  ///< the buffer of a bundle that was taken, for the next
 };
 
 }  // namespace waggle::detail

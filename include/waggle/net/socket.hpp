@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -168,6 +170,21 @@ class socket {
     }
   }
 
+  /// A bundle, which is empty afterwards if it has been sent: one that is large is handed over as it is instead of being copied, and an
+  /// earlier one, which has left meanwhile, is there in its place.
+  sent send_bundle(std::string& bundle, zmq::send_flags flags) {
+    if (bundle.size() < handed_over_bytes_min) {
+      const auto how = send_part(std::string_view{bundle}, flags);
+      if (how == sent::yes) bundle.clear();
+      return how;
+    }
+    auto* const held = new held_bundle{std::move(bundle), spare_};
+    zmq::message_t message{held->bytes.data(), held->bytes.size(), held_bundle::left, held};
+    const auto how = send_part(message, flags);
+    bundle = how == sent::yes ? spare_->take() : std::move(held->bytes);
+    return how;
+  }
+
   /// A part that has been received, which is empty afterwards.
   sent send_part(zmq::message_t& part, zmq::send_flags flags) {
     try {
@@ -202,7 +219,44 @@ class socket {
   zmq::socket_t socket_;
 
  private:
+  static constexpr std::size_t handed_over_bytes_min = 16u << 10;
+
+  /// Buffers of bundles that have left: fresh memory costs more than to copy into what is warm.
+  class spare_buffers {
+   public:
+    void give(std::string bytes) {
+      if (bytes.capacity() > capacity_max) return;
+      bytes.clear();
+      const std::lock_guard lock{mutex_};
+      if (spare_.size() < count_max) spare_.push_back(std::move(bytes));
+    }
+    std::string take() {
+      const std::lock_guard lock{mutex_};
+      if (spare_.empty()) return {};
+      auto out = std::move(spare_.back());
+      spare_.pop_back();
+      return out;
+    }
+
+   private:
+    static constexpr std::size_t count_max = 16;
+    static constexpr std::size_t capacity_max = 256u << 10;
+    std::mutex mutex_;  ///< libzmq's thread gives
+    std::vector<std::string> spare_;
+  };
+  /// What libzmq has of a bundle that was handed over; it may keep it longer than the socket lives.
+  struct held_bundle {
+    std::string bytes;
+    std::shared_ptr<spare_buffers> home;
+    static void left(void*, void* hint) {
+      auto* const held = static_cast<held_bundle*>(hint);
+      held->home->give(std::move(held->bytes));
+      delete held;
+    }
+  };
+
   int descriptor_ = -1;
+  std::shared_ptr<spare_buffers> spare_ = std::make_shared<spare_buffers>();
 };
 
 /// The broker's command socket.
@@ -240,7 +294,14 @@ class router : public socket {
     return views_;
   }
 
-  sent send(std::string_view to, std::string_view bundle) { return send(to, std::span{&bundle, 1}); }
+  /// A bundle, which is empty afterwards if it has been sent.
+  sent send(std::string_view to, std::string& bundle) {
+    const auto addressed = send_part(to, zmq::send_flags::sndmore);
+    if (addressed != sent::yes) return addressed;
+    while (send_bundle(bundle, zmq::send_flags::none) == sent::full) {  // as below
+    }
+    return sent::yes;
+  }
 
   /// One message of one or more parts.
   sent send(std::string_view to, std::span<const std::string_view> parts) {
@@ -296,7 +357,8 @@ class dealer : public socket {
     return std::nullopt;
   }
 
-  sent send(std::string_view bundle) { return send_part(bundle, zmq::send_flags::none); }
+  /// A bundle, which is empty afterwards if it has been sent.
+  sent send(std::string& bundle) { return send_bundle(bundle, zmq::send_flags::none); }
 
  private:
   zmq::message_t bundle_;
