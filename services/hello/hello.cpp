@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
   hello.on("hello.say", [](const say& in) { return greeting{"hello " + in.name}; })
       .doc("Greets somebody by name.")
       .http("GET /hello")
-      .safe();
+      .safe()
+      .quick();
 
   return hello.run(argc, argv);
 }

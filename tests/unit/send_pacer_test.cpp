@@ -24,10 +24,11 @@ TEST_CASE("pacer: what is ready waits for what is under way, until the gap behin
   CHECK(pacer.due(noon + 31us, 10, 90) <= noon + 31us);
 }
 
-TEST_CASE("pacer: half of what there is is enough, and nothing is not waited for", "[pacer]") {
+TEST_CASE("pacer: half of what is under way is enough, nothing is not waited for, and a few are no load", "[pacer]") {
   send_pacer pacer{30us};
   pacer.sent(noon);
-  CHECK(pacer.due(noon + 1us, 50, 50) <= noon + 1us);
-  CHECK(pacer.due(noon + 1us, 49, 51) == noon + 30us);
+  CHECK(pacer.due(noon + 1us, 50, 100) <= noon + 1us);
+  CHECK(pacer.due(noon + 1us, 49, 100) == noon + 30us);
   CHECK(pacer.due(noon + 1us, 0, 100) <= noon + 1us);
+  CHECK(pacer.due(noon + 1us, 1, 15) <= noon + 1us);
 }
