@@ -142,7 +142,7 @@ void add_load_flags(CLI::App& flags, bench_flags& given) {
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000).description(""));
-  flags.add_option("--in-flight", given.in_flight, "Under way at a time at the most, in all callers together; 64, with --rate 1000")
+  flags.add_option("--in-flight", given.in_flight, "Under way at a time at the most, in all callers together; if not given 64, or 1000 with a rate")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000).description(""));
   flags.add_option("--rate", given.rate, "Begun in a second, evenly, in all callers; else as fast as answers come")
