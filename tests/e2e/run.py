@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bench
 import curve
 import docs
 import durable
@@ -436,6 +437,7 @@ def _():
 
 
 operations.define(test, BIN, in_background, completed)
+bench.define(test, BIN, completed)
 events.define(test, BIN, in_background, completed)
 majordomo_tests.add(test, BIN)
 hybrid.define(test, BIN, in_background)

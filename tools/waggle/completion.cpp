@@ -78,6 +78,7 @@ _waggle() {
       --broker=*) broker=${word#*=} ;;
       --broker|--key-file|--broker-key|--budget|-o|--output|-i|--input|--key|--header|--count|--wait|--interval|--limit|--routes|--claims|--file|--scope|--expires|-H|-d) option=$word ;;
       --since|--last|--from|--stream|--event-id|--idempotency-key|--run-budget|--group|--out) option=$word ;;
+      --size|--callers|--in-flight|--rate|--duration|--warm-up|--rounds|--histogram|--subscribers|--command|--threads) option=$word ;;
       -?*) ;;
       *) given+=("$word") ;;
     esac
@@ -87,7 +88,7 @@ _waggle() {
     '') ;;
     -o|--output) _waggle_offer "$previous"{json,table,msgpack}; return ;;
     -i|--input) _waggle_offer "$previous"{json,msgpack}; return ;;
-    --routes|--file|--key-file|--broker-key|--out) compopt -o default 2>/dev/null; return ;;
+    --routes|--file|--key-file|--broker-key|--out|--histogram) compopt -o default 2>/dev/null; return ;;
     --group) _waggle_offer_names __groups; return ;;
     *) return ;;
   esac
@@ -118,13 +119,22 @@ _waggle() {
         [[ ${given[1]-} == new ]] && _waggle_offer --scope --expires --claims
         ;;
       keygen) _waggle_offer --out ;;
+      bench)
+        case ${given[1]-} in
+          calls|events)
+            _waggle_offer --key --header --input --size --callers --in-flight --rate --duration --warm-up --rounds --csv --no-header --histogram
+            [[ ${given[1]} == events ]] && _waggle_offer --no-receipt --subscribers
+            ;;
+          serve) _waggle_offer --command --threads ;;
+        esac
+        ;;
     esac
     return
   fi
   case $subcommand:${#given[@]} in
     :0)
       _waggle_offer call emit sub ls describe ping raw version completion \
-        workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
+        workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen bench
       ;;
     call:1|later:1|describe:1|ls:1|queues:1|calls:1|stats:1|pause:1|resume:1) _waggle_offer_names __commands ;;
     workers:1|drain:1) _waggle_offer_names __workers ;;
@@ -133,6 +143,9 @@ _waggle() {
     groups:2) [[ ${given[1]} == forget ]] && _waggle_offer_names __groups ;;
     dead:1) _waggle_offer ls show retry drop ;;
     dead:2) if [[ ${given[1]} == ls ]]; then _waggle_offer_names __groups; else _waggle_offer_names __dead; fi ;;
+    bench:1) _waggle_offer calls events serve ;;
+    bench:2) [[ ${given[1]} == calls ]] && _waggle_offer_names __commands ;;
+    bench:3) _waggle_offer_files ;;
     completion:1) _waggle_offer bash zsh fish ;;
     keys:1) _waggle_offer new ls revoke ;;
     routes:1) _waggle_offer check ls explain schema ;;
@@ -167,6 +180,7 @@ _waggle() {
     'resume:let them run again' 'routes:check, list and explain HTTP routes'
     'streams:list the streams of events' 'groups:list or forget consumer groups' 'dead:list, show, retry, drop dead letters'
     'later:have a command run whatever happens' 'outcome:tell what became of it' 'keys:make, list and revoke API keys' 'keygen:make a key pair'
+    'bench:measure what a network carries'
   )
   _arguments -C \
     '--help[print help]' '--broker[where the broker is]:endpoint:' '--key-file[our key pair]:file:_files' \
@@ -180,6 +194,10 @@ _waggle() {
     '--stream[only of this stream]:stream:' '--later[only have it accepted]' '--idempotency-key[same key, same operation]:key:' \
     '--run-budget[time for each attempt]:duration:' '--file[file of API keys]:file:_files' '*--scope[what a key may be used for]:scope:' \
     '--expires[until when, from now]:time:' '--claims[what services are told]:json:' '--group[all of a group]:group:' \
+    '--size[bytes of the payload]:bytes:' '--callers[connections]:count:' '--in-flight[under way at a time]:count:' '--rate[begun in a second]:rate:' \
+    '--duration[time that is measured]:duration:' '--warm-up[time before that]:duration:' '--rounds[do all of it so often]:count:' \
+    '--csv[comma-separated values]' '--no-header[no header line]' '--histogram[file for the distribution]:file:_files' \
+    '--no-receipt[publish without receipts]' '--subscribers[have so many]:count:' '--command[name to serve]:name:' '--threads[handlers at a time]:count:' \
     '1:subcommand:->subcommand' '*::argument:->argument'
   case $state in
     subcommand) _describe -t subcommands 'subcommand' subcommands ;;
@@ -189,6 +207,10 @@ _waggle() {
         describe|ls|queues|calls|stats|pause|resume) (( CURRENT == 2 )) && _waggle_names __commands command ;;
         workers|drain) (( CURRENT == 2 )) && _waggle_names __workers worker ;;
         emit) (( CURRENT > 2 )) && _waggle_payload ;;
+        bench)
+          if (( CURRENT == 2 )); then _values 'subcommand' calls events serve
+          elif (( CURRENT == 3 )); then [[ $words[2] == calls ]] && _waggle_names __commands command
+          else _waggle_payload; fi ;;
         completion) _values 'shell' bash zsh fish ;;
         groups) if (( CURRENT == 2 )); then _values 'subcommand' forget; elif (( CURRENT == 3 )); then _waggle_names __groups group; fi ;;
         dead)
@@ -205,7 +227,7 @@ if [[ $funcstack[1] == _waggle ]]; then _waggle "$@"; else compdef _waggle waggl
 )sh";
 
 constexpr std::string_view fish = R"sh(# fish completion for waggle:  waggle completion fish | source
-set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen
+set -l subcommands call emit sub ls describe ping raw version completion workers queues calls stats drain pause resume routes streams groups dead later outcome keys keygen bench
 complete -c waggle -f
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a call -d 'call a command'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a emit -d 'emit an event'
@@ -261,6 +283,22 @@ complete -c waggle -n '__fish_seen_subcommand_from keys; and __fish_seen_subcomm
 complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a keygen -d 'make a key pair'
 complete -c waggle -n '__fish_seen_subcommand_from keygen' -l out -r -F -d 'folder for the files'
+complete -c waggle -n "not __fish_seen_subcommand_from $subcommands" -a bench -d 'measure what a network carries'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and not __fish_seen_subcommand_from calls events serve' -a 'calls events serve'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l size -x -d 'bytes of the payload'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l callers -x -d 'connections'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l in-flight -x -d 'under way at a time'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l rate -x -d 'begun in a second'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l duration -x -d 'time that is measured'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l warm-up -x -d 'time before that'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l rounds -x -d 'do all of it so often'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l csv -d 'comma-separated values'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l no-header -d 'no header line'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from calls events' -l histogram -r -F -d 'file for the distribution'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from events' -l no-receipt -d 'publish without receipts'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from events' -l subscribers -x -d 'have so many'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from serve' -l command -x -d 'name to serve'
+complete -c waggle -n '__fish_seen_subcommand_from bench; and __fish_seen_subcommand_from serve' -l threads -x -d 'handlers at a time'
 complete -c waggle -l broker -x -d 'where the broker is'
 complete -c waggle -l key-file -r -F -d 'our key pair'
 complete -c waggle -l broker-key -r -F -d 'public key of the broker'

@@ -113,6 +113,7 @@ int run(int argc, char** argv) {
                                 make_keygen(app, with)};
   for (auto& each : make_event_names(app, with)) commands.push_back(std::move(each));
   for (auto& each : make_operations(app, with)) commands.push_back(std::move(each));
+  commands.push_back(make_bench(app, with));
   for (const auto& each : commands) {
     each.flags->footer(each.flags->get_footer() +
                        "\n\nFlags of every command: --broker, --key-file, --broker-key, --budget, -o, --json; see\nwaggle --help.");

@@ -102,6 +102,8 @@ command make_routes(CLI::App& app, session& with);
 /// API keys of the gateway: keys new, ls, revoke.
 command make_keys(CLI::App& app, session& with);
 command make_ping(CLI::App& app, session& with);
+/// Puts a load on the network and measures it: bench calls, events, serve.
+command make_bench(CLI::App& app, session& with);
 command make_raw(CLI::App& app, session& with);
 /// A key pair, for networks whose broker wants keys.
 command make_keygen(CLI::App& app, session& with);
