@@ -112,13 +112,12 @@ void shell::take_peers() {
 }
 
 void shell::run(int stop_descriptor) {
-  pollfd stop{stop_descriptor, POLLIN, 0};
   net::waiter waiter;
   net::nap nap;
-  while (::poll(&stop, 1, 0) < 1) {  // -1: a signal came in between
+  while (!waiter.signalled(stop_descriptor)) {
     // What has arrived is read before the clock is asked who has been silent for too long.
     bool busy = receive_commands();
-    busy = receive_events() || busy;
+    if (guard_ || std::exchange(look_at_events_, false)) busy = receive_events() || busy;
     busy = receive_from_log() || busy;
     if (guard_) take_peers();
     const auto now = std::chrono::steady_clock::now();
@@ -133,19 +132,24 @@ void shell::run(int stop_descriptor) {
     frames_performed_ = core_.counts().frames;
     perform();
     log_what_was_dropped(now);
-    if (busy) continue;
+    if (busy || (look_at_events_ && !guard_)) {
+      if (has_stopped(stop_descriptor)) break;
+      continue;
+    }
     waiter.read(commands_);
-    waiter.read(events_in_);
     if (guard_) {
+      waiter.read(events_in_);
       guard_->wait_for(waiter);
       waiter.read(peers_changed_.descriptor());
     } else {
-      waiter.read(events_out_);
+      waiter.read_drained(events_in_);
+      waiter.read_drained(events_out_);
     }
     waiter.read(log_->descriptor());
     waiter.read(stop_descriptor);
     const auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
     waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
+    look_at_events_ = waiter.signalled(events_in_.descriptor()) || waiter.signalled(events_out_.descriptor());
   }
   // What has come still gets to the log, and its receipts leave.
   log_->stop();
@@ -154,6 +158,11 @@ void shell::run(int stop_descriptor) {
   commands_.linger(std::chrono::milliseconds{200});
   events_out_.linger(std::chrono::milliseconds{200});
   if (guard_) guard_->linger(std::chrono::milliseconds{200});
+}
+
+bool shell::has_stopped(int stop_descriptor) const {
+  pollfd stop{stop_descriptor, POLLIN, 0};
+  return ::poll(&stop, 1, 0) > 0;
 }
 
 bool shell::receive_commands() {
@@ -206,12 +215,14 @@ void shell::receive_parts(detail::time_point now, peer_id from, bool stranger, s
   }
 }
 
+/// Both of the events' sockets, unless they have more than a turn is for.
 bool shell::receive_events() {
   const auto now = std::chrono::steady_clock::now();
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto prefix = guard_ ? guard_->next_subscription() : events_out_.next_subscription();
     if (!prefix) break;
     core_.subscribed(now, *prefix, out_);
+    look_at_events_ |= turn + 1 == turn_max;
   }
   for (int turn = 0; turn < turn_max; ++turn) {
     const auto event = events_in_.receive();
@@ -220,11 +231,12 @@ bool shell::receive_events() {
       receive_guarded(now, *event);
     } else if (core_.passes_on(event->topic, event->event)) {
       events_out_.pass_on(events_in_);
+      look_at_events_ = true;  // whoever sends through a socket may miss what it has to say
     } else {
       core_.receive_event(now, event->topic, event->event, out_);
     }
   }
-  return true;
+  return look_at_events_ = true;
 }
 
 void shell::receive_guarded(detail::time_point now, const net::published& event) {
@@ -256,6 +268,7 @@ void shell::perform() {
     const auto now = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.bytes_at(i));
     for (const auto& each : out_.notes()) log(each);
+    look_at_events_ |= !out_.broadcasts().empty();
     for (const auto& each : out_.broadcasts()) guard_ ? guard_->send(each.topic, each.event) : events_out_.send(each.topic, each.event);
     for (const auto peer : out_.forgotten()) forget(peer);
     log_->put(out_.log_writes, out_.log_reads);

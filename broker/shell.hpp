@@ -70,6 +70,7 @@ class shell {
   bool receive_commands();
   void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
+  [[nodiscard]] bool has_stopped(int stop_descriptor) const;
   void receive_guarded(detail::time_point now, const net::published& event);
   bool receive_from_log();
   void perform();
@@ -92,6 +93,7 @@ class shell {
   log_answers answers_;
   detail::send_pacer pacer_;
   std::uint64_t frames_performed_ = 0;
+  bool look_at_events_ = true;  ///< their sockets may have something, which their descriptors need not show
 
   /// What a peer's pipe had no room for.
   struct unsent {

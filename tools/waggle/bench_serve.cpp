@@ -21,7 +21,7 @@ int bench_serve(const session& with, const bench_serve_flags& given) {
   detail::stop_signals signals;
   service echo{"bench", std::string{version}};
   try {
-    echo.on(given.command, [](value in) { return in; }).doc("Answers with what it got, for `waggle bench calls`.").safe();
+    echo.on(given.command, [](value in) { return in; }).doc("Answers with what it got, for `waggle bench calls`.").safe().quick();
   } catch (const std::invalid_argument& e) {
     return with.misuse(std::string{"--command: "} + e.what());
   }

@@ -46,29 +46,33 @@ class wake_up {
 class waiter {
  public:
   void read(socket& from) { add(from, ZMQ_POLLIN); }
+  /// One from which everything has been received, and with which nothing has been done since: what comes then shows at its descriptor, and to
+  /// ask it first would be a system call for nothing.
+  void read_drained(socket& from) { read(from.descriptor()); }
   void read(int descriptor) { items_.push_back({descriptor, POLLIN, 0}); }
   void read_write(socket& with) { add(with, ZMQ_POLLIN | ZMQ_POLLOUT); }
 
   void wait_until(std::chrono::steady_clock::time_point until) {
     using namespace std::chrono;
     constexpr hours longest{1};
-    while (!std::any_of(sockets_.begin(), sockets_.end(), [](const auto& each) { return each.is_ready(); })) {
+    signalled_.clear();
+    const auto any_ready = [&] { return std::any_of(sockets_.begin(), sockets_.end(), [](const auto& each) { return each.is_ready(); }); };
+    bool ready = any_ready();
+    do {
       const auto now = steady_clock::now();
-      if (until <= now) break;
-      const auto left = duration_cast<nanoseconds>(until - now > longest ? longest : until - now);
+      const auto left = ready || until <= now ? nanoseconds{0} : duration_cast<nanoseconds>(std::min<steady_clock::duration>(until - now, longest));
       const timespec time{static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
-      const auto got = ::ppoll(items_.data(), items_.size(), &time, nullptr);
-      if (got <= 0) break;  // the time is up, or there was a signal
-      // A socket's descriptor tells of whatever its thread wants to look at; that may be nothing for its owner.
-      const auto owners = [&](const pollfd& each) {
-        return each.revents != 0 &&
-               std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) { return socket.descriptor == each.fd; });
-      };
-      if (std::any_of(items_.begin(), items_.end(), owners)) break;
-    }
+      if (::ppoll(items_.data(), items_.size(), &time, nullptr) <= 0) break;  // the time is up, or there was a signal
+      for (const auto& each : items_) {
+        if (each.revents != 0 && !is_of_socket(each.fd)) signalled_.push_back(each.fd);
+      }
+      // A socket's descriptor tells of whatever libzmq's thread wants to be looked at; that may be nothing for its owner.
+    } while (!ready && signalled_.empty() && !any_ready());
     items_.clear();
     sockets_.clear();
   }
+  /// Whether the wait ended because this one could be read: a descriptor, or that of a drained socket.
+  [[nodiscard]] bool signalled(int descriptor) const { return std::find(signalled_.begin(), signalled_.end(), descriptor) != signalled_.end(); }
 
  private:
   struct watched {
@@ -78,6 +82,10 @@ class waiter {
     [[nodiscard]] bool is_ready() const { return (which->events() & events) != 0; }
   };
 
+  [[nodiscard]] bool is_of_socket(int descriptor) const {
+    return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& each) { return each.descriptor == descriptor; });
+  }
+
   void add(socket& which, int events) {
     sockets_.push_back({&which, which.descriptor(), events});
     items_.push_back({sockets_.back().descriptor, POLLIN, 0});
@@ -85,6 +93,7 @@ class waiter {
 
   std::vector<pollfd> items_;
   std::vector<watched> sockets_;
+  std::vector<int> signalled_;
 };
 
 /// Sleeps, whatever arrives meanwhile, for tens of microseconds: what has come until then is worth more than to be told of each.
