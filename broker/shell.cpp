@@ -296,7 +296,7 @@ void shell::send(detail::time_point now, peer_id peer, std::string& bundle) {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = to.majordomo ? commands_.send(to.routing_id, parts) : commands_.send(to.routing_id, bundle);
+    const auto how = to.majordomo ? commands_.send(to.routing_id, parts) : commands_.hand_over(to.routing_id, bundle);
     if (how == net::sent::yes) return;
     if (how == net::sent::unreachable) fail();
     to.stuck_since = now;
@@ -310,7 +310,7 @@ void shell::send(detail::time_point now, peer_id peer, std::string& bundle) {
 }
 
 net::sent shell::send_again(const link& to, unsent& kept) {
-  if (kept.parts.empty()) return commands_.send(to.routing_id, kept.bundle);
+  if (kept.parts.empty()) return commands_.hand_over(to.routing_id, kept.bundle);
   const std::vector<std::string_view> parts{kept.parts.begin(), kept.parts.end()};
   return commands_.send(to.routing_id, parts);
 }

@@ -422,7 +422,7 @@ void application::pump(front::instant now) {
     if (core_.ready() && !watching_ && watch_at_ <= now) watch(now);
     const bool more_events = events_.pump(now);
     while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
-      if (socket_->send(bundle_) != net::sent::yes) break;
+      if (socket_->hand_over(bundle_) != net::sent::yes) break;
     }
     behind_ = socket_->readable() || more_events;
   } while (behind_ && ++turns < turns_max);

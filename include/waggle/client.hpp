@@ -622,7 +622,7 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       continue;
     }
     while (!bundle.empty() || core.take_bundle(now, bundle)) {
-      if (socket_->send(bundle) != net::sent::yes) break;
+      if (socket_->hand_over(bundle) != net::sent::yes) break;
       pacer.sent(now);
     }
     if (core.ready() != was_ready) {

@@ -391,7 +391,7 @@ inline void service::answer(detail::worker_core& core) {
 inline bool service::send(detail::worker_core& core) {
   const auto now = std::chrono::steady_clock::now();
   while (!bundle_.empty() || core.take_bundle(now, bundle_)) {
-    if (socket_->send(bundle_) != net::sent::yes) return false;
+    if (socket_->hand_over(bundle_) != net::sent::yes) return false;
     pacer_.sent(now);
   }
   return true;

@@ -87,9 +87,7 @@ int raw(const session& with, const raw_flags& flags) {
   const auto until = clock::now() + *detail::parse_duration(flags.wait);
   std::size_t sent = 0, replies = 0;
   while (clock::now() < until && (sent < messages.size() || wanted == 0 || replies < wanted)) {
-    for (; sent < messages.size(); ++sent) {
-      auto bytes = messages[sent];
-      if (socket.send(bytes) != net::sent::yes) break;
+    for (; sent < messages.size() && socket.send(messages[sent]) == net::sent::yes; ++sent) {
       print_frames(with, '>', messages[sent]);
     }
     while (const auto got = socket.receive()) {

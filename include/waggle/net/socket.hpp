@@ -170,9 +170,9 @@ class socket {
     }
   }
 
-  /// A bundle, which is empty afterwards if it has been sent: one that is large is handed over as it is instead of being copied, and an
-  /// earlier one, which has left meanwhile, is there in its place.
-  sent send_bundle(std::string& bundle, zmq::send_flags flags) {
+  /// What is empty afterwards if it has been sent: if it is large, libzmq gets the memory itself instead of a copy, and that of an earlier
+  /// one, which has left meanwhile, is there in its place.
+  sent hand_over_part(std::string& bundle, zmq::send_flags flags) {
     if (bundle.size() < handed_over_bytes_min) {
       const auto how = send_part(std::string_view{bundle}, flags);
       if (how == sent::yes) bundle.clear();
@@ -294,11 +294,12 @@ class router : public socket {
     return views_;
   }
 
-  /// A bundle, which is empty afterwards if it has been sent.
-  sent send(std::string_view to, std::string& bundle) {
+  sent send(std::string_view to, std::string_view bundle) { return send(to, std::span{&bundle, 1}); }
+  /// The same, and if it has been sent, the bundle is empty afterwards.
+  sent hand_over(std::string_view to, std::string& bundle) {
     const auto addressed = send_part(to, zmq::send_flags::sndmore);
     if (addressed != sent::yes) return addressed;
-    while (send_bundle(bundle, zmq::send_flags::none) == sent::full) {  // as below
+    while (hand_over_part(bundle, zmq::send_flags::none) == sent::full) {  // as below
     }
     return sent::yes;
   }
@@ -357,8 +358,9 @@ class dealer : public socket {
     return std::nullopt;
   }
 
-  /// A bundle, which is empty afterwards if it has been sent.
-  sent send(std::string& bundle) { return send_bundle(bundle, zmq::send_flags::none); }
+  sent send(std::string_view bundle) { return send_part(bundle, zmq::send_flags::none); }
+  /// The same, and if it has been sent, the bundle is empty afterwards.
+  sent hand_over(std::string& bundle) { return hand_over_part(bundle, zmq::send_flags::none); }
 
  private:
   zmq::message_t bundle_;
