@@ -52,7 +52,8 @@ struct handler_output {
 };
 
 /// The threads that run handlers, and the two queues between them and the thread of the connection, which owns this. Calls and answers are
-/// handed over as many at a time as there are, and a thread is woken only if it sleeps: that is what a call costs here.
+/// handed over as many at a time as there are, and a thread is woken only if it sleeps, one after the other: what a call costs here is being
+/// woken, which takes longer than many a handler. So those that are short are all run by the first who comes.
 class handler_pool : public std::enable_shared_from_this<handler_pool> {
  public:
   /// Parts that handlers may send ahead of the connection's thread before they wait for it.
@@ -73,14 +74,10 @@ class handler_pool : public std::enable_shared_from_this<handler_pool> {
   /// Empties `jobs`.
   void add(std::vector<job_ptr>& jobs) {
     if (jobs.empty()) return;
-    std::size_t wanted = 0;
-    {
-      const std::lock_guard lock{mutex_};
-      for (auto& each : jobs) jobs_.push_back(std::move(each));
-      wanted = std::min(jobs.size(), idle_);
-    }
+    const std::lock_guard lock{mutex_};
+    for (auto& each : jobs) jobs_.push_back(std::move(each));
     jobs.clear();
-    for (; wanted > 0; --wanted) jobs_changed_.notify_one();
+    wake_one();
   }
   /// What handlers have had for the network since; `out` comes empty.
   void take(std::vector<handler_output>& out) {
@@ -163,18 +160,26 @@ class handler_pool : public std::enable_shared_from_this<handler_pool> {
     wake_.raise();
   }
 
+  /// With the mutex held. Whoever comes takes a job, and wakes the next if there are more.
+  void wake_one() {
+    if (jobs_.empty() || idle_ == 0 || std::exchange(waking_, true)) return;
+    jobs_changed_.notify_one();
+  }
+
   void work() {
     std::unique_lock lock{mutex_};
     for (;;) {
-      if (jobs_.empty() && !closing_) {
+      while (jobs_.empty() && !closing_) {
         ++idle_;
-        jobs_changed_.wait(lock, [&] { return !jobs_.empty() || closing_; });
+        jobs_changed_.wait(lock);
         --idle_;
+        waking_ = false;
       }
       if (closing_) return;
       const auto next = std::move(jobs_.front());
       jobs_.pop_front();
       ++running_;
+      wake_one();
       lock.unlock();
       auto output = run_(*next);
       lock.lock();
@@ -199,6 +204,7 @@ class handler_pool : public std::enable_shared_from_this<handler_pool> {
   std::size_t idle_ = 0;        ///< threads
   std::size_t running_ = 0;     ///< handlers, those of lost seats too
   bool has_room_ = true;        ///< for parts, behind `outputs_`
+  bool waking_ = false;         ///< one of them has been woken and has not come yet
   bool awaited_ = false;        ///< the connection's thread waits for an output
   bool raised_ = false;         ///< for it
   bool closing_ = false;
