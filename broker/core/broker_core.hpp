@@ -209,7 +209,8 @@ class broker_core : private event_members {
   call_table calls_;
   call_lines lines_{calls_.items()};
   key_table keys_;
-  detail::deadline_heap<&call::deadline_at> deadlines_;
+  detail::deadline_lanes<&call::deadline, &call::by_deadline, &call::deadline_at> deadlines_;
+  kept_payloads kept_;
   std::vector<peer> peers_;
   peer self_;
   index_list<&peer::by_silence> silent_;   ///< peers that are no workers
