@@ -502,9 +502,9 @@ void broker_core::remove_worker(instant now, peer_id of, std::string_view why, o
   pulses_.erase(directory_.workers(), worker_index);
   directory_.remove(worker_index);
   who.worker = none;
-  pulsing_.erase(peers_, static_cast<std::uint32_t>(of));
-  silent_.push_back(peers_, static_cast<std::uint32_t>(of));
-  who.heard = now;
+  pulsing_.erase(presences_, static_cast<std::uint32_t>(of));
+  silent_.push_back(presences_, static_cast<std::uint32_t>(of));
+  presence_of(of).heard = now;
   network_changed(now);
   release_held(now, out);
 }

@@ -113,7 +113,7 @@ std::string broker_core::list_workers(instant now, const inquiry& wanted, outbox
         .number("in_flight", worker.in_flight)
         .flag("draining", worker.draining)
         .number("keys", worker.keys.size())
-        .number("heard_ms", milliseconds_between(at(worker.peer).heard, now));
+        .number("heard_ms", milliseconds_between(presence_of(worker.peer).heard, now));
   }
   return payload;
 }
