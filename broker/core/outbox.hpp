@@ -73,8 +73,8 @@ class outbox {
   }
 
  private:
-  static constexpr std::size_t kept_bytes_max = 128u << 10;
-  static constexpr std::size_t kept_bytes_sum_max = 4u << 20;
+  static constexpr std::size_t kept_bytes_max = 256u << 10;  ///< growth doubles, so a bundle of 64 KiB may have taken twice that
+  static constexpr std::size_t kept_bytes_sum_max = 16u << 20;
   static constexpr std::size_t kept_messages_max = 4096;  ///< a round with as many workers allocates nothing
 
   std::vector<message> messages_;

@@ -1,5 +1,5 @@
 // What the broker's core costs by itself, without sockets: nanoseconds and allocations for one call and its reply (two frames in, two frames
-// out), and bytes for a call that is open and for a peer. A scenario's number and a count of calls as arguments run that one alone, once,
+// out), and bytes for a call that is open and for a peer. With `--allocations` it is a test: it fails if a call in a steady state allocates. A scenario's number and a count of calls as arguments run that one alone, once,
 // as under `valgrind --tool=callgrind --toggle-collect='waggle::broker::broker_core::receive(*'`, which counts the core's instructions.
 #include <fmt/core.h>
 #include <malloc.h>
@@ -11,6 +11,7 @@
 #include <iterator>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -228,6 +229,18 @@ int main(int argc, char** argv) {
       {.keys = 1'000'000},
       {.workers = 100, .keys = 1'000'000},
   };
+  if (argc > 1 && argv[1] == std::string_view{"--allocations"}) {  // a test: a call in a steady state allocates nothing
+    int failed = 0;
+    for (const scenario& each : {scenario{}, scenario{.bundle = 1, .open = 1}, scenario{.workers = 3, .open = 10'000},
+                                 scenario{.commands = 100, .callers = 100, .workers = 100}, scenario{.open = 1000, .payload_bytes = 4096, .safe = true},
+                                 scenario{.keys = 1000}}) {
+      const auto measured = cost_per_call(each, 400'000).allocations;
+      if (measured == 0) continue;
+      ++failed;
+      fmt::print("{} allocations a call, of {} open with {} bytes\n", measured, each.open, each.payload_bytes);
+    }
+    return failed;
+  }
   if (argc > 1) {
     const auto which = std::strtoul(argv[1], nullptr, 10);
     if (which >= std::size(all)) return 2;
