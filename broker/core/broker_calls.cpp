@@ -120,7 +120,7 @@ std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::fr
   opened.worker = none;
   opened.command = command_index;
   opened.command_serial = command_index == none ? 0 : directory_.command_at(command_index).serial;
-  deadlines_.insert(calls_.items(), index, opened.deadline);
+  deadlines_.insert(calls_.items(), index);
   at(caller).calls.push_back(calls_.items(), index);
   return index;
 }
@@ -140,7 +140,7 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   if (leased.own != nullptr) {
     deadlines_.erase(calls_.items(), call_index);
     leased.deadline = now + leased.own->budget;
-    deadlines_.insert(calls_.items(), call_index, leased.deadline);
+    deadlines_.insert(calls_.items(), call_index);
   }
   if (leased.own != nullptr && leased.own->is_event) {
     wire::append_event(frame_for(to, out), calls_.lease_of(call_index), leased.own->topic, payload, headers, leased.own->about);
@@ -152,7 +152,7 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   const auto bytes = payload.size() + headers.size();
   if (!repeatable || leased.attempts >= settings_.attempts_max) {
     let_go(call_index);
-  } else if (!leased.kept && kept_bytes_ + bytes <= settings_.kept_bytes_max &&
+  } else if (!leased.kept() && kept_bytes_ + bytes <= settings_.kept_bytes_max &&
              at(leased.caller).kept_bytes + bytes <= settings_.caller_kept_bytes_max) {
     keep(call_index, payload, headers);
   }
@@ -161,25 +161,20 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
 /// The call's payload and headers stay with it, to be sent later or again.
 void broker_core::keep(std::uint32_t call_index, std::string_view payload, std::string_view headers) {
   auto& kept = calls_[call_index];
-  kept.kept = true;
-  kept.payload.assign(payload);
-  kept.headers.assign(headers);
-  kept_bytes_ += kept.bytes();
-  at(kept.caller).kept_bytes += kept.bytes();
+  kept.kept_at = kept_.keep(payload, headers);
+  kept.kept_bytes = static_cast<std::uint32_t>(payload.size() + headers.size());
+  kept_bytes_ += kept.kept_bytes;
+  at(kept.caller).kept_bytes += kept.kept_bytes;
 }
 
-/// They are needed no longer. Small buffers stay with the record, so that the next call in its place allocates nothing.
+/// They are needed no longer.
 void broker_core::let_go(std::uint32_t call_index) {
-  constexpr std::size_t capacity_max = 512;
   auto& kept = calls_[call_index];
-  if (!kept.kept) return;
-  kept.kept = false;
-  kept_bytes_ -= kept.bytes();
-  at(kept.caller).kept_bytes -= kept.bytes();
-  for (auto* each : {&kept.payload, &kept.headers}) {
-    each->clear();
-    if (each->capacity() > capacity_max) each->shrink_to_fit();
-  }
+  if (!kept.kept()) return;
+  kept_.let_go(std::exchange(kept.kept_at, none));
+  kept_bytes_ -= kept.kept_bytes;
+  at(kept.caller).kept_bytes -= kept.kept_bytes;
+  kept.kept_bytes = 0;
 }
 
 /// A call whose payload is kept goes to the end of its caller's line in the command's queue.
@@ -194,7 +189,7 @@ void broker_core::enqueue(std::uint32_t call_index) {
 /// Whether a leased call may begin again at another worker. (Its payload is kept only if its command may be repeated.)
 bool broker_core::may_retry(std::uint32_t call_index) const {
   const auto& leased = calls_[call_index];
-  return leased.state == call_state::leased && leased.kept && !leased.parted &&
+  return leased.state == call_state::leased && leased.kept() && !leased.parted &&
          directory_.command_at(leased.command).serial == leased.command_serial && directory_.is_awaited(leased.command);
 }
 
@@ -208,7 +203,7 @@ void broker_core::requeue(std::uint32_t call_index) {
   if (queued.own != nullptr) {  // its budget is the next worker's, from the beginning
     deadlines_.erase(calls_.items(), call_index);
     queued.deadline = instant::max();
-    deadlines_.insert(calls_.items(), call_index, queued.deadline);
+    deadlines_.insert(calls_.items(), call_index);
   }
   ++counts_.retries;
   command.meter.retried();
@@ -233,7 +228,7 @@ void broker_core::take_back(peer_id worker, std::string_view bundle) {
     if (call_index == none || calls_[call_index].worker != at(worker).worker) continue;
     if (calls_[call_index].state != call_state::leased) continue;  // nobody waits for it any more
     --calls_[call_index].attempts;
-    if (!calls_[call_index].kept) keep(call_index, in.payload, in.headers);
+    if (!calls_[call_index].kept()) keep(call_index, in.payload, in.headers);
   }
 }
 
@@ -255,7 +250,8 @@ bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& ou
     }
     const auto worker_index = directory_.take_slot_in(pool_index);
     lines_.serve_front(command.queue);
-    lease(now, call_index, worker_index, command.name, calls_[call_index].payload, calls_[call_index].headers, out);
+    const auto& kept = kept_[calls_[call_index].kept_at];
+    lease(now, call_index, worker_index, command.name, kept.payload, kept.headers, out);
     return true;
   }
 }
@@ -506,9 +502,9 @@ void broker_core::remove_worker(instant now, peer_id of, std::string_view why, o
   pulses_.erase(directory_.workers(), worker_index);
   directory_.remove(worker_index);
   who.worker = none;
-  pulsing_.erase(peers_, static_cast<std::uint32_t>(of));
-  silent_.push_back(peers_, static_cast<std::uint32_t>(of));
-  who.heard = now;
+  pulsing_.erase(presences_, static_cast<std::uint32_t>(of));
+  silent_.push_back(presences_, static_cast<std::uint32_t>(of));
+  presence_of(of).heard = now;
   network_changed(now);
   release_held(now, out);
 }

@@ -73,26 +73,32 @@ void broker_core::on_broken(instant now, peer_id from, std::string why, outbox& 
   dispatch_returned(now, out);
 }
 
+/// Makes room for what is known of a peer.
+void broker_core::number(peer_id id) {
+  const auto index = static_cast<std::size_t>(id);
+  if (index < peers_.size()) return;
+  peers_.resize(index + 1);
+  presences_.resize(index + 1);
+}
+
 bool broker_core::admit(instant now, peer_id from, outbox& out) {
-  const auto index = static_cast<std::size_t>(from);
-  if (index >= peers_.size()) peers_.resize(index + 1);
-  if (peers_[index].known) return true;
+  if (knows(from)) return true;
+  number(from);
   if (peer_count() >= settings_.peers_max) {
     refuse(from, 0, overload("the broker has as many peers as it may (peers_max)"), out);
     forget(from, out);
     return false;
   }
-  if (peers_[index].forgotten_in == out.round()) out.keep(from);
-  peers_[index].known = true;
-  peers_[index].heard = now;
-  silent_.push_back(peers_, static_cast<std::uint32_t>(from));
+  if (at(from).forgotten_in == out.round()) out.keep(from);
+  presence_of(from).known = true;
+  presence_of(from).heard = now;
+  silent_.push_back(presences_, static_cast<std::uint32_t>(from));
   return true;
 }
 
 void broker_core::heard(instant now, peer_id from) {
-  auto& who = at(from);
-  who.heard = now;
-  (who.worker == none ? silent_ : pulsing_).move_to_back(peers_, static_cast<std::uint32_t>(from));
+  presence_of(from).heard = now;
+  (at(from).worker == none ? silent_ : pulsing_).move_to_back(presences_, static_cast<std::uint32_t>(from));
 }
 
 /// Ends everything that concerns the peer and forgets it. Calls that others may run then wait for `dispatch_returned`.
@@ -103,7 +109,7 @@ void broker_core::drop(instant now, peer_id gone, std::string_view why, outbox& 
     remove_worker(now, gone, "the worker that had the call is gone", out);
   }
   while (!at(gone).calls.empty()) abandon(at(gone).calls.front(), out);
-  silent_.erase(peers_, static_cast<std::uint32_t>(gone));
+  silent_.erase(presences_, static_cast<std::uint32_t>(gone));
   forget(gone, out);
 }
 
@@ -114,12 +120,13 @@ void broker_core::forget(peer_id gone, outbox& out) {
   at(gone) = peer{};
   at(gone).who = std::move(who);
   at(gone).forgotten_in = out.round();
+  presence_of(gone) = {};
   out.forget(gone);
 }
 
 void broker_core::identify(instant now, peer_id named, std::shared_ptr<const identity> who, outbox& out) {
   now = observe(now);
-  if (static_cast<std::size_t>(named) >= peers_.size()) peers_.resize(static_cast<std::size_t>(named) + 1);
+  number(named);
   at(named).who = std::move(who);
   const auto* const may = role_of(named);
   const auto worker_index = at(named).worker;
@@ -134,7 +141,7 @@ void broker_core::identify(instant now, peer_id named, std::shared_ptr<const ide
 
 void broker_core::expel(instant now, peer_id gone, outbox& out) {
   now = observe(now);
-  if (static_cast<std::size_t>(gone) >= peers_.size() || !at(gone).known) return;
+  if (!knows(gone)) return;
   constexpr const char* why = "its key is not one of the network any more";
   refuse(gone, 0, {status::permission_denied, why}, out);
   drop(now, gone, why, out);
@@ -173,7 +180,7 @@ void broker_core::deny(instant now, peer_id from, std::uint64_t id, const std::s
 
 void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<std::string_view>& unsent, outbox& out) {
   now = observe(now);
-  if (static_cast<std::size_t>(peer_gone) >= peers_.size() || !at(peer_gone).known) return;
+  if (!knows(peer_gone)) return;
   if (at(peer_gone).worker != none) {
     ++counts_.dead_workers;
     for (const auto bundle : unsent) take_back(peer_gone, bundle);
@@ -192,7 +199,7 @@ std::string& broker_core::frame_for(peer_id to, outbox& out) {
     return out.bytes_at(who.message);
   }
   who.round = out.round();
-  who.message = out.open(to);
+  who.message = static_cast<std::uint32_t>(out.open(to));
   who.frames = 1;
   return out.bytes_at(who.message);
 }
@@ -302,8 +309,8 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   who.bundle = wanted->bundle;
   if (again == none) {
     who.worker = *joined;
-    silent_.erase(peers_, static_cast<std::uint32_t>(from));
-    pulsing_.push_back(peers_, static_cast<std::uint32_t>(from));
+    silent_.erase(presences_, static_cast<std::uint32_t>(from));
+    pulsing_.push_back(presences_, static_cast<std::uint32_t>(from));
     directory_.worker_at(*joined).pulse_due = now + settings_.pulse;
     pulses_.push_back(directory_.workers(), *joined);
   }
@@ -364,12 +371,12 @@ void broker_core::tick(instant now, outbox& out) {
   release_held(now, out);
   end_grace(now, out);
   const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
-  while (now >= verdicts_from_ && !pulsing_.empty() && peers_[pulsing_.front()].heard + silence_max <= now) {
+  while (now >= verdicts_from_ && !pulsing_.empty() && presences_[pulsing_.front()].heard + silence_max <= now) {
     ++counts_.dead_workers;
     drop(now, peer_id{pulsing_.front()}, "it has been silent for too long", out);
   }
   dispatch_returned(now, out);
-  while (!silent_.empty() && peers_[silent_.front()].heard + settings_.idle_max <= now) {
+  while (!silent_.empty() && presences_[silent_.front()].heard + settings_.idle_max <= now) {
     const auto index = silent_.front();
     if (peers_[index].calls.empty()) {
       drop(now, peer_id{index}, "idle", out);
@@ -395,10 +402,10 @@ instant broker_core::next_deadline() const {
   auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until(), events_.next_deadline()});
   if (directory_.expects()) next = std::min(next, started_ + settings_.grace);
   if (!pulsing_.empty()) {
-    const auto verdict = peers_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
+    const auto verdict = presences_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
     next = std::min(next, std::max(verdict, verdicts_from_));
   }
-  if (!silent_.empty()) next = std::min(next, peers_[silent_.front()].heard + settings_.idle_max);
+  if (!silent_.empty()) next = std::min(next, presences_[silent_.front()].heard + settings_.idle_max);
   if (!pulses_.empty()) next = std::min(next, directory_.worker_at(pulses_.front()).pulse_due);
   return next;
 }

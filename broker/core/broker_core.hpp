@@ -74,23 +74,29 @@ class broker_core : private event_members {
   [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
 
  private:
-  struct peer {
-    bool known = false;
-    std::uint32_t bundle = 1;       ///< frames it takes in one message
-    std::uint32_t worker = none;
-    instant heard{};
-    links by_silence;               ///< among its kind (workers or others), longest silent first
-    std::string name;               ///< as it said in HELLO, for people
-    std::shared_ptr<const identity> who;  ///< null: it may do everything
-    instant denial_noted{};
-    std::size_t kept_bytes = 0;     ///< of its calls
-    index_list<&call::by_caller> calls;
-    index_list<&call::by_place> leases;
-    std::uint64_t forgotten_in = 0;  ///< the outbox's round that is to forget it
+  /// What frames from and to a peer need fills one line of memory: with thousands of them it is cold.
+  struct alignas(64) peer {
     // The message that is open for it in the outbox:
     std::uint64_t round = 0;
-    std::size_t message = 0;
+    std::uint32_t message = 0;
     std::uint32_t frames = 0;
+    std::uint32_t bundle = 1;       ///< frames it takes in one message
+    std::uint32_t worker = none;
+    std::shared_ptr<const identity> who;  ///< null: it may do everything
+    index_list<&call::by_caller> calls;
+    index_list<&call::by_place> leases;
+
+    std::size_t kept_bytes = 0;     ///< of its calls
+    std::uint64_t forgotten_in = 0;  ///< the outbox's round that is to forget it
+    instant denial_noted{};
+    std::string name;               ///< as it said in HELLO, for people
+  };
+  /// When a peer was heard, by its number as the peers are. Every bundle moves its sender past all others, which touches neighbours in
+  /// the list: so they are small and lie apart.
+  struct presence {
+    instant heard{};
+    links by_silence;               ///< among its kind (workers or others), longest silent first
+    bool known = false;
   };
 
   instant observe(instant now);
@@ -98,6 +104,9 @@ class broker_core : private event_members {
   static constexpr peer_id self{none};
 
   peer& at(peer_id id) { return id == self ? self_ : peers_[static_cast<std::uint32_t>(id)]; }
+  presence& presence_of(peer_id id) { return presences_[static_cast<std::uint32_t>(id)]; }
+  void number(peer_id id);
+  [[nodiscard]] bool knows(peer_id id) const { return static_cast<std::size_t>(id) < presences_.size() && presences_[static_cast<std::size_t>(id)].known; }
   bool admit(instant now, peer_id from, outbox& out);
   void heard(instant now, peer_id from);
   void drop(instant now, peer_id gone, std::string_view why, outbox& out);
@@ -209,11 +218,13 @@ class broker_core : private event_members {
   call_table calls_;
   call_lines lines_{calls_.items()};
   key_table keys_;
-  detail::deadline_heap<&call::deadline_at> deadlines_;
+  detail::deadline_lanes<&call::deadline, &call::by_deadline, &call::deadline_at> deadlines_;
+  kept_payloads kept_;
   std::vector<peer> peers_;
+  std::vector<presence> presences_;
   peer self_;
-  index_list<&peer::by_silence> silent_;   ///< peers that are no workers
-  index_list<&peer::by_silence> pulsing_;  ///< workers
+  index_list<&presence::by_silence> silent_;   ///< peers that are no workers
+  index_list<&presence::by_silence> pulsing_;  ///< workers
   index_list<&directory::worker::by_pulse> pulses_;
   index_list<&call::by_place> parked_;
   std::size_t kept_bytes_ = 0;

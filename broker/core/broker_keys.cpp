@@ -7,10 +7,8 @@ namespace waggle::broker {
 
 void broker_core::on_keyed_call(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out) {
   const auto group = directory_.command_at(command_index).key_group();
-  auto line_index = keys_.find(group, in.key);
-  const bool is_first = line_index == none;
+  const auto [line_index, is_first] = keys_.find_or_open(group, in.key);
   if (is_first) {
-    line_index = keys_.open(group, in.key);
     auto& line = keys_[line_index];
     line.home = directory_.home_of(command_index, line.hash);
     if (line.home != none && directory_.has_slot(line.home) && !directory_.command_at(command_index).paused) {
@@ -42,7 +40,7 @@ void broker_core::wait_in_line(std::uint32_t call_index, bool first) {
   }
   if (auto* const command = command_of(call_index)) {
     command->keyed_calls++;
-    command->keyed_bytes += calls_[call_index].bytes();
+    command->keyed_bytes += calls_[call_index].kept_bytes;
   }
 }
 
@@ -54,7 +52,7 @@ void broker_core::leave_line(std::uint32_t call_index) {
   line.waiting.erase(calls_.items(), call_index);
   if (auto* const command = command_of(call_index)) {
     command->keyed_calls--;
-    command->keyed_bytes -= calls_[call_index].bytes();
+    command->keyed_bytes -= calls_[call_index].kept_bytes;
   }
   if (!was_first || line.where == key_line::listing::nowhere || line.where == key_line::listing::unplaced) return;
   unlist(line_index);
@@ -107,7 +105,8 @@ void broker_core::place(instant now, std::uint32_t line_index, outbox& out) {
     leave_line(call_index);
     line.where = key_line::listing::nowhere;
     directory_.take_slot_of(line.home);
-    return lease(now, call_index, line.home, command->name, calls_[call_index].payload, calls_[call_index].headers, out);
+    const auto& kept = kept_[calls_[call_index].kept_at];
+    return lease(now, call_index, line.home, command->name, kept.payload, kept.headers, out);
   }
   keys_.close(line_index);
 }

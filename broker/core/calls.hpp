@@ -1,11 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include <tsl/robin_map.h>
+#include <waggle/detail/index_table.hpp>
 
 #include "broker/core/types.hpp"
 
@@ -28,31 +29,70 @@ struct own_call {
   std::string about{};    ///< of an event
 };
 
-struct call {
+/// Two lines of memory, as with ten thousand open calls each is cold; what few calls need is elsewhere.
+struct alignas(64) call {
   std::uint32_t generation = 0;
   call_state state = call_state::free;
-  peer_id caller{};
-  std::uint64_t caller_id = 0;
-  std::uint32_t command = none;
-  std::uint64_t command_serial = 0;  ///< of that command: the directory may have forgotten it while a worker had the call
+  bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
+  std::uint32_t attempts = 0;  ///< workers it has been handed to
   std::uint32_t worker = none;
+  peer_id caller{};
+  std::uint32_t command = none;
+  std::uint64_t caller_id = 0;
+  std::uint64_t command_serial = 0;  ///< of that command: the directory may have forgotten it while a worker had the call
+  links by_place;  ///< in its caller's line of the command's queue, its key's line, the worker's leases, or the parked
   instant opened{};
   instant leased{};  ///< when the present worker, or the last, got it
+
   instant deadline{};
-  std::uint32_t deadline_at = none;  ///< place in the deadline heap
+  links by_deadline;
   links by_caller;
-  links by_place;  ///< in its caller's line of the command's queue, its key's line, the worker's leases, or the parked
+  std::uint32_t deadline_at = none;  ///< place among the deadlines
   std::uint32_t line = none;      ///< its caller's, while it waits without a key
   std::uint32_t key_line = none;  ///< its key's, from first to last; `none` without a key
+  std::uint32_t kept_at = none;   ///< where payload and headers are: while it waits, and while it may be retried
+  std::uint32_t kept_bytes = 0;   ///< their size
   std::uint64_t parts = 0;        ///< that the caller takes before it gives more credit
   std::unique_ptr<own_call> own;  ///< what the broker itself calls; null for peers' calls
-  std::uint32_t attempts = 0;  ///< workers it has been handed to
-  bool kept = false;           ///< payload and headers are here: while it waits, and while it may be retried
-  bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
-  std::string payload;
-  std::string headers;
 
-  [[nodiscard]] std::size_t bytes() const { return payload.size() + headers.size(); }
+  [[nodiscard]] bool kept() const { return kept_at != none; }
+};
+static_assert(sizeof(call) == 128);
+
+/// Payloads and headers of calls that wait or may be repeated. Buffers are used again, the last first, so that a steady state allocates
+/// nothing; of those that are not in use no more is kept than `spare_bytes_max`.
+class kept_payloads {
+ public:
+  struct entry {
+    std::string payload;
+    std::string headers;
+
+    [[nodiscard]] std::size_t capacity() const { return payload.capacity() + headers.capacity(); }
+  };
+
+  const entry& operator[](std::uint32_t index) const { return items_[index]; }
+
+  std::uint32_t keep(std::string_view payload, std::string_view headers) {
+    const auto index = items_.take();
+    auto& made = items_[index];
+    spare_bytes_ -= std::min(made.capacity(), spare_bytes_);
+    made.payload.assign(payload);
+    made.headers.assign(headers);
+    return index;
+  }
+
+  void let_go(std::uint32_t index) {
+    auto& spare = items_[index];
+    if (spare_bytes_ + spare.capacity() > spare_bytes_max) const entry freed = std::move(spare);  // assignment would keep the memory
+    spare_bytes_ += spare.capacity();
+    items_.give_back(index);
+  }
+
+ private:
+  static constexpr std::size_t spare_bytes_max = 16u << 20;
+
+  slab<entry> items_;
+  std::size_t spare_bytes_ = 0;
 };
 
 /// Every open call, named in two ways: by the caller's own id, and by the lease that a worker gets to see.
@@ -78,17 +118,17 @@ class call_table {
     made.parted = false;
     made.own = nullptr;
     made.key_line = none;
-    by_caller_id_.emplace(key{caller, id}, index);
+    by_caller_id_.insert(hash_of(caller, id), index);
     return index;
   }
 
   [[nodiscard]] std::uint32_t find(peer_id caller, std::uint64_t id) const {
-    const auto found = by_caller_id_.find(key{caller, id});
-    return found == by_caller_id_.end() ? none : found->second;
+    return by_caller_id_.find(hash_of(caller, id),
+                              [&](std::uint32_t index) { return items_[index].caller_id == id && items_[index].caller == caller; });
   }
 
   /// The caller's id means nothing any more; the record may live on for its lease.
-  void detach(std::uint32_t index) { by_caller_id_.erase(key{items_[index].caller, items_[index].caller_id}); }
+  void detach(std::uint32_t index) { by_caller_id_.erase(hash_of(items_[index].caller, items_[index].caller_id), index); }
 
   /// Ends the lease that a worker knows; the call itself goes on.
   void end_lease(std::uint32_t index) {
@@ -123,23 +163,14 @@ class call_table {
 
  private:
   static constexpr std::uint32_t generation_max = (1u << 29) - 1;
-  struct key {
-    peer_id caller;
-    std::uint64_t id;
-    friend bool operator==(const key&, const key&) = default;
-  };
-  struct key_hash {
-    /// Callers choose ids; mixing keeps a counter, a pattern or malice from piling them up (murmur3's finaliser).
-    std::size_t operator()(const key& of) const {
-      auto bits = of.id ^ (static_cast<std::uint64_t>(of.caller) * 0x9e3779b97f4a7c15u);
-      bits = (bits ^ (bits >> 33)) * 0xff51afd7ed558ccdu;
-      bits = (bits ^ (bits >> 33)) * 0xc4ceb9fe1a85ec53u;
-      return bits ^ (bits >> 33);
-    }
-  };
+
+  /// Callers choose ids; mixing keeps a pattern from piling them up. Eight ids in a row, as counters give them, stay beside each other.
+  static std::uint64_t hash_of(peer_id caller, std::uint64_t id) {
+    return (detail::mixed((id >> 3) ^ (static_cast<std::uint64_t>(caller) * 0x9e3779b97f4a7c15u)) & ~std::uint64_t{7}) | (id & 7);
+  }
 
   slab<call> items_;
-  tsl::robin_map<key, std::uint32_t, key_hash> by_caller_id_;
+  detail::index_table by_caller_id_;
 };
 
 }  // namespace waggle::broker

@@ -66,7 +66,7 @@ bool directory::make_room_for(const manifest& from) {
   while (commands_.used() + added > commands_max_ && !idle_commands_.empty()) {
     const auto forgotten = idle_commands_.front();
     idle_commands_.erase(commands_, forgotten);
-    by_name_.erase(commands_[forgotten].name);
+    by_name_.erase(hash_of(commands_[forgotten].name), forgotten);
     commands_[forgotten] = command{};
     commands_.give_back(forgotten);
   }
@@ -82,8 +82,8 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
   made.version = from.version;
   for (const auto& each : from.commands) {
     std::uint32_t command_index = none;
-    if (const auto known = by_name_.find(std::string_view{each.name}); known != by_name_.end()) {
-      command_index = known->second;
+    if (const auto known = find(each.name); known != none) {
+      command_index = known;
       if (std::exchange(commands_[command_index].expected, false)) {
         expected_commands_.erase(commands_, command_index);
       } else if (commands_[command_index].pools.empty()) {
@@ -94,7 +94,7 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
       commands_[command_index] = command{};
       commands_[command_index].name = each.name;
       commands_[command_index].serial = ++named_;
-      by_name_.emplace(each.name, command_index);
+      by_name_.insert(hash_of(each.name), command_index);
     }
     auto& served = commands_[command_index];
     // A manifest may name a command twice; it is one seat.
@@ -213,6 +213,7 @@ void directory::relist(std::uint32_t worker_index) {
 void directory::list_as(std::uint32_t worker_index, std::uint32_t free) {
   auto& moved = workers_[worker_index];
   auto& in = pools_[moved.pool];
+  if (free == moved.listed_free && free != none && in.by_free[free].back() == worker_index) return;  // the last in its list already
   if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
   moved.listed_free = free;
   if (free != none) {
@@ -257,7 +258,7 @@ void directory::dissolve(std::uint32_t pool_index) {
   auto& in = pools_[pool_index];
   for (const auto each : in.commands) {
     auto& served = commands_[each];
-    std::erase_if(served.pools, [&](const auto& member) { return member.pool == pool_index; });
+    served.pools.erase_if([&](const auto& member) { return member.pool == pool_index; });
     if (served.pools.empty()) idle_commands_.push_back(commands_, each);
   }
   by_identity_.erase(in.identity);
@@ -313,7 +314,7 @@ std::uint32_t directory::expect(std::string_view name) {
   commands_[index].serial = ++named_;
   commands_[index].expected = true;
   expected_commands_.push_back(commands_, index);
-  by_name_.emplace(name, index);
+  by_name_.insert(hash_of(name), index);
   return index;
 }
 
@@ -325,30 +326,6 @@ void directory::end_expecting(std::vector<std::uint32_t>& unserved) {
     idle_commands_.push_back(commands_, index);
     unserved.push_back(index);
   }
-}
-
-std::uint32_t directory::find(std::string_view name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? none : found->second;
-}
-
-bool directory::is_awaited(std::uint32_t command_index) const {
-  const auto& pools = commands_[command_index].pools;
-  if (commands_[command_index].expected) return true;
-  return std::any_of(pools.begin(), pools.end(),
-                     [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
-}
-
-retry_class directory::retry_of(std::uint32_t command_index, std::uint32_t worker_index) const {
-  for (const auto& member : commands_[command_index].pools) {
-    if (member.pool == workers_[worker_index].pool) return member.retry;
-  }
-  return retry_class::once;
-}
-
-bool directory::needs_key(std::uint32_t command_index) const {
-  const auto& pools = commands_[command_index].pools;
-  return std::any_of(pools.begin(), pools.end(), [](const auto& member) { return member.needs_key; });
 }
 
 bool directory::takes(std::uint32_t worker_index, std::uint32_t command_index) const {
@@ -446,7 +423,7 @@ std::vector<std::uint32_t> directory::seated() const {
 
 std::vector<std::uint32_t> directory::known_commands() const {
   std::vector<std::uint32_t> out;
-  for (const auto& [name, index] : by_name_) out.push_back(index);
+  by_name_.each([&](auto index) { out.push_back(index); });
   return out;
 }
 

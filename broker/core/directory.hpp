@@ -1,7 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include <waggle/wire/manifest.hpp>
 
+#include "broker/core/few.hpp"
 #include "broker/core/keys.hpp"
 #include "broker/core/queues.hpp"
 #include "broker/core/statistics.hpp"
@@ -31,29 +33,31 @@ class directory {
   /// Commands that nobody has served yet and whose calls wait all the same; names that callers make up must not fill the directory.
   static constexpr std::size_t expected_max = 1024;
 
-  struct worker {
+  /// What every call needs comes first, here and in commands and pools: with thousands of them each line of memory is cold.
+  struct alignas(64) worker {
     peer_id peer{};
     std::uint32_t pool = none;
-    std::string instance;
     std::uint32_t slots = 0;
-    std::uint32_t slots_counted = 0;  ///< in its pool's
     std::uint32_t in_flight = 0;
+    std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains or is passed over
+    links by_free;
+    index_list<&key_line::by_place> keys;  ///< that wait for a slot of this worker; filled and emptied by whoever owns the calls
+    bool keyless_next = false;   ///< whose turn it is when both keys and calls without one wait
     bool credit = false;         ///< heeds the credit of a call's PARTs
     bool draining = false;       ///< gets no new calls
     bool leaving = false;        ///< because it said so; otherwise somebody else did, and it stays until it leaves or joins again
-    std::uint64_t leave_id = 0;  ///< of the LEAVE that waits for its answer
-    std::uint64_t seed = 0;      ///< of its name; decides which keys are its own
-    std::uint32_t home_at = none;  ///< place among its pool's `homes`
-    index_list<&key_line::by_place> keys;  ///< that wait for a slot of this worker; filled and emptied by whoever owns the calls
-    bool keyless_next = false;   ///< whose turn it is when both keys and calls without one wait
-    std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains or is passed over
-    links by_free;
-    links by_pool;
     links by_pulse;              ///< among all workers, by when the broker's next pulse to them is due
     instant pulse_due{};
+
+    links by_pool;
+    std::uint32_t slots_counted = 0;  ///< in its pool's
+    std::uint32_t home_at = none;  ///< place among its pool's `homes`
+    std::uint64_t leave_id = 0;  ///< of the LEAVE that waits for its answer
+    std::uint64_t seed = 0;      ///< of its name; decides which keys are its own
+    std::string instance;
   };
 
-  struct command {
+  struct alignas(64) command {
     struct membership {
       std::uint32_t pool = none;
       retry_class retry = retry_class::once;
@@ -61,20 +65,19 @@ class directory {
       bool waiting = false;  ///< listed in that pool's `waiting`
     };
 
-    // What every call needs comes first: with thousands of commands each line of memory is cold.
-    std::vector<membership> pools;
-    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
+    few<membership> pools;
+    std::string name;
     bool served = false;       ///< somebody serves it, or has
     bool paused = false;       ///< its calls wait
     bool expected = false;     ///< nobody has served it yet, but the broker is so young that somebody may be about to
     // Filled and emptied by whoever owns the calls:
     call_queue queue;  ///< of calls without a key
     call_meter meter;
+
+    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
     index_list<&key_line::by_place> homeless;
     std::size_t keyed_calls = 0;  ///< that wait, wherever
     std::size_t keyed_bytes = 0;
-
-    std::string name;
     std::string group;  ///< whose calls of one key exclude each other; empty: only this command's
     links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
 
@@ -83,27 +86,28 @@ class directory {
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
-  struct pool {
+  struct alignas(64) pool {
+    std::uint32_t active = 0;                           ///< of its workers, those that do not drain
+    std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
+    bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
+    bool died = false;                                  ///< that worker did not say that it leaves
+    bool remembered = false;                            ///< it was not replaced in time, and is listed still, until `held_until`
+    std::uint32_t slots = 0;                            ///< of the active
+    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
+    turns<std::uint32_t> waiting;                       ///< commands that have queued calls, in turn
+
+    struct home {
+      std::uint64_t seed = 0;
+      std::uint32_t worker = none;
+    };
+    std::vector<home> homes;  ///< of keys: the workers that do not drain
     std::string identity;  ///< what its workers have in common, as manifest bytes without the instance's own entries
     std::string service;
     std::string version;
     std::vector<std::uint32_t> commands;
     index_list<&worker::by_pool> workers;
-    struct home {
-      std::uint64_t seed = 0;
-      std::uint32_t worker = none;
-    };
-    std::vector<home> homes;                            ///< of keys: the workers that do not drain
-    std::size_t active = 0;                             ///< of them, those that do not drain
-    std::uint32_t slots = 0;                            ///< of those
-    bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
     instant held_until{};
     links by_hold;
-    bool died = false;                                  ///< that worker did not say that it leaves
-    bool remembered = false;                            ///< it was not replaced in time, and is listed still, until `held_until`
-    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
-    std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
-    std::deque<std::uint32_t> waiting;                  ///< commands that have queued calls, in turn
   };
 
   directory(std::size_t commands_max, milliseconds hold, milliseconds remember, std::size_t held_pools_max)
@@ -131,13 +135,27 @@ class directory {
   [[nodiscard]] bool expects() const { return !expected_commands_.empty(); }
 
   /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
-  [[nodiscard]] std::uint32_t find(std::string_view name) const;
+  [[nodiscard]] std::uint32_t find(std::string_view name) const {
+    return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].name == name; });
+  }
   /// Whether a worker that is not draining serves it, or did a moment ago.
-  [[nodiscard]] bool is_awaited(std::uint32_t command_index) const;
+  [[nodiscard]] bool is_awaited(std::uint32_t command_index) const {
+    if (commands_[command_index].expected) return true;
+    const auto& pools = commands_[command_index].pools;
+    return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
+  }
   /// What the manifest of this worker says of the command.
-  [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const;
+  [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const {
+    for (const auto& member : commands_[command_index].pools) {
+      if (member.pool == workers_[worker_index].pool) return member.retry;
+    }
+    return retry_class::once;
+  }
   /// Whether somebody who serves it says that its calls need a key.
-  [[nodiscard]] bool needs_key(std::uint32_t command_index) const;
+  [[nodiscard]] bool needs_key(std::uint32_t command_index) const {
+    const auto& pools = commands_[command_index].pools;
+    return std::any_of(pools.begin(), pools.end(), [](const auto& member) { return member.needs_key; });
+  }
   /// Whether the worker gets new calls, of this command among others.
   [[nodiscard]] bool takes(std::uint32_t worker_index, std::uint32_t command_index) const;
   /// The worker that a key of this hash belongs to, among those that would take the command: rendezvous hashing over their names, so
@@ -194,9 +212,25 @@ class directory {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
-  /// Hashes are stored, so that only the name that is found is compared: the others lie in cold memory.
-  using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>,
-                                    std::allocator<std::pair<std::string, std::uint32_t>>, true>;
+  using name_index = tsl::robin_map<std::string, std::uint32_t, text_hash, std::equal_to<>>;
+
+  /// Eight bytes at a time: every call's command is looked up.
+  [[nodiscard]] static std::uint64_t hash_of(std::string_view name) {
+    std::uint64_t bits = name.size();
+    const auto take = [&](std::size_t at, std::size_t count) {
+      std::uint64_t block = 0;
+      std::memcpy(&block, name.data() + at, count);
+      bits = (bits ^ block) * 0x9e3779b97f4a7c15u;
+      bits ^= bits >> 32;
+    };
+    if (name.size() < 8) {
+      take(0, name.size());
+    } else {
+      for (std::size_t at = 0; at + 8 < name.size(); at += 8) take(at, 8);
+      take(name.size() - 8, 8);
+    }
+    return detail::mixed(bits);
+  }
 
   std::uint32_t pool_for(const manifest& from, std::string identity);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);
@@ -218,7 +252,7 @@ class directory {
   slab<worker> workers_;
   slab<command> commands_;
   slab<pool> pools_;
-  name_index by_name_;
+  detail::index_table by_name_;  ///< commands
   name_index by_identity_;
   index_list<&command::by_idleness> idle_commands_;
   index_list<&command::by_idleness> expected_commands_;

@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include <tsl/robin_map.h>
+#include <waggle/detail/index_table.hpp>
 
 #include "broker/core/calls.hpp"
 #include "broker/core/types.hpp"
@@ -37,25 +38,27 @@ class key_table {
   const key_line& operator[](std::uint32_t index) const { return lines_[index]; }
   [[nodiscard]] std::size_t size() const { return lines_.used(); }
 
-  [[nodiscard]] std::uint32_t find(std::string_view group, std::string_view key) {
-    const auto found = by_name_.find(named(group, key));
-    return found == by_name_.end() ? none : found->second;
-  }
-
-  /// A line that no call is in yet; there must be none of that name.
-  std::uint32_t open(std::string_view group, std::string_view key) {
+  /// The line of this name, and whether it is new: no call is in it yet then.
+  std::pair<std::uint32_t, bool> find_or_open(std::string_view group, std::string_view key) {
+    scratch_.assign(group).push_back('\0');  // a group is a name, so no group has a NUL
+    scratch_.append(key);
+    const auto hash = hash_of(scratch_);
+    if (const auto found = by_name_.find(hash, [&](auto index) { return lines_[index].name == scratch_; }); found != none) {
+      return {found, false};
+    }
     const auto index = lines_.take();
     auto& made = lines_[index];
+    auto name = std::move(made.name);  // whose memory serves again
     made = key_line{};
-    made.name = named(group, key);
-    made.hash = hash_of(made.name);
-    by_name_.emplace(made.name, index);
-    return index;
+    made.name = std::move(name);
+    made.name.assign(scratch_);
+    made.hash = hash;
+    by_name_.insert(hash, index);
+    return {index, true};
   }
 
   void close(std::uint32_t index) {
-    by_name_.erase(lines_[index].name);
-    lines_[index].name.clear();
+    by_name_.erase(lines_[index].hash, index);
     lines_.give_back(index);
   }
 
@@ -70,26 +73,11 @@ class key_table {
     for (const char each : text) bits = (bits ^ static_cast<std::uint8_t>(each)) * 0x100000001b3u;
     return mixed(bits);
   }
-  /// murmur3's finaliser.
-  [[nodiscard]] static std::uint64_t mixed(std::uint64_t bits) {
-    bits = (bits ^ (bits >> 33)) * 0xff51afd7ed558ccdu;
-    bits = (bits ^ (bits >> 33)) * 0xc4ceb9fe1a85ec53u;
-    return bits ^ (bits >> 33);
-  }
+  [[nodiscard]] static std::uint64_t mixed(std::uint64_t bits) { return detail::mixed(bits); }
 
  private:
-  /// A group is a name, so no group has a NUL.
-  const std::string& named(std::string_view group, std::string_view key) {
-    scratch_.assign(group).push_back('\0');
-    return scratch_.append(key);
-  }
-
-  struct name_hash {
-    std::size_t operator()(const std::string& name) const { return std::hash<std::string>{}(name); }
-  };
-
   slab<key_line> lines_;
-  tsl::robin_map<std::string, std::uint32_t, name_hash> by_name_;
+  detail::index_table by_name_;
   std::string scratch_;
 };
 

@@ -113,7 +113,7 @@ std::string broker_core::list_workers(instant now, const inquiry& wanted, outbox
         .number("in_flight", worker.in_flight)
         .flag("draining", worker.draining)
         .number("keys", worker.keys.size())
-        .number("heard_ms", milliseconds_between(at(worker.peer).heard, now));
+        .number("heard_ms", milliseconds_between(presence_of(worker.peer).heard, now));
   }
   return payload;
 }
@@ -197,7 +197,7 @@ std::string broker_core::list_calls(instant now, const inquiry& wanted, outbox&)
                                   : call.deadline == instant::max() ? static_cast<std::uint64_t>(call.own->budget.count())
                                                                     : milliseconds_between(now, call.deadline))
         .number("attempts", call.attempts)
-        .number("bytes", call.kept ? call.bytes() : 0);
+        .number("bytes", call.kept_bytes);
     if (has_worker) row.text("worker", directory_.worker_at(call.worker).instance);
     if (call.key_line != none) row.text("key", keys_.key_of(call.key_line));
   }

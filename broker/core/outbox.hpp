@@ -61,8 +61,11 @@ class outbox {
   [[nodiscard]] std::uint64_t round() const { return round_; }
 
   void clear() {
+    std::size_t kept = 0;
     for (std::size_t i = 0; i < messages_used_; ++i) {
-      if (messages_[i].bytes.capacity() > kept_bytes_max) messages_[i].bytes = {};
+      auto& bytes = messages_[i].bytes;
+      if (bytes.capacity() > kept_bytes_max || kept + bytes.capacity() > kept_bytes_sum_max) std::string{}.swap(bytes);  // `= {}` keeps the memory
+      kept += bytes.capacity();
     }
     if (messages_.size() > kept_messages_max) messages_.resize(kept_messages_max);
     messages_used_ = 0;
@@ -75,8 +78,9 @@ class outbox {
   }
 
  private:
-  static constexpr std::size_t kept_bytes_max = 128u << 10;
-  static constexpr std::size_t kept_messages_max = 256;
+  static constexpr std::size_t kept_bytes_max = 256u << 10;  ///< growth doubles, so a bundle of 64 KiB may have taken twice that
+  static constexpr std::size_t kept_bytes_sum_max = 16u << 20;
+  static constexpr std::size_t kept_messages_max = 4096;  ///< a round with as many workers allocates nothing
 
   std::vector<message> messages_;
   std::size_t messages_used_ = 0;

@@ -20,7 +20,7 @@ struct call_line {
 /// The waiting calls of one command: a line for each caller, served in turn.
 struct call_queue {
   index_list<&call_line::by_turn> turns;
-  std::size_t calls = 0;
+  std::uint32_t calls = 0;
   std::size_t bytes = 0;  ///< payloads and headers
 
   [[nodiscard]] bool empty() const { return calls == 0; }
@@ -69,7 +69,7 @@ class call_lines {
     line.calls.erase(calls_, call_index);
     calls_[call_index].line = none;
     queue.calls--;
-    queue.bytes -= calls_[call_index].bytes();
+    queue.bytes -= calls_[call_index].kept_bytes;
     if (!line.calls.empty()) return;
     queue.turns.erase(lines_, line_index);
     by_caller_.erase(key_of(line.command, line.caller));
@@ -99,7 +99,7 @@ class call_lines {
   void count_in(call_queue& queue, std::uint32_t call_index, std::uint32_t line_index) {
     calls_[call_index].line = line_index;
     queue.calls++;
-    queue.bytes += calls_[call_index].bytes();
+    queue.bytes += calls_[call_index].kept_bytes;
   }
 
   slab<call>& calls_;

@@ -1,5 +1,6 @@
-// What the broker's core costs by itself, without sockets: nanoseconds for one call and its reply (two frames in, two frames out), and
-// bytes for a call that is open.
+// What the broker's core costs by itself, without sockets: nanoseconds and allocations for one call and its reply (two frames in, two frames
+// out), and bytes for a call that is open and for a peer. With `--allocations` it is a test: it fails if a call in a steady state allocates. A scenario's number and a count of calls as arguments run that one alone, once,
+// as under `valgrind --tool=callgrind --toggle-collect='waggle::broker::broker_core::receive(*'`, which counts the core's instructions.
 #include <fmt/core.h>
 #include <malloc.h>
 
@@ -7,7 +8,11 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
+#include <new>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <waggle/wire/frames.hpp>
@@ -17,21 +22,34 @@
 #include "broker/core/broker_core.hpp"
 
 namespace {
+std::uint64_t allocations = 0;
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* const made = std::malloc(size)) return made;
+  throw std::bad_alloc{};
+}
+void operator delete(void* given) noexcept { std::free(given); }
+void operator delete(void* given, std::size_t) noexcept { std::free(given); }
+
+namespace {
 
 using namespace waggle;
 using broker::peer_id;
 using steady = std::chrono::steady_clock;
 
 struct scenario {
-  std::size_t commands;
-  std::size_t callers;
-  std::size_t workers;
-  std::size_t bundle;     ///< frames in each message
-  std::size_t keys = 0;   ///< that calls have, at random; 0: none
-  bool random = true;     ///< which command is called next; otherwise one after the other
+  std::size_t commands = 1;
+  std::size_t callers = 1;
+  std::size_t workers = 1;
+  std::size_t bundle = 100;       ///< frames in each message
+  std::size_t open = 100;         ///< calls that are open at a time: a multiple of `bundle`
+  std::size_t payload_bytes = 64;
+  std::size_t keys = 0;           ///< that calls have, at random; 0: none
+  bool random = true;             ///< which command is called next; otherwise one after the other
+  bool safe = false;              ///< calls may be repeated, so that the broker keeps their payloads
 };
-
-const std::string payload(64, 'x');
 
 /// A core whose workers share the commands out among them.
 class network {
@@ -41,7 +59,7 @@ class network {
     for (std::size_t w = 0; w < of.workers; ++w) {
       manifest joins{"bench-" + std::to_string(w % of.commands), "1", "", slots, wire::bundle_frames_max, {}};
       for (std::size_t c = w % of.commands; c < of.commands; c += of.workers) {
-        joins.commands.push_back({name(c), "", retry_class::once, false, {}, "", ""});
+        joins.commands.push_back({name(c), "", of.safe ? retry_class::safe : retry_class::once, false, {}, "", ""});
       }
       std::string bytes;
       wire::append_manifest(bytes, joins);
@@ -83,8 +101,14 @@ class network {
   }
 };
 
-/// Workers take calls and answer them at once. Calls in flight: one bundle.
-double nanoseconds_per_call(const scenario& of, std::size_t calls) {
+struct cost {
+  double nanoseconds = 0;
+  double allocations = 0;
+};
+
+/// Workers take the calls that are open and answer them at once. Time is that of the middle round, as somebody else may have the
+/// processor for a while; allocations are those of the second half, when everything has its size.
+cost cost_per_call(const scenario& of, std::size_t calls) {
   network net{of};
   // Calls are encoded beforehand; replies are made as a worker would, outside the clock that counts.
   std::vector<std::string> bundles;
@@ -93,9 +117,11 @@ double nanoseconds_per_call(const scenario& of, std::size_t calls) {
     random ^= random << 13, random ^= random >> 7, random ^= random << 17;
     return random % below;
   };
-  const auto rounds = std::max<std::size_t>(calls / of.bundle, 1);
+  const std::string payload(of.payload_bytes, 'x');
+  const auto bundles_open = of.open / of.bundle;
+  const auto rounds = std::max<std::size_t>(calls / of.open, 2);
   std::uint64_t id = 2;
-  for (std::size_t r = 0; r < std::min<std::size_t>(rounds, 2000); ++r) {
+  for (std::size_t r = 0; r < std::min<std::size_t>(rounds * bundles_open, 2000); ++r) {
     auto& made = bundles.emplace_back();
     for (std::size_t i = 0; i < of.bundle; ++i) {
       const auto command = of.random ? next(of.commands) : id % of.commands;
@@ -104,15 +130,25 @@ double nanoseconds_per_call(const scenario& of, std::size_t calls) {
     }
   }
   steady::duration counted{};
-  std::size_t answered = 0;
+  std::vector<steady::duration> taken;
+  std::uint64_t allocated = 0;
+  std::size_t answered = 0, sent = 0;
   std::vector<std::string> replies(of.workers);
-  const auto count_answers = [&] {
+  std::vector<std::size_t> replying;
+  const auto receive = [&](peer_id from, std::string_view bundle) {
+    const auto allocations_before = allocations;
+    const auto begin = steady::now();
+    net.core.receive(net.now, from, bundle, net.out);
+    counted += steady::now() - begin;
+    allocated += allocations - allocations_before;
     for (std::size_t m = 0; m < net.out.messages(); ++m) {
       wire::bundle_reader frames{net.out.message_at(m).bytes};
       wire::frame in;
       while (frames.next(in) == wire::decoded::frame) {
         if (in.type == wire::frame_type::call) {
-          wire::append_reply(replies[static_cast<std::size_t>(net.out.message_at(m).to)], in.id, status::ok, in.payload, {});
+          const auto worker = static_cast<std::size_t>(net.out.message_at(m).to);
+          if (replies[worker].empty()) replying.push_back(worker);
+          wire::append_reply(replies[worker], in.id, status::ok, in.payload, {});
         } else {
           ++answered;
         }
@@ -121,35 +157,31 @@ double nanoseconds_per_call(const scenario& of, std::size_t calls) {
     net.out.clear();
   };
   for (std::size_t r = 0; r < rounds; ++r) {
-    const auto begin = steady::now();
-    net.core.receive(net.now, net.caller(r), bundles[r % bundles.size()], net.out);
-    counted += steady::now() - begin;
-    count_answers();
-    for (bool more = true; more;) {  // a key's next call comes when its last is answered
-      more = false;
-      for (std::size_t w = 0; w < of.workers; ++w) {
-        if (replies[w].empty()) continue;
-        const auto bundle = std::exchange(replies[w], {});
-        const auto again = steady::now();
-        net.core.receive(net.now, peer_id(w), bundle, net.out);
-        counted += steady::now() - again;
-        count_answers();
-        more = true;
-      }
+    if (r == rounds / 2) allocated = 0;
+    counted = {};
+    net.now += std::chrono::microseconds{50};
+    for (std::size_t b = 0; b < bundles_open; ++b, ++sent) receive(net.caller(sent), bundles[sent % bundles.size()]);
+    while (!replying.empty()) {  // again: a key's next call comes when its last is answered
+      for (const auto worker : std::exchange(replying, {})) receive(peer_id(worker), std::exchange(replies[worker], {}));
     }
+    taken.push_back(counted);
   }
-  if (answered != rounds * of.bundle || net.core.open_calls() != 0) {
-    fmt::print(stderr, "{} of {} calls were answered: the figure would be wrong\n", answered, rounds * of.bundle);
+  if (answered != rounds * of.open || net.core.open_calls() != 0) {
+    fmt::print(stderr, "{} of {} calls were answered: the figure would be wrong\n", answered, rounds * of.open);
     std::exit(1);
   }
-  return std::chrono::duration<double, std::nano>(counted).count() / static_cast<double>(answered);
+  std::nth_element(taken.begin(), taken.begin() + taken.size() / 2, taken.end());
+  return {std::chrono::duration<double, std::nano>(taken[taken.size() / 2]).count() / static_cast<double>(of.open),
+          static_cast<double>(allocated) / static_cast<double>((rounds - rounds / 2) * of.open)};
 }
+
+std::size_t heap() { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; }
 
 /// Heap that each of many open calls takes: of one caller, one command, 64-byte payloads.
 double bytes_per_call(bool queued, std::size_t keys) {
   constexpr std::size_t calls = 200'000, at_once = 1000;
-  network net{{1, 1, queued ? 1 : calls / wire::slots_max + 1, at_once}};  // in flight: all calls find a slot
-  const auto heap = [] { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; };
+  network net{{.workers = queued ? 1 : calls / wire::slots_max + 1}};  // in flight: all calls find a slot
+  const std::string payload(64, 'x');
   const auto before = heap();
   std::string bundle;
   for (std::size_t id = 1; id <= calls; ++id) {
@@ -164,23 +196,72 @@ double bytes_per_call(bool queued, std::size_t keys) {
   return static_cast<double>(heap() - before) / static_cast<double>(net.core.open_calls());
 }
 
+/// Heap that each of 10,000 peers takes: workers of one service or each of another, or callers.
+double bytes_per_peer(const scenario& of) {
+  const auto before = heap();
+  network net{of};
+  return static_cast<double>(heap() - before) / static_cast<double>(net.core.peer_count());
+}
+
 }  // namespace
 
-int main() {
-  fmt::print("{:>9} {:>9} {:>9} {:>9} {:>7} {:>9}\n", "commands", "callers", "workers", "keys", "bundle", "ns/call");
+int main(int argc, char** argv) {
   const scenario all[] = {
-      {1, 1, 1, 100},           {1, 1, 1, 1},           {100, 1, 1, 100},           {10'000, 1, 10, 100, 0, false},
-      {10'000, 1, 10, 100},     {1, 100, 1, 100},       {1, 10'000, 1, 100},        {1, 1, 100, 100},
-      {1, 1, 10'000, 100},      {100, 100, 100, 100},   {10'000, 100, 100, 100},    {10'000, 10'000, 1000, 100},
-      {1, 1, 1, 100, 1'000'000}, {1, 1, 100, 100, 1'000'000}, {1, 1, 1, 100, 10},
+      {},
+      {.bundle = 1, .open = 1},
+      {.bundle = 10, .open = 10},
+      {.open = 1000},
+      {.workers = 3, .open = 10'000},
+      {.commands = 100},
+      {.commands = 10'000, .workers = 10, .random = false},
+      {.commands = 10'000, .workers = 10},
+      {.commands = 10'000, .workers = 1000},
+      {.commands = 10'000, .workers = 1000, .open = 1000},
+      {.callers = 100},
+      {.callers = 10'000},
+      {.workers = 100},
+      {.workers = 10'000},
+      {.commands = 100, .callers = 100, .workers = 100},
+      {.commands = 10'000, .callers = 10'000, .workers = 1000},
+      {.safe = true},
+      {.open = 1000, .payload_bytes = 4096, .safe = true},
+      {.payload_bytes = 4096},
+      {.keys = 1'000'000},
+      {.workers = 100, .keys = 1'000'000},
   };
+  if (argc > 1 && argv[1] == std::string_view{"--allocations"}) {  // a test: a call in a steady state allocates nothing
+    int failed = 0;
+    for (const scenario& each : {scenario{}, scenario{.bundle = 1, .open = 1}, scenario{.workers = 3, .open = 10'000},
+                                 scenario{.commands = 100, .callers = 100, .workers = 100}, scenario{.open = 1000, .payload_bytes = 4096, .safe = true},
+                                 scenario{.keys = 1000}}) {
+      const auto measured = cost_per_call(each, 400'000).allocations;
+      if (measured == 0) continue;
+      ++failed;
+      fmt::print("{} allocations a call, of {} open with {} bytes\n", measured, each.open, each.payload_bytes);
+    }
+    return failed;
+  }
+  if (argc > 1) {
+    const auto which = std::strtoul(argv[1], nullptr, 10);
+    if (which >= std::size(all)) return 2;
+    const auto measured = cost_per_call(all[which], argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 300'000);
+    fmt::print("{:.0f} ns, {:.4f} allocations\n", measured.nanoseconds, measured.allocations);
+    return 0;
+  }
+  fmt::print("{:>2} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9}\n", "", "commands", "callers", "workers", "keys", "bundle", "open",
+             "payload", "ns/call", "new/call");
   for (const auto& each : all) {
     std::vector<double> rounds;
-    for (int i = 0; i < 5; ++i) rounds.push_back(nanoseconds_per_call(each, 300'000));
+    cost measured;
+    for (int i = 0; i < 5; ++i) rounds.push_back((measured = cost_per_call(each, 300'000)).nanoseconds);
     std::sort(rounds.begin(), rounds.end());
-    fmt::print("{:>9} {:>9} {:>9} {:>9} {:>7} {:>9.0f}{}\n", each.commands, each.callers, each.workers, each.keys, each.bundle, rounds[2],
-               each.random ? "" : "   one command after the other");
+    fmt::print("{:>2} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7} {:>9.0f} {:>9.4f}{}\n", &each - all, each.commands, each.callers, each.workers,
+               each.keys, each.bundle, each.open, each.payload_bytes, rounds[2], measured.allocations,
+               each.safe ? "   safe" : each.random ? "" : "   one command after the other");
   }
   fmt::print("\nbytes for an open call: {:.0f} in flight, {:.0f} queued with its 64 bytes, {:.0f} with one of 1000 keys\n",
              bytes_per_call(false, 0), bytes_per_call(true, 0), bytes_per_call(true, 1000));
+  fmt::print("bytes for a peer: {:.0f} a worker of one service, {:.0f} a worker of its own service, {:.0f} a caller\n",
+             bytes_per_peer({.workers = 10'000}), bytes_per_peer({.commands = 10'000, .workers = 10'000}),
+             bytes_per_peer({.callers = 10'000}));
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -77,6 +80,72 @@ class deadline_heap {
   }
 
   std::vector<std::pair<time_point, std::uint32_t>> heap_;
+};
+
+/// The same for deadlines that come in order mostly, as those of calls with the same budget do: a few lists, each in order, to whose ends
+/// whatever is later is put; what fits none of them goes to a heap. So a call that is answered leaves without a search, where
+/// the oldest of a heap, which is the next to be answered, costs as many steps as the heap has levels.
+/// `Deadline`, `Links` and `Position` are members of the indexed objects; a deadline changes only while it is not in.
+template <auto Deadline, auto Links, auto Position>
+class deadline_lanes {
+ public:
+  [[nodiscard]] time_point earliest() const { return std::min(*std::min_element(first_.begin(), first_.end()), rest_.earliest()); }
+  [[nodiscard]] std::uint32_t front() const {
+    const auto lane = static_cast<std::size_t>(std::min_element(first_.begin(), first_.end()) - first_.begin());
+    return rest_.earliest() < first_[lane] ? rest_.front() : lanes_[lane].front();
+  }
+
+  template <class Items>
+  void insert(Items& items, std::uint32_t index) {
+    const auto deadline = items[index].*Deadline;
+    if (last_[recent_] != deadline) recent_ = lane_for(deadline);
+    if (last_[recent_] > deadline) return rest_.insert(items, index, deadline);
+    auto& lane = lanes_[recent_];
+    if (lane.empty()) first_[recent_] = deadline;
+    last_[recent_] = deadline;
+    lane.push_back(items, index);
+    items[index].*Position = in_lanes + recent_;
+  }
+
+  /// Does nothing when it is not in.
+  template <class Items>
+  void erase(Items& items, std::uint32_t index) {
+    const auto position = items[index].*Position;
+    if (position < in_lanes || position == none) return rest_.erase(items, index);
+    items[index].*Position = none;
+    const auto which = position - in_lanes;
+    auto& lane = lanes_[which];
+    lane.erase(items, index);
+    first_[which] = lane.empty() ? time_point::max() : items[lane.front()].*Deadline;
+    last_[which] = lane.empty() ? time_point::min() : items[lane.back()].*Deadline;
+  }
+
+ private:
+  static constexpr std::uint32_t lanes_max = 8;
+  static constexpr std::uint32_t in_lanes = none - lanes_max;  ///< positions from here to below `none` are those of the lanes
+
+  /// The one whose end is the latest that is not later than this, so that long budgets do not bar lanes to short ones; if there is
+  /// none, any.
+  [[nodiscard]] std::uint32_t lane_for(time_point deadline) const {
+    std::uint32_t best = 0;
+    for (std::uint32_t i = 1; i < lanes_max; ++i) {
+      if (last_[i] <= deadline && (last_[best] > deadline || last_[i] > last_[best])) best = i;
+    }
+    return best;
+  }
+
+  template <class Value>
+  static constexpr std::array<Value, lanes_max> all(Value value) {
+    std::array<Value, lanes_max> out{};
+    out.fill(value);
+    return out;
+  }
+
+  std::array<index_list<Links>, lanes_max> lanes_;
+  std::array<time_point, lanes_max> first_ = all(time_point::max());  ///< of each lane; if it is empty, so that it is never the earliest
+  std::array<time_point, lanes_max> last_ = all(time_point::min());   ///< likewise, so that everything fits
+  std::uint32_t recent_ = 0;
+  deadline_heap<Position> rest_;
 };
 
 }  // namespace waggle::detail

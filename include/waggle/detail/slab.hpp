@@ -90,7 +90,7 @@ class index_list {
  private:
   std::uint32_t head_ = none;
   std::uint32_t tail_ = none;
-  std::size_t size_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 }  // namespace waggle::detail

@@ -124,13 +124,13 @@ class bundle_reader {
   }
 
   bool payload(std::string_view& out) {
-    if (reader_.peek() == kind::nil) return reader_.nil();
+    if (reader_.skip_nil()) return true;
     if (!reader_.binary(out)) return false;
     return out.size() <= payload_bytes_max || reader_.fail("the payload is too large");
   }
 
   bool map(std::string_view& out, std::size_t bytes_max, const char* too_large) {
-    if (reader_.peek() == kind::nil) return reader_.nil();
+    if (reader_.skip_nil()) return true;
     if (reader_.peek() != kind::map) return reader_.fail("expected a map");
     if (!reader_.raw(out)) return false;
     return out.size() <= bytes_max || reader_.fail(too_large);
@@ -180,7 +180,7 @@ class bundle_reader {
     if (out > budget_ms_max) out = budget_ms_max;
   }
 
-  bool credit(std::uint64_t& out) { return reader_.peek() == kind::nil ? reader_.nil() : reader_.unsigned_integer(out); }
+  bool credit(std::uint64_t& out) { return reader_.skip_nil() || reader_.unsigned_integer(out); }
 
   bool rest(std::uint32_t count, std::uint32_t& read) {
     for (; read < count; ++read) {
@@ -198,27 +198,27 @@ class bundle_reader {
 // trusted to be within the limits: it was checked when it was taken in.
 
 namespace detail {
-inline void payload_or_nil(writer& out, std::string_view payload) { payload.empty() ? out.nil() : out.binary(payload); }
-inline void map_or_nil(writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
-inline void open(writer& out, std::size_t fields, frame_type type) {
+inline void payload_or_nil(frame_writer& out, std::string_view payload) { payload.empty() ? out.nil() : out.binary(payload); }
+inline void map_or_nil(frame_writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
+inline void open(frame_writer& out, std::size_t fields, frame_type type) {
   out.array(fields);
   out.unsigned_integer(static_cast<std::uint64_t>(type));
 }
-inline void open(writer& out, std::size_t fields, frame_type type, std::uint64_t id) {
+inline void open(frame_writer& out, std::size_t fields, frame_type type, std::uint64_t id) {
   open(out, fields, type);
   out.unsigned_integer(id);
 }
 }  // namespace detail
 
 inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view about) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 3, frame_type::hello, id);
   detail::map_or_nil(out, about);
 }
 
 inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, std::string_view payload,
                         std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts = no_credit_limit) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, parts == no_credit_limit ? 6 : 7, frame_type::call, id);
   out.string(command);
   detail::payload_or_nil(out, payload);
@@ -228,25 +228,25 @@ inline void append_call(std::string& bundle, std::uint64_t id, std::string_view 
 }
 
 inline void append_cancel(std::string& bundle, std::uint64_t id) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 2, frame_type::cancel, id);
 }
 
 /// The caller takes so many PARTs more.
 inline void append_credit(std::string& bundle, std::uint64_t id, std::uint64_t parts) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 3, frame_type::credit, id);
   out.unsigned_integer(parts);
 }
 
 inline void append_part(std::string& bundle, std::uint64_t id, std::string_view payload) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 3, frame_type::part, id);
   detail::payload_or_nil(out, payload);
 }
 
 inline void append_reply(std::string& bundle, std::uint64_t id, status code, std::string_view payload, std::string_view headers) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 5, frame_type::reply, id);
   out.unsigned_integer(static_cast<std::uint64_t>(code));
   detail::payload_or_nil(out, payload);
@@ -255,7 +255,7 @@ inline void append_reply(std::string& bundle, std::uint64_t id, status code, std
 
 inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
                         std::string_view headers) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 5, frame_type::emit, id);
   out.string(topic);
   detail::payload_or_nil(out, payload);
@@ -266,7 +266,7 @@ inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view 
 /// sequence number in the event's stream. `about` is one msgpack map, or nothing.
 inline void append_event(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
                          std::string_view headers, std::string_view about = {}) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, about.empty() ? 5 : 6, frame_type::event, id);
   out.string(topic);
   detail::payload_or_nil(out, payload);
@@ -275,24 +275,24 @@ inline void append_event(std::string& bundle, std::uint64_t id, std::string_view
 }
 
 inline void append_join(std::string& bundle, std::uint64_t id, std::string_view manifest) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 3, frame_type::join, id);
   detail::map_or_nil(out, manifest);
 }
 
 inline void append_leave(std::string& bundle, std::uint64_t id) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 2, frame_type::leave, id);
 }
 
 inline void append_pulse(std::string& bundle) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 1, frame_type::pulse);
 }
 
 /// A broker's pulse, which says on how many commands it counts on the peer.
 inline void append_pulse(std::string& bundle, std::uint64_t seats) {
-  writer out{bundle};
+  frame_writer out{bundle};
   detail::open(out, 2, frame_type::pulse);
   out.unsigned_integer(seats);
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include <waggle/wire/big_endian.hpp>
 #include <waggle/wire/limits.hpp>
 #include <waggle/wire/utf8.hpp>
 
@@ -28,6 +29,13 @@ class reader {
   [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
   [[nodiscard]] bool at_end() const { return at_ == end_; }
   [[nodiscard]] std::size_t bytes_left() const { return static_cast<std::size_t>(end_ - at_); }
+
+  /// Whether nil comes next, which is then stepped over: what most optional values are.
+  bool skip_nil() {
+    if (!ok() || at_end() || static_cast<std::uint8_t>(*at_) != 0xc0) return false;
+    ++at_;
+    return true;
+  }
 
   /// What kind of value comes next; `none` at the end, after a failure, and for the one byte that msgpack leaves unused.
   /// `integer` is a negative one, or one in a signed format.
@@ -60,6 +68,20 @@ class reader {
 
   /// Any integer that is not negative, in whatever format.
   bool unsigned_integer(std::uint64_t& out) {
+    if (ok() && bytes_left() > sizeof(std::uint64_t)) {  // the formats that are written, where eight bytes can be read at once
+      const auto byte = static_cast<std::uint8_t>(*at_);
+      if (byte <= 0x7f) {
+        out = byte;
+        ++at_;
+        return true;
+      }
+      if (byte >= 0xcc && byte <= 0xcf) {
+        const auto width = 1u << (byte - 0xcc);
+        out = load_big_endian(at_ + 1) >> (64 - 8 * width);
+        at_ += 1 + width;
+        return true;
+      }
+    }
     bool negative = false;
     return any_integer(out, negative) && (!negative || fail("expected an integer that is not negative"));
   }
@@ -90,21 +112,28 @@ class reader {
 
   /// A string, as bytes: whoever shows it or uses it as text checks `is_utf8`.
   bool string(std::string_view& out) {
+    if (ok() && !at_end() && (static_cast<std::uint8_t>(*at_) & 0xe0) == 0xa0) return body(1, static_cast<std::uint8_t>(*at_) & 0x1f, out);
     if (!take(kind::string, "expected a string")) return false;
-    const auto byte = static_cast<std::uint8_t>(*at_);
-    if (byte <= 0xbf) return body(1, byte & 0x1f, out);
-    return sized_body(byte - 0xd9, out);
+    return sized_body(static_cast<std::uint8_t>(*at_) - 0xd9, out);
   }
 
   bool binary(std::string_view& out) {
+    if (ok() && bytes_left() > 1 && static_cast<std::uint8_t>(*at_) == 0xc4) return body(2, static_cast<std::uint8_t>(at_[1]), out);
     if (!take(kind::binary, "expected a binary")) return false;
     return sized_body(static_cast<std::uint8_t>(*at_) - 0xc4, out);
   }
 
   /// An array's count, at most the number of bytes that are left.
   bool array(std::uint32_t& count) {
+    if (ok() && !at_end() && (static_cast<std::uint8_t>(*at_) & 0xf0) == 0x90) {
+      const auto few = static_cast<std::uint32_t>(*at_ & 0x0f);
+      if (bytes_left() <= few) return fail(too_many_elements);
+      count = few;
+      ++at_;
+      return true;
+    }
     if (!take(kind::array, "expected an array")) return false;
-    return container(0x90, 0xdc, 1, count, "the array announces more elements than there are bytes");
+    return container(0x90, 0xdc, 1, count, too_many_elements);
   }
 
   /// A map's count of pairs, at most half the number of bytes that are left.
@@ -180,6 +209,8 @@ class reader {
   }
 
  private:
+  static constexpr const char* too_many_elements = "the array announces more elements than there are bytes";
+
   bool take(kind wanted, const char* otherwise) {
     if (peek() == wanted) return true;
     return fail(at_end() ? "the bytes end where a value should be" : otherwise);

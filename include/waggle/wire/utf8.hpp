@@ -42,10 +42,33 @@ namespace waggle::wire {
   return true;
 }
 
+namespace detail {
+/// Whether all bytes are 0x21 to 0x7e, which is what names are made of almost always: eight at a time, as each call has one.
+[[nodiscard]] inline bool is_ascii_name(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101u;
+  std::uint64_t bad = 0;
+  const auto look_at = [&](std::uint64_t block) { bad |= block | ~(block + 0x5f * ones) | (block + ones); };  // no carries below 0x80
+  std::uint64_t block = '!' * ones;
+  if (text.size() < 8) {
+    std::memcpy(&block, text.data(), text.size());
+    look_at(block);
+  } else {
+    for (std::size_t i = 0; i + 8 <= text.size(); i += 8) {
+      std::memcpy(&block, text.data() + i, 8);
+      look_at(block);
+    }
+    std::memcpy(&block, text.data() + text.size() - 8, 8);
+    look_at(block);
+  }
+  return (bad & (0x80 * ones)) == 0;
+}
+}  // namespace detail
+
 /// A command, topic, service or header name: 1 to `name_bytes_max` bytes of UTF-8 without spaces or control characters, so that
 /// it can stand in a log line, a URL and a terminal as it is.
 [[nodiscard]] inline bool is_name(std::string_view text) {
   if (text.empty() || text.size() > name_bytes_max) return false;
+  if (detail::is_ascii_name(text)) return true;
   bool ascii = true;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace waggle::broker {
+
+/// A list that has one element almost always, which then lies in the object itself instead of in memory of its own.
+template <class T>
+class few {
+ public:
+  [[nodiscard]] const T* begin() const { return more_ ? more_->data() : &one_; }
+  [[nodiscard]] const T* end() const { return begin() + size(); }
+  [[nodiscard]] T* begin() { return more_ ? more_->data() : &one_; }
+  [[nodiscard]] T* end() { return begin() + size(); }
+  [[nodiscard]] std::size_t size() const { return more_ ? more_->size() : std::size_t{has_one_}; }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] const T& back() const { return *(end() - 1); }
+
+  void push_back(const T& added) {
+    if (empty()) {
+      one_ = added;
+      has_one_ = true;
+      return;
+    }
+    if (!more_) more_ = std::make_unique<std::vector<T>>(1, one_);
+    more_->push_back(added);
+  }
+
+  template <class Which>
+  void erase_if(Which&& which) {
+    if (!more_) {
+      if (has_one_ && which(one_)) has_one_ = false;
+      return;
+    }
+    std::erase_if(*more_, which);
+    if (more_->size() > 1) return;
+    has_one_ = !more_->empty();
+    if (has_one_) one_ = more_->front();
+    more_ = nullptr;
+  }
+
+ private:
+  std::unique_ptr<std::vector<T>> more_;
+  T one_{};
+  bool has_one_ = false;
+};
+
+/// A queue that takes no memory before something is in it, where an empty std::deque has 576 bytes.
+template <class T>
+class turns {
+ public:
+  [[nodiscard]] bool empty() const { return next_ == items_.size(); }
+  [[nodiscard]] const T& front() const { return items_[next_]; }
+  void push_back(const T& added) { items_.push_back(added); }
+  void pop_front() {
+    ++next_;
+    if (next_ == items_.size()) {
+      items_.clear();
+      next_ = 0;
+    } else if (next_ >= 32 && 2 * next_ >= items_.size()) {  // moves no more than it has popped
+      items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_));
+      next_ = 0;
+    }
+  }
+
+ private:
+  std::vector<T> items_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace waggle::broker
