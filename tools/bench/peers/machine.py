@@ -1,0 +1,61 @@
+"""Where it was measured, and what."""
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+from .processes import read
+
+
+def said_by(arguments, pattern=r"(\S.*)"):
+    """What a program says of its version; empty if it is not there."""
+    program = shutil.which(arguments[0])
+    if not program:
+        return ""
+    try:
+        got = subprocess.run([program] + arguments[1:], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = re.search(pattern, got.stdout + got.stderr)
+    return found.group(1).strip() if found else ""
+
+
+def load_line(what):
+    return f"{what}: {' '.join(read('/proc/loadavg').split()[:3])}"
+
+
+def facts(given, root):
+    """By name, in order; what is not there is left out."""
+    cpu = re.search(r"model name\s*:\s*(.*)", read("/proc/cpuinfo"))
+    memory = re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))
+    system = re.search(r'PRETTY_NAME="(.*)"', read("/etc/os-release"))
+    compiler = re.search(r"CMAKE_CXX_COMPILER:[A-Z]+=(.*)", read(os.path.join(given.build, "CMakeCache.txt")))
+    kind = re.search(r"CMAKE_BUILD_TYPE:[A-Z]+=(.*)", read(os.path.join(given.build, "CMakeCache.txt")))
+    out = {
+        "processor": f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} cores",
+        "memory": f"{int(memory.group(1)) / 1024 / 1024:.1f} GB" if memory else "",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "system": system.group(1) if system else "",
+        "compiler": f"{said_by([compiler.group(1), '--version'])}, {kind.group(1) if kind else '?'}" if compiler else "",
+        "waggle": said_by(["git", "-C", root, "describe", "--always", "--dirty"]),
+        "libzmq": said_by(["pkg-config", "--modversion", "libzmq"]),
+        "nats-server": said_by(["nats-server", "--version"], r"v?(\d\S*)"),
+        "libnats": said_by(["pkg-config", "--modversion", "libnats"]),
+        "gRPC": said_by(["pkg-config", "--modversion", "grpc++"]),
+        "nginx": said_by(["nginx", "-v"], r"nginx/(\S+)"),
+        "wrk": said_by(["wrk", "-v"], r"wrk (\S+)"),
+        "node": said_by(["node", "--version"], r"v?(\d\S*)"),
+    }
+    return {name: value for name, value in out.items() if value}
+
+
+def lines(given, root):
+    known = facts(given, root)
+    yield f"{known.pop('processor')}, {known.pop('memory', '?')}; {known.pop('kernel')}; {known.pop('system', '')}; {known.pop('compiler', '')}."
+    yield "; ".join(f"{name} {value}" for name, value in known.items()) + "."
+    yield f"`{shlex.join(['tools/bench/compare'] + sys.argv[1:])}`: {given.rounds} rounds of {given.seconds:g} s, each behind {given.warm_up:g} s of warm-up; medians (least–most)."
+    yield "To it: waggle's figure divided by that system's. CPU seconds are those of all processes of a system, callers included."
+    yield load_line("Load at the start") + "."

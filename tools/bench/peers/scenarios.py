@@ -1,0 +1,37 @@
+"""What is measured, and what it should come to (the aims of issue 7)."""
+from . import calls, tables
+from .tables import Aim
+
+
+class Calls:
+    unit = "calls"
+
+    def __init__(self, name, title, in_flight, payload_bytes, aims):
+        self.name, self.title, self.in_flight, self.payload_bytes, self.aims = name, title, in_flight, payload_bytes, aims
+
+    def systems(self, bin_folder, _cache):
+        return [calls.Waggle(bin_folder), calls.Proxy(bin_folder, "lean"), calls.Proxy(bin_folder, "book"), calls.Nats(bin_folder, "loop"),
+                calls.Nats(bin_folder, "buffered"), calls.Nats(bin_folder, "asap"), calls.Grpc(bin_folder)]
+
+    def measure(self, system, group, warm_up, seconds):
+        return calls.measure(system, self, group, warm_up, seconds)
+
+    def table(self, results, markdown):
+        return tables.load_table(results, markdown)
+
+
+def at_least(what, figure, family, factor):
+    return Aim(what, figure, family, factor, at_least=True)
+
+
+ALL = [
+    Calls("calls-1000", "Calls, 1,000 in flight, 64 bytes", 1000, 64, [
+        Aim("CPU a sixth", "cpu", "NATS", 1 / 6), Aim("CPU a sixth", "cpu", "zmq_proxy", 1 / 6), Aim("CPU a tenth", "cpu", "gRPC", 1 / 10),
+        at_least("rate 5 ×", "rate", "NATS", 5), at_least("rate 5 ×", "rate", "zmq_proxy", 5)]),
+    Calls("calls-64", "Calls, 64 in flight, 64 bytes", 64, 64, [
+        Aim("CPU 40 %", "cpu", "NATS", 0.4), Aim("CPU half", "cpu", "zmq_proxy", 0.5), at_least("rate 3 ×", "rate", "NATS", 3)]),
+    Calls("calls-1", "Calls, one at a time, 64 bytes", 1, 64, [
+        Aim("p50 not above", "p50", "zmq_proxy", 1), Aim("p99 not above", "p99", "zmq_proxy", 1), Aim("p50 half", "p50", "NATS", 0.5),
+        Aim("p99 half", "p99", "NATS", 0.5)]),
+    Calls("calls-16k", "Calls, 64 in flight, 16 KiB", 64, 16 * 1024, [at_least("rate 1.5 ×", "rate", "NATS", 1.5)]),
+]
