@@ -7,6 +7,9 @@ import subprocess
 from .processes import Failed, read
 
 
+BROKER_FLAGS = ["--data", "none"] + [word for each in ("commands", "events-in", "events-out") for word in ("--" + each, "tcp://127.0.0.1:*")]
+
+
 class System:
     """Something that calls are made through."""
 
@@ -40,8 +43,7 @@ class Waggle(System):
     needs = (("waggle-broker", "this build"), ("waggle-bench-calls-waggle", "this build"))
 
     def start_broker(self, group):
-        broker = group.start("broker", [
-            self.program("waggle-broker"), "--data", "none", "--commands", "tcp://127.0.0.1:*", "--events-in", "tcp://127.0.0.1:*", "--events-out", "tcp://127.0.0.1:*"])
+        broker = group.start("broker", [self.program("waggle-broker")] + BROKER_FLAGS)
         self.address = broker.ready()[0]["commands"]
         return broker
 

@@ -17,6 +17,11 @@ def end_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def plain_environment():
+    """Whoever has told waggle's programs something by the environment does not mean these."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WAGGLE_")}
+
+
 def free_ports(count):
     """Ports that nobody has now, for programs that cannot take any and say which."""
     held = [socket.socket() for _ in range(count)]
@@ -39,15 +44,15 @@ def read(path):
 class Process:
     """One process with its children. `label` says which part of its system it is."""
 
-    def __init__(self, label, arguments, folder, environment=None, talks=False):
+    def __init__(self, label, arguments, logs, folder=None, environment=None, talks=False):
         self.label = label
         self.arguments = [str(each) for each in arguments]
-        self.output = os.path.join(folder, label + ".out")
-        self.log = os.path.join(folder, label + ".log")
+        self.output = os.path.join(logs, label + ".out")
+        self.log = os.path.join(logs, label + ".log")
         with open(self.output, "wb") as out, open(self.log, "wb") as log:
             self.popen = subprocess.Popen(  # a session of its own: a Ctrl-C reaches this script, which ends all
-                self.arguments, stdin=subprocess.PIPE if talks else subprocess.DEVNULL, stdout=subprocess.PIPE if talks else out, stderr=log, cwd=folder,
-                env={**os.environ, **(environment or {})}, start_new_session=True, preexec_fn=end_with_parent)
+                self.arguments, stdin=subprocess.PIPE if talks else subprocess.DEVNULL, stdout=subprocess.PIPE if talks else out, stderr=log, cwd=folder or logs,
+                env={**plain_environment(), **(environment or {})}, start_new_session=True, preexec_fn=end_with_parent)
         self.unread = b""
 
     @property
@@ -139,8 +144,8 @@ class Group:
         self.folder = folder
         self.all = []
 
-    def start(self, label, arguments, environment=None, talks=False):
-        made = Process(label, arguments, self.folder, environment, talks)
+    def start(self, label, arguments, **more):
+        made = Process(label, arguments, self.folder, **more)
         self.all.append(made)
         return made
 

@@ -1,5 +1,5 @@
 """What is measured, and what it should come to (the aims of issue 7)."""
-from . import calls, tables
+from . import calls, over_http, tables
 from .tables import Aim
 
 
@@ -20,6 +20,23 @@ class Calls:
         return tables.load_table(results, markdown)
 
 
+class Http:
+    unit = "requests"
+
+    def __init__(self, name, title, connections, aims):
+        self.name, self.title, self.connections, self.aims = name, title, connections, aims
+
+    def systems(self, bin_folder, cache):
+        return [over_http.Waggle(bin_folder), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder), over_http.Nginx(bin_folder),
+                over_http.Nest(bin_folder, cache, "fastify"), over_http.Nest(bin_folder, cache, "express"), over_http.Moleculer(bin_folder, cache)]
+
+    def measure(self, system, group, warm_up, seconds):
+        return over_http.measure(system, self, group, warm_up, seconds)
+
+    def table(self, results, markdown):
+        return tables.load_table(results, markdown)
+
+
 def at_least(what, figure, family, factor):
     return Aim(what, figure, family, factor, at_least=True)
 
@@ -34,4 +51,9 @@ ALL = [
         Aim("p50 not above", "p50", "zmq_proxy", 1), Aim("p99 not above", "p99", "zmq_proxy", 1), Aim("p50 half", "p50", "NATS", 0.5),
         Aim("p99 half", "p99", "NATS", 0.5)]),
     Calls("calls-16k", "Calls, 64 in flight, 16 KiB", 64, 16 * 1024, [at_least("rate 1.5 ×", "rate", "NATS", 1.5)]),
+    Http("http-64", "HTTP hello, 64 connections", 64, [
+        at_least("rate 5 ×", "rate", "Nest + Fastify", 5), at_least("rate 15 ×", "rate", "Nest + Express", 15), at_least("rate 60 %", "rate", "front alone", 0.6),
+        Aim("CPU a sixth", "cpu", "Nest + Fastify", 1 / 6)]),
+    Http("http-1", "HTTP hello, one connection", 1, [
+        Aim("p50 not above", "p50", "Nest + Fastify", 1), Aim("p50 of one process half", "p50", "Nest + Fastify", 0.5, ours="waggle, one process")]),
 ]
