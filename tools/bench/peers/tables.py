@@ -18,6 +18,8 @@ def short(value):
 
 def with_spread(values):
     middle, least, most = spread(values)
+    if len(values) == 1:
+        return short(middle)
     return f"{short(middle)} ({short(least)}–{short(most)})"
 
 
