@@ -63,6 +63,23 @@ class Waggle(System):
             return {}
 
 
+class WaggleCrowd(Waggle):
+    """Many commands, shared by many workers that are one process and one thread: so that what grows is the broker's part."""
+
+    needs = (("waggle-broker", "this build"), ("waggle-bench-calls-waggle", "this build"))
+
+    def __init__(self, bin_folder, name, workers, commands, called):
+        super().__init__(bin_folder)
+        self.name = self.family = name
+        self.workers, self.commands, self.called = workers, commands, called
+
+    def start(self, group, scenario):
+        self.start_broker(group)
+        program = self.program("waggle-bench-calls-waggle")
+        group.start("worker", [program, "crowd", self.address, self.workers, self.commands, max(2, scenario.in_flight)]).ready(60)
+        return [program, "client", self.address, "LOAD", self.called]
+
+
 class Proxy(System):
     family = "zmq_proxy"
     needs = (("waggle-bench-calls-proxy", "this build"),)

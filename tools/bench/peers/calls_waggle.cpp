@@ -78,7 +78,7 @@ class crowd {
     for (std::size_t w = 0; w < workers; ++w) {
       manifest joins{"crowd-" + std::to_string(::getpid()) + "-" + std::to_string(w), "1", "", slots, wire::bundle_frames_max, {}};
       for (std::size_t c = w; c < std::max(commands, workers); c += workers) {
-        joins.commands.push_back({command_name(commands == 0 ? 0 : c % commands), "", retry_class::once, false, {}, "", ""});
+        joins.commands.push_back({command_name(c % commands), "", retry_class::once, false, {}, "", ""});
       }
       std::string bytes;
       wire::append_manifest(bytes, joins);
@@ -102,12 +102,12 @@ class crowd {
     for (;;) {
       const auto got = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 20);
       for (int i = 0; i < got; ++i) serve(*static_cast<member*>(events[static_cast<std::size_t>(i)].data.ptr));
-      // What is due (pulses), and sockets whose edge has been missed.
+      // What is due (pulses), and what has found no connection yet.
       if (const auto now = steady::now(); now >= look_at_all) {
-        look_at_all = now + std::chrono::milliseconds{said ? 200 : 20};
+        look_at_all = now + std::chrono::milliseconds{50};
         std::size_t joined = 0;
         for (auto& each : members_) {
-          serve(*each);
+          if (each->core.next_deadline() <= now || !each->bundle.empty()) serve(*each);
           joined += each->core.joined() ? 1 : 0;
         }
         if (!said && joined == members_.size()) {
@@ -171,14 +171,14 @@ int main(int argc, char** argv) {
       rest.insert(rest.end(), argv + 2, argv + argc);
       std::exit(echo.run(static_cast<int>(rest.size()), rest.data()));
     } else if (role == "crowd" && argc == 6) {
-      crowd{argv[2], std::strtoul(argv[3], nullptr, 10), std::strtoul(argv[4], nullptr, 10),
+      crowd{argv[2], std::strtoul(argv[3], nullptr, 10), std::max(1ul, std::strtoul(argv[4], nullptr, 10)),
             static_cast<std::uint32_t>(std::strtoul(argv[5], nullptr, 10))}
           .run();
     } else {
       throw std::runtime_error{
-          "usage: waggle-bench-calls client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS [COMMANDS]\n"
-          "       waggle-bench-calls worker FLAG...                      the flags of a service\n"
-          "       waggle-bench-calls crowd ADDRESS WORKERS COMMANDS SLOTS   that share so many commands; 0: all serve one"};
+          "usage: waggle-bench-calls-waggle client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS [COMMANDS]\n"
+          "       waggle-bench-calls-waggle worker FLAG...                      the flags of a service\n"
+          "       waggle-bench-calls-waggle crowd ADDRESS WORKERS COMMANDS SLOTS   that share so many commands; of fewer than workers each is served by several"};
     }
   });
 }

@@ -1,10 +1,12 @@
 """What is measured, and what it should come to (the aims of issue 7)."""
-from . import calls, over_http, tables
+from . import calls, memory, over_http, tables
 from .tables import Aim
 
 
 class Calls:
     unit = "calls"
+    ours = "waggle"  # what the others are set beside
+    rounds_max = 1000
 
     def __init__(self, name, title, in_flight, payload_bytes, aims):
         self.name, self.title, self.in_flight, self.payload_bytes, self.aims = name, title, in_flight, payload_bytes, aims
@@ -20,8 +22,23 @@ class Calls:
         return tables.load_table(results, markdown)
 
 
+class Commands(Calls):
+    """What many commands and workers cost. waggle only."""
+
+    ours = "one command, one worker"
+
+    def systems(self, bin_folder, _cache):
+        return [calls.WaggleCrowd(bin_folder, self.ours, 1, 1, 1),
+                calls.WaggleCrowd(bin_folder, "10,000 commands, 4 workers, all are called", 4, 10_000, 10_000),
+                calls.WaggleCrowd(bin_folder, "one command, 1,000 workers", 1000, 1, 1),
+                calls.WaggleCrowd(bin_folder, "10,000 commands, 1,000 workers, one is called", 1000, 10_000, 1),
+                calls.WaggleCrowd(bin_folder, "10,000 commands, 1,000 workers, all are called", 1000, 10_000, 10_000)]
+
+
 class Http:
     unit = "requests"
+    ours = "waggle"
+    rounds_max = 1000
 
     def __init__(self, name, title, connections, aims):
         self.name, self.title, self.connections, self.aims = name, title, connections, aims
@@ -37,8 +54,27 @@ class Http:
         return tables.load_table(results, markdown)
 
 
-def at_least(what, figure, family, factor):
-    return Aim(what, figure, family, factor, at_least=True)
+class Memory:
+    name, title = "memory", "Memory of what waits"
+    unit = "runs"
+    ours = "waggle"
+    rounds_max = 3  # it hardly differs
+    aims = [Aim("idle broker under 15 MB", "megabytes", limit=15, ours="waggle-broker, nobody connected"),
+            Aim("idle gateway under 25 MB", "megabytes", limit=25, ours="waggle-gateway, one service"),
+            Aim("10,000 idle workers connected under 300 MB", "megabytes", limit=300, ours=memory.Crowded.name)]
+
+    def systems(self, bin_folder, cache):
+        return memory.systems(bin_folder, cache)
+
+    def measure(self, system, group, _warm_up, _seconds):
+        return memory.measure(system, group)
+
+    def table(self, results, markdown):
+        return tables.memory_table(results, markdown)
+
+
+def at_least(what, figure, family, factor, ours="waggle"):
+    return Aim(what, figure, family, factor, ours=ours, at_least=True)
 
 
 ALL = [
@@ -56,4 +92,8 @@ ALL = [
         Aim("CPU a sixth", "cpu", "Nest + Fastify", 1 / 6)]),
     Http("http-1", "HTTP hello, one connection", 1, [
         Aim("p50 not above", "p50", "Nest + Fastify", 1), Aim("p50 of one process half", "p50", "Nest + Fastify", 0.5, ours="waggle, one process")]),
+    Commands("commands", "Many commands and workers: waggle, 1,000 in flight, 64 bytes", 1000, 64, [
+        at_least("rate within 10 %", "rate", "one command, one worker", 0.9, "10,000 commands, 1,000 workers, one is called"),
+        at_least("rate within 10 %", "rate", "one command, one worker", 0.9, "10,000 commands, 1,000 workers, all are called")]),
+    Memory(),
 ]

@@ -26,9 +26,9 @@ def with_spread(values):
 class Results:
     """Of one scenario: for each system, its runs."""
 
-    def __init__(self, scenario, ours="waggle"):
+    def __init__(self, scenario):
         self.scenario = scenario
-        self.ours = ours
+        self.ours = scenario.ours  # the system that the others are set beside
         self.runs = {}      # system's name → list of figures by name
         self.families = {}  # system's name → what the aims call it
         self.failures = []  # (system's name, why)
@@ -50,7 +50,7 @@ class Results:
         return {label: statistics.median([each[label] for each in runs]) for label in runs[0]} if runs else {}
 
     def ratio(self, name, figure):
-        """Of waggle to that."""
+        """Of ours to that."""
         ours, theirs = self.median(self.ours, figure), self.median(name, figure)
         return ours / theirs if ours is not None and theirs else None
 
@@ -73,7 +73,8 @@ class Aim:
         for name in others:
             theirs = results.median(name, self.figure)
             ratio = value / theirs if value is not None and theirs else None
-            yield (self.what, name, f"{short(ratio)} ×" if ratio is not None else "–", bound(self.factor, self.at_least) + " ×", self.verdict(ratio, self.factor))
+            who = name if self.ours == "waggle" else f"{name} (of {self.ours})"
+            yield (self.what, who, f"{short(ratio)} ×" if ratio is not None else "–", bound(self.factor, self.at_least) + " ×", self.verdict(ratio, self.factor))
 
     def verdict(self, value, wanted):
         if value is None:
