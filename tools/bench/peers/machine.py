@@ -1,4 +1,5 @@
 """Where it was measured, and what."""
+import json
 import os
 import platform
 import re
@@ -21,6 +22,14 @@ def said_by(arguments, pattern=r"(\S.*)"):
         return ""
     found = re.search(pattern, got.stdout + got.stderr)
     return found.group(1).strip() if found else ""
+
+
+def pinned(package, of):
+    """The version that npm is told to install."""
+    try:
+        return json.loads(read(os.path.join(os.path.dirname(os.path.abspath(__file__)), package, "package.json")))["dependencies"][of]
+    except (ValueError, LookupError):
+        return ""
 
 
 def load_line(what):
@@ -48,6 +57,8 @@ def facts(given, root):
         "nginx": said_by(["nginx", "-v"], r"nginx/(\S+)"),
         "wrk": said_by(["wrk", "-v"], r"wrk (\S+)"),
         "node": said_by(["node", "--version"], r"v?(\d\S*)"),
+        "Nest": pinned("nest", "@nestjs/core"),
+        "Moleculer": pinned("moleculer", "moleculer"),
     }
     return {name: value for name, value in out.items() if value}
 
@@ -57,5 +68,7 @@ def lines(given, root):
     yield f"{known.pop('processor')}, {known.pop('memory', '?')}; {known.pop('kernel')}; {known.pop('system', '')}; {known.pop('compiler', '')}."
     yield "; ".join(f"{name} {value}" for name, value in known.items()) + "."
     yield f"`{shlex.join(['tools/bench/compare'] + sys.argv[1:])}`: {given.rounds} rounds of {given.seconds:g} s, each behind {given.warm_up:g} s of warm-up; medians (least–most)."
-    yield "To it: waggle's figure divided by that system's. CPU seconds are those of all processes of a system, callers included."
-    yield load_line("Load at the start") + "."
+    yield "To it: waggle's figure divided by that system's. CPU seconds are those of all processes of a system, with the calls' client."
+    load = load_line("Load at the start")
+    busy = float(load.split()[-3]) > 0.5
+    yield load + (", so the machine is busy with something else: the rates are worth little, and the CPU seconds not much." if busy else ".")

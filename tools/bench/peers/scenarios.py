@@ -7,6 +7,8 @@ class Calls:
     unit = "calls"
     ours = "waggle"  # what the others are set beside
     rounds_max = 1000
+    note = ("Three processes (gRPC: two, for nothing is between client and server): one client with one connection and one thread that begins the calls, the broker, one worker "
+            "that echoes.")
 
     def __init__(self, name, title, in_flight, payload_bytes, aims):
         self.name, self.title, self.in_flight, self.payload_bytes, self.aims = name, title, in_flight, payload_bytes, aims
@@ -26,6 +28,7 @@ class Commands(Calls):
     """What many commands and workers cost. waggle only."""
 
     ours = "one command, one worker"
+    note = "The workers are one process with one thread and a connection for each; commands are called one after the other."
 
     def systems(self, bin_folder, _cache):
         return [calls.WaggleCrowd(bin_folder, self.ours, 1, 1, 1),
@@ -39,12 +42,13 @@ class Http:
     unit = "requests"
     ours = "waggle"
     rounds_max = 1000
+    note = "`GET /hello?name=Ada`, asked by `wrk -t1`, whose own CPU seconds are not counted here."
 
     def __init__(self, name, title, connections, aims):
         self.name, self.title, self.connections, self.aims = name, title, connections, aims
 
     def systems(self, bin_folder, cache):
-        return [over_http.Waggle(bin_folder), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder), over_http.Nginx(bin_folder),
+        return [over_http.Waggle(bin_folder), over_http.Waggle(bin_folder, ()), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder), over_http.Nginx(bin_folder),
                 over_http.Nest(bin_folder, cache, "fastify"), over_http.Nest(bin_folder, cache, "express"), over_http.Moleculer(bin_folder, cache)]
 
     def measure(self, system, group, warm_up, seconds):
@@ -58,6 +62,7 @@ class Memory:
     name, title = "memory", "Memory of what waits"
     unit = "runs"
     ours = "waggle"
+    note = "What /proc says is resident (VmRSS), once it has settled."
     rounds_max = 3  # it hardly differs
     aims = [Aim("idle broker under 15 MB", "megabytes", limit=15, ours="waggle-broker, nobody connected"),
             Aim("idle gateway under 25 MB", "megabytes", limit=25, ours="waggle-gateway, one service"),
