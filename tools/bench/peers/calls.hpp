@@ -21,8 +21,8 @@ namespace waggle::bench {
 
 using steady = std::chrono::steady_clock;
 
-/// The client's side of `PROGRAM client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS`. It tells whoever reads its standard output when the measured time begins
-/// (`begin`) and ends (`end`), so that the CPU seconds of all processes can be read then, and what came of it on a last line.
+/// The client's side of `PROGRAM client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS`. It tells whoever reads its standard output when the measured
+/// time begins (`begin`) and ends (`end`), so that the CPU seconds of all processes can be read then, and what came of it on a last line.
 class measured_load {
  public:
   explicit measured_load(const load& of) : driver_{of, steady::now()} {}
@@ -81,6 +81,7 @@ inline load load_from(int argc, char** argv, int first) {
   load out;
   out.in_flight = std::strtoul(argv[first], nullptr, 10);
   out.payload_bytes = std::strtoul(argv[first + 1], nullptr, 10);
+  if (out.in_flight == 0 || out.payload_bytes < 8) throw std::runtime_error{"one call in flight at least, of 8 bytes or more"};
   out.warm_up = std::chrono::duration<double>{std::strtod(argv[first + 2], nullptr)};
   out.duration = std::chrono::duration<double>{std::strtod(argv[first + 3], nullptr)};
   return out;

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from .processes import Failed, read
+from .processes import Failed, Others, read
 
 
 BROKER_FLAGS = ["--data", "none"] + [word for each in ("commands", "events-in", "events-out") for word in ("--" + each, "tcp://127.0.0.1:*")]
@@ -32,10 +32,6 @@ class System:
     def start(self, group, scenario):
         """Starts everything but the client, and returns the client's arguments, of which LOAD stands for the load."""
         raise NotImplementedError
-
-    def notes(self):
-        """After the run: other figures, by name."""
-        return {}
 
 
 class Waggle(System):
@@ -160,10 +156,13 @@ def measure(system, scenario, group, warm_up, seconds):
             raise Failed(client.complaint(f"said {line!r} instead of {what!r}"))
     counters = getattr(system, "counters", dict)
     expect("begin")
+    others = Others()
     before = {each.label: each.cpu_seconds() for each in group.all}
     expect("end")
     after = {each.label: each.cpu_seconds() for each in group.all}
+    busy = others.share(sum(after.values()) - sum(before.values()))
     out = numbers_in(client.line(patience))
+    out["others"] = busy
     group.check()
     out["peaks"] = {each.label: each.megabytes("VmHWM") for each in group.all}
     if out["calls"] == 0:

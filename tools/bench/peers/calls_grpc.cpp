@@ -1,5 +1,5 @@
-// gRPC under the load of tools/bench/compare: unary calls over one channel, through the asynchronous API with one completion queue and one thread on either side. There
-// is nothing between client and server, so a process and a hop less than the others have.
+// gRPC under the load of tools/bench/compare: unary calls over one channel, through the asynchronous API with one completion queue and one thread on
+// either side. There is nothing between client and server, so a process and a hop less than the others have.
 #include <grpcpp/grpcpp.h>
 
 #include <deque>

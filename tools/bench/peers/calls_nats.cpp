@@ -1,15 +1,14 @@
-// NATS core under the load of tools/bench/compare, through its C client: requests with an inbox of the client's own and a number in its subject, as the library's own
-// requests have them, but without waiting for each; the worker is in a queue group.
+// NATS core under the load of tools/bench/compare, through its C client: requests with an inbox of the client's own and a number in its subject, as the
+// library's own requests have them, but without waiting for each; the worker is in a queue group.
 //
 // The library offers three ways to send, and which is best depends on the load:
 //   asap      each message is a system call of its own
 //   buffered  a thread of the library sends what has come together within a millisecond
-//   loop      an event loop of the program's own (here one thread with epoll): what came together until the socket is looked at again is one system call, and messages
-//             are taken on that thread, too
+//   loop      an event loop of the program's own (here one thread with epoll): what came together until the socket is looked at again is one system
+//             call, and messages are taken on that thread, too
 #include <nats/nats.h>
 #include <sys/epoll.h>
 
-#include <atomic>
 #include <charconv>
 #include <vector>
 
@@ -58,7 +57,8 @@ class connection {
   natsConnection* native() { return made_; }
 
   void subscribe(const std::string& subject, const char* queue) {
-    check(queue == nullptr ? natsConnection_SubscribeSync(&from_, made_, subject.c_str()) : natsConnection_QueueSubscribeSync(&from_, made_, subject.c_str(), queue),
+    check(queue == nullptr ? natsConnection_SubscribeSync(&from_, made_, subject.c_str())
+                           : natsConnection_QueueSubscribeSync(&from_, made_, subject.c_str(), queue),
           "subscribe");
     check(natsSubscription_SetPendingLimits(from_, -1, -1), "limits");
     if (how_ == sending::loop) {

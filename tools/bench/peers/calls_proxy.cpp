@@ -1,5 +1,5 @@
-// libzmq by itself under the load of tools/bench/compare: a DEALER for a client, zmq_proxy between ROUTER and DEALER, a worker that echoes. One message for each
-// call. No heartbeats, no time-outs, no names: what anybody would have to build on it.
+// libzmq by itself under the load of tools/bench/compare: a DEALER for a client, zmq_proxy between ROUTER and DEALER, a worker that echoes. One
+// message for each call. No heartbeats, no time-outs, no names: what anybody would have to build on it.
 //
 // Two ways to write it:
 //   lean  the number of the call is in front of its payload, in one part; client and worker (a DEALER) take all that is there before they wait

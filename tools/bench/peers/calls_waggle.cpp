@@ -2,9 +2,9 @@
 // many workers in one process, for what a broker makes of many.
 #include <sys/epoll.h>
 
-#include <cinttypes>
-#include <csignal>
+#include <atomic>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include <waggle/client.hpp>
@@ -178,7 +178,7 @@ int main(int argc, char** argv) {
       throw std::runtime_error{
           "usage: waggle-bench-calls-waggle client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS [COMMANDS]\n"
           "       waggle-bench-calls-waggle worker FLAG...                      the flags of a service\n"
-          "       waggle-bench-calls-waggle crowd ADDRESS WORKERS COMMANDS SLOTS   that share so many commands; of fewer than workers each is served by several"};
+          "       waggle-bench-calls-waggle crowd ADDRESS WORKERS COMMANDS SLOTS   a command has several workers if there are more of them"};
     }
   });
 }

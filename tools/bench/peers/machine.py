@@ -67,7 +67,8 @@ def lines(given, root):
     known = facts(given, root)
     yield f"{known.pop('processor')}, {known.pop('memory', '?')}; {known.pop('kernel')}; {known.pop('system', '')}; {known.pop('compiler', '')}."
     yield "; ".join(f"{name} {value}" for name, value in known.items()) + "."
-    yield f"`{shlex.join(['tools/bench/compare'] + sys.argv[1:])}`: {given.rounds} rounds of {given.seconds:g} s, each behind {given.warm_up:g} s of warm-up; medians (least–most)."
+    command = shlex.join(["tools/bench/compare"] + sys.argv[1:])
+    yield f"`{command}`: {given.rounds} rounds of {given.seconds:g} s, each behind {given.warm_up:g} s of warm-up; medians (least–most)."
     yield "To it: waggle's figure divided by that system's. CPU seconds are those of all processes of a system, with the calls' client."
     load = load_line("Load at the start")
     busy = float(load.split()[-3]) > 0.5

@@ -8,8 +8,8 @@ from .calls import System
 from .processes import Failed
 
 WORKERS = 10_000
-#: Processes that they are in, which come one after the other: what libzmq's heartbeats cost grows with the square of a process's connections (a timer is cancelled by
-#: walking all of them), and the broker's is what is measured.
+#: Processes that they are in, which come one after the other: what libzmq's heartbeats cost grows with the square of a process's connections (a timer
+#: is cancelled by walking all of them), and the broker's is what is measured.
 CROWDS = 10
 DESCRIPTORS = WORKERS + 1000
 
@@ -53,7 +53,8 @@ class Crowded(calls.Waggle):
             try:
                 workers.ready(20)
             except Failed as why:
-                raise Failed(f"with {i * WORKERS // CROWDS:,} workers connected ({broker.megabytes('VmRSS'):.0f} MB), the next do not join in 20 s: {why}") from None
+                raise Failed(f"with {i * WORKERS // CROWDS:,} workers connected ({broker.megabytes('VmRSS'):.0f} MB), "
+                             f"the next do not join in 20 s: {why}") from None
         out = settled(broker)
         group.check()
         return out

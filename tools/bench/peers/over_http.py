@@ -7,7 +7,7 @@ import subprocess
 
 from . import calls
 from .calls import System, numbers_in
-from .processes import Failed, free_ports
+from .processes import Failed, Others, free_ports
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATH = "/hello?name=Ada"
@@ -116,7 +116,8 @@ class FromNpm(HttpSystem):
             with open(done, encoding="utf-8") as file:
                 if file.read() == wanted:
                     return None
-        made = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        made = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=self.folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if made.returncode != 0:
             return f"npm cannot install it into {self.folder}: {' '.join(made.stdout.split()[-40:])}"
         with open(done, "w", encoding="utf-8") as file:
@@ -168,8 +169,8 @@ def answer_of(address):
 
 def with_wrk(address, connections, seconds):
     """What wrk has counted. It takes whole seconds."""
-    made = subprocess.run([shutil.which("wrk"), "-t1", f"-c{connections}", f"-d{max(1, math.ceil(seconds))}s", "-s", os.path.join(HERE, "wrk.lua"), f"http://{address}{PATH}"],
-                          capture_output=True, text=True, timeout=seconds + 30, check=False)
+    arguments = [shutil.which("wrk"), "-t1", f"-c{connections}", f"-d{max(1, math.ceil(seconds))}s", "-s", os.path.join(HERE, "wrk.lua")]
+    made = subprocess.run(arguments + [f"http://{address}{PATH}"], capture_output=True, text=True, timeout=seconds + 30, check=False)
     line = next((each for each in made.stdout.splitlines() if each.startswith("counted ")), None)
     if line is None:
         raise Failed(f"wrk: {made.stdout}{made.stderr}")
@@ -183,9 +184,12 @@ def measure(system, scenario, group, warm_up, seconds):
     with_wrk(address, scenario.connections, warm_up)
     before = {each.label: each.cpu_seconds() for each in group.all}
     begun = os.times()
+    others = Others()
     out = with_wrk(address, scenario.connections, seconds)
     after = {each.label: each.cpu_seconds() for each in group.all}
     ended = os.times()
+    wrk = ended.children_user + ended.children_system - begun.children_user - begun.children_system
+    out["others"] = others.share(sum(after.values()) - sum(before.values()) + wrk)
     group.check()
     if answer_of(address) is None:
         raise Failed(group.all[-1].complaint("does not answer any more"))
@@ -196,5 +200,5 @@ def measure(system, scenario, group, warm_up, seconds):
     out["peaks"] = {each.label: each.megabytes("VmHWM") for each in group.all}
     out["cpus"] = {label: (after[label] - before[label]) * 1e6 / good for label in before}
     out["cpu"] = sum(out["cpus"].values())
-    out["wrk"] = (ended.children_user + ended.children_system - begun.children_user - begun.children_system) * 1e6 / good
+    out["wrk"] = wrk * 1e6 / good
     return out

@@ -41,6 +41,24 @@ def read(path):
         return ""
 
 
+class Others:
+    """What share of the processors everybody else has taken: a figure of one run, which says what its rate is worth."""
+
+    def __init__(self):
+        self.since, self.busy = time.monotonic(), self.busy_seconds()
+
+    @staticmethod
+    def busy_seconds():
+        """Of the machine, and what its host took away: all but idle and waiting for a disk."""
+        ticks = list(map(int, read("/proc/stat").split("\n", 1)[0].split()[1:9]))
+        return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+    def share(self, ours):
+        """When the measured processes have taken so many CPU seconds since."""
+        elapsed = (time.monotonic() - self.since) * os.cpu_count()
+        return min(1, max(0, (self.busy_seconds() - self.busy - ours) / elapsed))
+
+
 class Process:
     """One process with its children. `label` says which part of its system it is."""
 
@@ -51,8 +69,8 @@ class Process:
         self.log = os.path.join(logs, label + ".log")
         with open(self.output, "wb") as out, open(self.log, "wb") as log:
             self.popen = subprocess.Popen(  # a session of its own: a Ctrl-C reaches this script, which ends all
-                self.arguments, stdin=subprocess.PIPE if talks else subprocess.DEVNULL, stdout=subprocess.PIPE if talks else out, stderr=log, cwd=folder or logs,
-                env={**plain_environment(), **(environment or {})}, start_new_session=True, preexec_fn=end_with_parent)
+                self.arguments, stdin=subprocess.PIPE if talks else subprocess.DEVNULL, stdout=subprocess.PIPE if talks else out, stderr=log,
+                cwd=folder or logs, env={**plain_environment(), **(environment or {})}, start_new_session=True, preexec_fn=end_with_parent)
         self.unread = b""
 
     @property

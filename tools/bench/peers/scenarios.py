@@ -7,8 +7,8 @@ class Calls:
     unit = "calls"
     ours = "waggle"  # what the others are set beside
     rounds_max = 1000
-    note = ("Three processes (gRPC: two, for nothing is between client and server): one client with one connection and one thread that begins the calls, the broker, one worker "
-            "that echoes.")
+    note = ("Three processes (gRPC: two, for nothing is between client and server): one client with one connection and one thread that begins the calls, "
+            "the broker, one worker that echoes.")
 
     def __init__(self, name, title, in_flight, payload_bytes, aims):
         self.name, self.title, self.in_flight, self.payload_bytes, self.aims = name, title, in_flight, payload_bytes, aims
@@ -48,8 +48,9 @@ class Http:
         self.name, self.title, self.connections, self.aims = name, title, connections, aims
 
     def systems(self, bin_folder, cache):
-        return [over_http.Waggle(bin_folder), over_http.Waggle(bin_folder, ()), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder), over_http.Nginx(bin_folder),
-                over_http.Nest(bin_folder, cache, "fastify"), over_http.Nest(bin_folder, cache, "express"), over_http.Moleculer(bin_folder, cache)]
+        return [over_http.Waggle(bin_folder), over_http.Waggle(bin_folder, ()), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder),
+                over_http.Nginx(bin_folder), over_http.Nest(bin_folder, cache, "fastify"), over_http.Nest(bin_folder, cache, "express"),
+                over_http.Moleculer(bin_folder, cache)]
 
     def measure(self, system, group, warm_up, seconds):
         return over_http.measure(system, self, group, warm_up, seconds)
@@ -93,8 +94,8 @@ ALL = [
         Aim("p99 half", "p99", "NATS", 0.5)]),
     Calls("calls-16k", "Calls, 64 in flight, 16 KiB", 64, 16 * 1024, [at_least("rate 1.5 ×", "rate", "NATS", 1.5)]),
     Http("http-64", "HTTP hello, 64 connections", 64, [
-        at_least("rate 5 ×", "rate", "Nest + Fastify", 5), at_least("rate 15 ×", "rate", "Nest + Express", 15), at_least("rate 60 %", "rate", "front alone", 0.6),
-        Aim("CPU a sixth", "cpu", "Nest + Fastify", 1 / 6)]),
+        at_least("rate 5 ×", "rate", "Nest + Fastify", 5), at_least("rate 15 ×", "rate", "Nest + Express", 15),
+        at_least("rate 60 %", "rate", "front alone", 0.6), Aim("CPU a sixth", "cpu", "Nest + Fastify", 1 / 6)]),
     Http("http-1", "HTTP hello, one connection", 1, [
         Aim("p50 not above", "p50", "Nest + Fastify", 1), Aim("p50 of one process half", "p50", "Nest + Fastify", 0.5, ours="waggle, one process")]),
     Commands("commands", "Many commands and workers: waggle, 1,000 in flight, 64 bytes", 1000, 64, [

@@ -74,7 +74,8 @@ class Aim:
             theirs = results.median(name, self.figure)
             ratio = value / theirs if value is not None and theirs else None
             who = name if self.ours == "waggle" else f"{name} (of {self.ours})"
-            yield (self.what, who, f"{short(ratio)} ×" if ratio is not None else "–", bound(self.factor, self.at_least) + " ×", self.verdict(ratio, self.factor))
+            is_now = f"{short(ratio)} ×" if ratio is not None else "–"
+            yield (self.what, who, is_now, bound(self.factor, self.at_least) + " ×", self.verdict(ratio, self.factor))
 
     def verdict(self, value, wanted):
         if value is None:
@@ -130,6 +131,14 @@ def failures(results):
     for name, runs in results.runs.items():
         if bad := sum(each.get("failed", 0) + each.get("lost", 0) for each in runs):
             yield f"{name}: {bad:.0f} {results.scenario.unit} failed or were lost"
+
+
+def others(results):
+    """That the machine was not quiet, if it was not."""
+    shares = [each["others"] for runs in results.runs.values() for each in runs if "others" in each]
+    if shares and max(shares) > 0.05:
+        yield (f"The machine was not quiet: of its processors others had {statistics.median(shares) * 100:.0f} % ({min(shares) * 100:.0f}–{max(shares) * 100:.0f} %) "
+               "during these runs. Rates and times suffer most.")
 
 
 def memory_table(results, markdown):
