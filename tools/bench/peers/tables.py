@@ -65,9 +65,10 @@ class Aim:
         """Lines: (what, against whom, what is, what should be, met or by how much missed)."""
         value = results.median(self.ours, self.figure)
         if self.limit is not None:
-            yield (self.what, "", short(value) if value is not None else "–", bound(self.limit, self.at_least), self.verdict(value, self.limit))
+            yield (self.what, "", short(value) if value is not None else "–", bound(self.limit, self.at_least),
+                   "failed" if value is None and any(name == self.ours for name, _ in results.failures) else self.verdict(value, self.limit))
             return
-        others = [name for name, family in results.families.items() if family == self.family and name != self.ours]
+        others = [name for name in results.runs if results.families[name] == self.family and name != self.ours]
         if not others:
             yield (self.what, self.family, "–", bound(self.factor, self.at_least) + " ×", "not measured")
         for name in others:
