@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <random>
 #include <stdexcept>
 #include <utility>
 
@@ -25,7 +26,9 @@ constexpr std::chrono::seconds backlog_time_max{5};
 /// A full pipe does not say when it has room again.
 constexpr std::chrono::milliseconds backlog_pause{1};
 
-settings with_endpoints(settings from, const endpoints& bound) {
+settings with_what_is_its_own(settings from, const endpoints& bound) {
+  std::random_device entropy;
+  from.hash_seed = std::uint64_t{entropy()} << 32 | entropy();
   from.events_in = bound.events_in;
   from.events_out = bound.events_out;
   return from;
@@ -46,7 +49,7 @@ shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo
       events_in_{in},
       events_out_{in},
       bound_{bind(wanted, who)},
-      core_{with_endpoints(from, bound_), std::move(events.settings)},
+      core_{with_what_is_its_own(from, bound_), std::move(events.settings)},
       majordomo_{for_majordomo, from.pulse, from.pulse * from.missed_pulses_max} {
   events_in_.subscribe_to_all();
   const auto there = events.log->open();

@@ -215,7 +215,7 @@ class broker_core : private event_members {
 
   settings settings_;
   directory directory_;
-  call_table calls_;
+  call_table calls_{settings_.hash_seed};
   call_lines lines_{calls_.items()};
   key_table keys_;
   detail::deadline_lanes<&call::deadline, &call::by_deadline, &call::deadline_at> deadlines_;

@@ -102,6 +102,9 @@ class call_table {
   /// Generations begin at 1: no lease is 0, which belongs to no call.
   static constexpr std::size_t size_max = std::size_t{1} << 24;
 
+  /// The seed, which callers do not know, keeps them from choosing ids that pile up.
+  explicit call_table(std::uint64_t seed = 0) : seed_{seed} {}
+
   slab<call>& items() { return items_; }
   call& operator[](std::uint32_t index) { return items_[index]; }
   const call& operator[](std::uint32_t index) const { return items_[index]; }
@@ -165,10 +168,11 @@ class call_table {
   static constexpr std::uint32_t generation_max = (1u << 29) - 1;
 
   /// Callers choose ids; mixing keeps a pattern from piling them up. Eight ids in a row, as counters give them, stay beside each other.
-  static std::uint64_t hash_of(peer_id caller, std::uint64_t id) {
-    return (detail::mixed((id >> 3) ^ (static_cast<std::uint64_t>(caller) * 0x9e3779b97f4a7c15u)) & ~std::uint64_t{7}) | (id & 7);
+  [[nodiscard]] std::uint64_t hash_of(peer_id caller, std::uint64_t id) const {
+    return (detail::mixed((id >> 3) ^ seed_ ^ (static_cast<std::uint64_t>(caller) * 0x9e3779b97f4a7c15u)) & ~std::uint64_t{7}) | (id & 7);
   }
 
+  std::uint64_t seed_;
   slab<call> items_;
   detail::index_table by_caller_id_;
 };

@@ -27,6 +27,8 @@ struct settings {
   std::string events_in{};   ///< where publishers connect, told to peers that say HELLO
   std::string events_out{};  ///< where subscribers connect
 
+  std::uint64_t hash_seed = 0;  ///< at random in a broker that peers can reach, so that they cannot choose ids of calls that collide
+
   milliseconds pulse{1000};             ///< how often workers and broker let hear from themselves
   std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
   milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
