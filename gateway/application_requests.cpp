@@ -1,5 +1,4 @@
 // From a request to what it stands for: who answers it, whether it may, and what it calls.
-#include <fmt/core.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "gateway/application.hpp"
 #include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/hex.hpp"
 #include "gateway/https_redirect.hpp"
 #include "gateway/routes/body.hpp"
 #include "gateway/routes/operations.hpp"
@@ -293,13 +293,24 @@ front::response application::readiness() const {
 std::string application::trace_of(const front::request& in) {
   const auto sent = in.find("traceparent");
   if (sent && is_traceparent(*sent)) return std::string{*sent};
-  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
+  std::string out;
+  out.reserve(55);
+  out += "00-";
+  append_hex(out, random_());
+  append_hex(out, random_() | 1);
+  out += '-';
+  append_hex(out, random_() | 1);
+  return out += "-01";
 }
 
 std::string application::request_id_of(const front::request& in) {
   const auto sent = in.find("x-request-id");
   if (sent && is_request_id(*sent)) return std::string{*sent};
-  return fmt::format("{:016x}{:016x}", random_(), random_());
+  std::string out;
+  out.reserve(32);
+  append_hex(out, random_());
+  append_hex(out, random_());
+  return out;
 }
 
 }  // namespace waggle::gateway

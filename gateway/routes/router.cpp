@@ -207,12 +207,12 @@ std::variant<planned_call, plan_run, front::response> router::plan(const taken_r
   const route& of = *by.of;
   request_reader reader{in, path, with.claims, of.plan->needs()};
   if (of.simple()) reader.body_is_used_once();
-  std::variant<planned_call, plan_run, front::response> out = refusal(400, "this route takes no body");
-  if (reader.refused()) {
-    out = *reader.refused();
-  } else if (in.body.empty() || of.plan->needs().body) {
-    out = of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
-  }
+  const auto planned = [&]() -> std::variant<planned_call, plan_run, front::response> {
+    if (reader.refused()) return *reader.refused();
+    if (!in.body.empty() && !of.plan->needs().body) return refusal(400, "this route takes no body");
+    return of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
+  };
+  auto out = planned();
   if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
   return out;
 }
