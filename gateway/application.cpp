@@ -386,16 +386,33 @@ front::instant application::next_deadline() const {
   return std::min(next, events_.next_deadline());
 }
 
-/// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say, or has
-/// said so much that others must have their turn first.
+/// Sends what is ready. False: there was nothing.
+bool application::send_calls(front::instant now) {
+  bool any = false;
+  while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
+    any = true;
+    if (socket_->send(bundle_) != net::sent::yes) break;
+  }
+  return any;
+}
+
+/// Sends what the batch's requests want, receives, lets time pass, sends what came of that; until the socket, whose descriptor tells only of
+/// changes, has nothing more to say, or has said so much that others must have their turn first.
+///
+/// A send may swallow the descriptor's word that something has come; a receive that finds nothing has looked. So what can be sent is sent first,
+/// and libzmq is asked (which is two system calls) only if something was left to be sent after that.
 void application::pump(front::instant now) {
   const sink to{*this, now};
   int turns = 0;
+  send_calls(now);
   do {
-    for (int i = 0; i < receive_max; ++i) {
-      const auto got = socket_->receive();
-      if (!got) break;
-      core_.receive(now, *got, to);
+    bool drained = false;
+    for (int i = 0; i < receive_max && !drained; ++i) {
+      if (const auto got = socket_->receive()) {
+        core_.receive(now, *got, to);
+      } else {
+        drained = true;
+      }
     }
     core_.tick(now, to);
     take_stored(now);
@@ -421,10 +438,8 @@ void application::pump(front::instant now) {
     }
     if (core_.ready() && !watching_ && watch_at_ <= now) watch(now);
     const bool more_events = events_.pump(now);
-    while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
-      if (socket_->send(bundle_) != net::sent::yes) break;
-    }
-    behind_ = socket_->readable() || more_events;
+    const bool has_sent = send_calls(now);
+    behind_ = !drained || more_events || (has_sent && socket_->readable());
   } while (behind_ && ++turns < turns_max);
   open_calls_.set(core_.open_calls());
   open_plans_.set(runs_.size());
