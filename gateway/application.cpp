@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -45,6 +47,9 @@ constexpr std::string_view watched = "waggle.services";
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
+
+/// What msgpack puts before a text or a map.
+constexpr std::size_t text_header_bytes_max = 5;
 
 reply_keeper& replies_of(application_options& from) {
   if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
@@ -280,22 +285,28 @@ void application::run_deadlines(front::instant now) {
 
 /// What goes along with a call or an event.
 std::string application::headers_of(const open_request& of, const extra_headers& with) const {
-  std::vector<std::pair<std::string_view, std::string_view>> all;
+  std::array<std::pair<std::string_view, std::string_view>, 7> all;
+  std::size_t count = 0, bytes = 0;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    all[count++] = {name, value};
+    bytes += name.size() + value.size() + 2 * text_header_bytes_max;
+  };
   std::string later;
-  if (of.who) all.emplace_back("claims", of.who->claims_json);
-  if (with.event_id) all.emplace_back("event_id", *with.event_id);
+  if (of.who) add("claims", of.who->claims_json);
+  if (with.event_id) add("event_id", *with.event_id);
   if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
     later = std::to_string(with.kept->run_budget.count());
-    all.emplace_back("later", later);
-    if (with.kept->idempotency_key) all.emplace_back("idempotency_key", *with.kept->idempotency_key);
+    add("later", later);
+    if (with.kept->idempotency_key) add("idempotency_key", *with.kept->idempotency_key);
   }
-  if (with.key) all.emplace_back("key", *with.key);
-  all.emplace_back("request_id", of.request_id);
-  all.emplace_back("traceparent", of.trace);
+  if (with.key) add("key", *with.key);
+  add("request_id", of.request_id);
+  add("traceparent", of.trace);
   std::string out;
+  out.reserve(bytes + text_header_bytes_max);
   wire::writer map{out};
-  map.map(all.size());
-  for (const auto& [name, value] : all) {
+  map.map(count);
+  for (const auto& [name, value] : std::span{all}.first(count)) {
     map.string(name);
     map.string(value);
   }

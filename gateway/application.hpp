@@ -156,7 +156,7 @@ class application final : public front::application {
   void give_credit(open_request& to);
   void count_call(const call_tag& of, status code);
   [[nodiscard]] front::response metrics_answer(std::string_view queues) const;
-  void answer(open_request& to, const result<std::string>& payload);
+  void answer(open_request& to, const result<std::string_view>& payload);
   void answer(open_request& to, front::response out);
   void deliver(open_request& to, front::response out);
   void watch(front::instant now);
@@ -165,8 +165,8 @@ class application final : public front::application {
   bool send_calls(front::instant now);
   void pump(front::instant now);
   void warn(const std::vector<std::string>& warnings);
-  [[nodiscard]] std::string trace_of(const front::request& in);
-  [[nodiscard]] std::string request_id_of(const front::request& in);
+  [[nodiscard]] trace_text trace_of(const front::request& in);
+  [[nodiscard]] request_id_text request_id_of(const front::request& in);
   /// What goes along with one call or event besides what all of a request's have.
   struct extra_headers {
     const std::optional<std::string>& key;

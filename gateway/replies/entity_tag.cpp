@@ -21,7 +21,8 @@ std::string entity_tag_of(std::string_view body) {
   out.reserve(2 * tag_bytes + 2);
   out += '"';
   append_hex(out, std::span{of}.first<tag_bytes>());
-  return out += '"';
+  out += '"';
+  return out;
 }
 
 std::string compressed_tag(std::string_view tag) {

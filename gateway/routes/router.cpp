@@ -313,11 +313,11 @@ bool router::has_own_route(const front::request& in, std::string_view claims) co
   return !found.unmet.empty();
 }
 
-front::response router::answer(const planned_call& call, const result<std::string>& payload) {
+front::response router::answer(const planned_call& call, const result<std::string_view>& payload) {
   if (call.what_for == planned_call::purpose::receipt) return receipt_answer(call, payload);
   if (call.what_for == planned_call::purpose::outcome) return outcome_answer(call, payload);
   // A worker that says nothing says nil.
-  const std::string_view value = payload && !payload->empty() ? std::string_view{*payload} : std::string_view{"\xc0"};
+  const std::string_view value = payload && !payload->empty() ? *payload : std::string_view{"\xc0"};
   // Where nothing has been streamed an error has the form of every other.
   auto out = payload ? reply_of(value, is_stream(call.reply) ? reply_format::json : call.reply, call.command)
                      : problem_of(payload.error());
