@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,9 +13,16 @@ namespace waggle::gateway {
 template <class Text>
 void append_hex(Text& out, std::span<const unsigned char> bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
-  for (const auto byte : bytes) {
-    const std::array pair{digits[byte >> 4], digits[byte & 15]};
-    out.append(std::string_view{pair.data(), pair.size()});
+  std::array<char, 32> text;
+  while (!bytes.empty()) {
+    const auto now = bytes.first(std::min(bytes.size(), text.size() / 2));
+    char* to = text.data();
+    for (const auto byte : now) {
+      *to++ = digits[byte >> 4];
+      *to++ = digits[byte & 15];
+    }
+    out.append(std::string_view{text.data(), to});
+    bytes = bytes.subspan(now.size());
   }
 }
 
