@@ -13,7 +13,7 @@ constexpr std::size_t user_agent_bytes_max = 256;
 answer_desk::answer_desk(front::responder& to, std::shared_ptr<metrics> counts, std::shared_ptr<access_log> log)
     : to_{to}, counts_{std::move(counts)}, log_{std::move(log)}, chance_{std::random_device{}()} {}
 
-exchange& answer_desk::open(front::instant now, front::exchange_id id, const front::request& in, std::string request_id) {
+exchange& answer_desk::open(front::instant now, front::exchange_id id, const front::request& in, const request_id_text& request_id) {
   auto& made = open_[static_cast<std::uint64_t>(id)];
   made.id = id;
   made.since = now;
@@ -28,8 +28,7 @@ exchange& answer_desk::open(front::instant now, front::exchange_id id, const fro
   }
   if (log_) made.user_agent = in.find("user-agent").value_or(std::string_view{}).substr(0, user_agent_bytes_max);
   if (counts_) counts_->began(made.method);
-  made.headers.emplace_back("X-Request-Id", request_id);
-  made.request_id = std::move(request_id);
+  made.request_id = request_id;
   return made;
 }
 
@@ -83,7 +82,8 @@ void answer_desk::abort(front::exchange_id to) {
 /// What every answer to this request gets.
 void answer_desk::dress(exchange& of, front::response& answer) {
   of.status = answer.status;
-  answer.headers.reserve(answer.headers.size() + of.headers.size());
+  answer.headers.reserve(answer.headers.size() + 1 + of.headers.size());
+  answer.headers.emplace_back("X-Request-Id", of.request_id.view());
   for (auto& each : of.headers) answer.headers.push_back(std::move(each));
   of.headers.clear();
 }

@@ -24,7 +24,7 @@ class answer_desk final : public front::responder {
   void log_as(const access_log_config& which) { logged_ = which; }
 
   /// A request has come. The reference is good until its answer's end.
-  exchange& open(front::instant now, front::exchange_id id, const front::request& in, std::string request_id);
+  exchange& open(front::instant now, front::exchange_id id, const front::request& in, const request_id_text& request_id);
   /// Null: it has its answer, or nobody waits for one.
   [[nodiscard]] exchange* find(front::exchange_id id);
   /// The client has gone.

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -45,6 +47,9 @@ constexpr std::string_view watched = "waggle.services";
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
 
+
+/// What msgpack puts before a text or a map.
+constexpr std::size_t text_header_bytes_max = 5;
 
 reply_keeper& replies_of(application_options& from) {
   if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
@@ -280,22 +285,28 @@ void application::run_deadlines(front::instant now) {
 
 /// What goes along with a call or an event.
 std::string application::headers_of(const open_request& of, const extra_headers& with) const {
-  std::vector<std::pair<std::string_view, std::string_view>> all;
+  std::array<std::pair<std::string_view, std::string_view>, 7> all;
+  std::size_t count = 0, bytes = 0;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    all[count++] = {name, value};
+    bytes += name.size() + value.size() + 2 * text_header_bytes_max;
+  };
   std::string later;
-  if (of.who) all.emplace_back("claims", of.who->claims_json);
-  if (with.event_id) all.emplace_back("event_id", *with.event_id);
+  if (of.who) add("claims", of.who->claims_json);
+  if (with.event_id) add("event_id", *with.event_id);
   if (with.kept != nullptr && with.kept->what_for == planned_call::purpose::receipt) {
     later = std::to_string(with.kept->run_budget.count());
-    all.emplace_back("later", later);
-    if (with.kept->idempotency_key) all.emplace_back("idempotency_key", *with.kept->idempotency_key);
+    add("later", later);
+    if (with.kept->idempotency_key) add("idempotency_key", *with.kept->idempotency_key);
   }
-  if (with.key) all.emplace_back("key", *with.key);
-  all.emplace_back("request_id", of.request_id);
-  all.emplace_back("traceparent", of.trace);
+  if (with.key) add("key", *with.key);
+  add("request_id", of.request_id);
+  add("traceparent", of.trace);
   std::string out;
+  out.reserve(bytes + text_header_bytes_max);
   wire::writer map{out};
-  map.map(all.size());
-  for (const auto& [name, value] : all) {
+  map.map(count);
+  for (const auto& [name, value] : std::span{all}.first(count)) {
     map.string(name);
     map.string(value);
   }
@@ -386,16 +397,33 @@ front::instant application::next_deadline() const {
   return std::min(next, events_.next_deadline());
 }
 
-/// Receives, lets time pass, sends; until the socket, whose descriptor tells only of changes, has nothing more to say, or has
-/// said so much that others must have their turn first.
+/// Sends what is ready. False: there was nothing.
+bool application::send_calls(front::instant now) {
+  bool any = false;
+  while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
+    any = true;
+    if (socket_->hand_over(bundle_) != net::sent::yes) break;
+  }
+  return any;
+}
+
+/// Sends what the batch's requests want, receives, lets time pass, sends what came of that; until the socket, whose descriptor tells only of
+/// changes, has nothing more to say, or has said so much that others must have their turn first.
+///
+/// A send may swallow the descriptor's word that something has come; a receive that finds nothing has looked. So what can be sent is sent first,
+/// and libzmq is asked (which is two system calls) only if something was left to be sent after that.
 void application::pump(front::instant now) {
   const sink to{*this, now};
   int turns = 0;
+  send_calls(now);
   do {
-    for (int i = 0; i < receive_max; ++i) {
-      const auto got = socket_->receive();
-      if (!got) break;
-      core_.receive(now, *got, to);
+    bool drained = false;
+    for (int i = 0; i < receive_max && !drained; ++i) {
+      if (const auto got = socket_->receive()) {
+        core_.receive(now, *got, to);
+      } else {
+        drained = true;
+      }
     }
     core_.tick(now, to);
     take_stored(now);
@@ -421,10 +449,8 @@ void application::pump(front::instant now) {
     }
     if (core_.ready() && !watching_ && watch_at_ <= now) watch(now);
     const bool more_events = events_.pump(now);
-    while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
-      if (socket_->hand_over(bundle_) != net::sent::yes) break;
-    }
-    behind_ = socket_->readable() || more_events;
+    const bool has_sent = send_calls(now);
+    behind_ = !drained || more_events || (has_sent && socket_->readable());
   } while (behind_ && ++turns < turns_max);
   open_calls_.set(core_.open_calls());
   open_plans_.set(runs_.size());

@@ -57,7 +57,8 @@ struct application_options {
 };
 
 /// One reactor thread's gateway: its own routes, its own open calls, its own socket to the broker, nothing shared. Requests become
-/// calls, their ends become answers, and one call of `waggle.services` always waits for the network to change.
+/// calls, their ends become answers, and one call of `waggle.services` always waits for the network to change. Sockets and deadlines are looked at
+/// once for each batch, at its end, whatever has happened in it.
 class application final : public front::application {
  public:
   application(application_options from, front::responder& answers);
@@ -70,10 +71,8 @@ class application final : public front::application {
   [[nodiscard]] int descriptor() const override { return socket_->descriptor(); }
   [[nodiscard]] int second_descriptor() const override { return events_.descriptor(); }
   [[nodiscard]] int third_descriptor() const override { return store_->descriptor(); }
-  void on_readable(front::instant now) override { pump(now); }
   void on_batch_end(front::instant now) override { pump(now); }
   [[nodiscard]] front::instant next_deadline() const override;
-  void on_deadline(front::instant now) override { pump(now); }
   void on_drain(front::instant) override { draining_ = true; }
   void on_closing(front::instant now) override;
   /// Steps of `then` and undos are still under way, though every request has its answer.
@@ -157,16 +156,17 @@ class application final : public front::application {
   void give_credit(open_request& to);
   void count_call(const call_tag& of, status code);
   [[nodiscard]] front::response metrics_answer(std::string_view queues) const;
-  void answer(open_request& to, const result<std::string>& payload);
+  void answer(open_request& to, const result<std::string_view>& payload);
   void answer(open_request& to, front::response out);
   void deliver(open_request& to, front::response out);
   void watch(front::instant now);
   void watch_later(front::instant now);
   void learn(std::string_view payload);
+  bool send_calls(front::instant now);
   void pump(front::instant now);
   void warn(const std::vector<std::string>& warnings);
-  [[nodiscard]] std::string trace_of(const front::request& in);
-  [[nodiscard]] std::string request_id_of(const front::request& in);
+  [[nodiscard]] trace_text trace_of(const front::request& in);
+  [[nodiscard]] request_id_text request_id_of(const front::request& in);
   /// What goes along with one call or event besides what all of a request's have.
   struct extra_headers {
     const std::optional<std::string>& key;

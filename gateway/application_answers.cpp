@@ -105,7 +105,7 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
     stream(to, stream_item::reply, payload);
     return;
   }
-  if (!to.call.streams) return answer(to, std::string{payload});
+  if (!to.call.streams) return answer(to, result<std::string_view>{payload});
   if (to.overfull) return answer(to, too_large());
   std::string all;
   wire::writer writer{all};
@@ -115,7 +115,7 @@ void application::on_result(front::instant now, call_tag& of, std::string_view p
   writer.raw(to.parts);
   writer.string("reply");
   writer.raw(payload);
-  answer(to, std::move(all));
+  answer(to, result<std::string_view>{all});
 }
 
 void application::on_error(front::instant now, call_tag& of, error why) {
@@ -154,8 +154,8 @@ void application::count_call(const call_tag& of, status code) {
   if (found != to.calls.end() && !found->second.command.empty()) options_.metrics->call_ended(found->second.command, code, now - found->second.since);
 }
 
-void application::answer(open_request& to, const result<std::string>& payload) {
-  if (to.wants_metrics) return answer(to, metrics_answer(payload ? *payload : std::string{}));
+void application::answer(open_request& to, const result<std::string_view>& payload) {
+  if (to.wants_metrics) return answer(to, metrics_answer(payload.value_or(std::string_view{})));
   to.nothing_ran = to.nothing_ran || (!payload && !payload.error().may_have_run);
   answer(to, router::answer(to.call, payload));
 }

@@ -1,5 +1,4 @@
 // From a request to what it stands for: who answers it, whether it may, and what it calls.
-#include <fmt/core.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "gateway/application.hpp"
 #include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/hex.hpp"
 #include "gateway/https_redirect.hpp"
 #include "gateway/routes/body.hpp"
 #include "gateway/routes/operations.hpp"
@@ -27,7 +27,7 @@ constexpr std::chrono::milliseconds retry_time{1'000};
 
 /// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
 bool is_traceparent(std::string_view text) {
-  if (text.size() != 55 || !text.starts_with("00-") || text[35] != '-' || text[52] != '-') return false;
+  if (text.size() != trace_bytes || !text.starts_with("00-") || text[35] != '-' || text[52] != '-') return false;
   const auto hex = [](std::string_view part) {
     return std::all_of(part.begin(), part.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
   };
@@ -38,7 +38,7 @@ bool is_traceparent(std::string_view text) {
 
 /// What others may have made up: short, and nothing that a log or a header trips over.
 bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
+  return !text.empty() && text.size() <= request_id_bytes_max && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            std::string_view{"-._~:/+="}.find(c) != std::string_view::npos;
   });
@@ -290,16 +290,24 @@ front::response application::readiness() const {
 }
 
 /// The request's trace goes on; a request without one begins one.
-std::string application::trace_of(const front::request& in) {
+trace_text application::trace_of(const front::request& in) {
   const auto sent = in.find("traceparent");
-  if (sent && is_traceparent(*sent)) return std::string{*sent};
-  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_(), random_() | 1, random_() | 1);
+  if (sent && is_traceparent(*sent)) return *sent;
+  trace_text out{"00-"};
+  append_hex(out, random_());
+  append_hex(out, random_() | 1);
+  out.append("-");
+  append_hex(out, random_() | 1);
+  return out.append("-01");
 }
 
-std::string application::request_id_of(const front::request& in) {
+request_id_text application::request_id_of(const front::request& in) {
   const auto sent = in.find("x-request-id");
-  if (sent && is_request_id(*sent)) return std::string{*sent};
-  return fmt::format("{:016x}{:016x}", random_(), random_());
+  if (sent && is_request_id(*sent)) return *sent;
+  request_id_text out;
+  append_hex(out, random_());
+  append_hex(out, random_());
+  return out;
 }
 
 }  // namespace waggle::gateway

@@ -10,8 +10,15 @@
 #include "gateway/front/application.hpp"
 #include "gateway/identity/identity.hpp"
 #include "gateway/replies/finish.hpp"
+#include "gateway/short_text.hpp"
 
 namespace waggle::gateway {
+
+inline constexpr std::size_t request_id_bytes_max = 128;
+using request_id_text = short_text<request_id_bytes_max>;
+/// Of a W3C traceparent of version 00.
+inline constexpr std::size_t trace_bytes = 55;
+using trace_text = short_text<trace_bytes>;
 
 /// One request from its arrival to the end of its answer: what its answer and what is told of it depend on. It outlives the request's bytes, and
 /// is gone with the answer's end (answer_desk.hpp).
@@ -21,8 +28,8 @@ struct exchange {
   std::string method;
   std::string path;        ///< as sent, without the query, which may hold secrets
   std::string route;       ///< as in "GET /orders/{id}"; empty: none has taken it
-  std::string request_id;
-  std::string trace;       ///< W3C traceparent of what it calls; empty: it has called nothing
+  request_id_text request_id;
+  trace_text trace;        ///< W3C traceparent of what it calls; empty: it has called nothing
   std::string client;      ///< its address, numeric; behind trusted proxies what they say
   std::string user_agent;  ///< shortened
   std::string subject;     ///< who asks, as his credentials say
@@ -35,7 +42,7 @@ struct exchange {
   reply_wishes wishes;
   reply_terms terms;
 
-  /// What each answer to it gets, whoever makes it.
+  /// What each answer to it gets, whoever makes it, besides its request's id.
   std::vector<std::pair<std::string, std::string>> headers;
 
   // Of the answer, once it has begun.

@@ -13,6 +13,7 @@
 #include <waggle/wire/error.hpp>
 #include <waggle/wire/frames.hpp>
 
+#include "gateway/exchange.hpp"
 #include "gateway/front/application.hpp"
 #include "gateway/identity/identity.hpp"
 #include "gateway/replies/digest.hpp"
@@ -29,8 +30,8 @@ struct open_request : std::enable_shared_from_this<open_request> {
   bool head = false;      ///< HEAD
   bool begun = false;     ///< what it stands for; until then nothing of it is under way
   bool answered = false;  ///< or there is nobody to answer
-  std::string trace;      ///< of what it calls: W3C traceparent
-  std::string request_id;
+  trace_text trace;       ///< of what it calls: W3C traceparent
+  request_id_text request_id;
   identity_ptr who;       ///< makes it; null: nobody has said
   /// Of its route. Held until everything that it calls has ended, also after its answer or without its client: it is the services that are spared.
   concurrency_permit permit;

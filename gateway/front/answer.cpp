@@ -29,9 +29,9 @@ void append_number(std::string& out, std::uint64_t number, int base = 10) {
 }  // namespace
 
 bool is_sendable(const response& answer) {
-  return answer.status >= 200 && answer.status <= 599 && syntax::all(answer.content_type, syntax::value_char) &&
+  return answer.status >= 200 && answer.status <= 599 && syntax::is_field_value(answer.content_type) &&
          std::all_of(answer.headers.begin(), answer.headers.end(), [](const auto& field) {
-           return syntax::is_token(field.first) && syntax::all(field.second, syntax::value_char);
+           return syntax::is_token(field.first) && syntax::is_field_value(field.second);
          });
 }
 

@@ -232,7 +232,7 @@ bool http_parser::split_field(std::string_view text, std::string_view& name, std
   name = text.substr(0, colon);
   if (!syntax::is_token(name)) return refuse(400, "a header field's name is not a token");
   value = syntax::trim(text.substr(colon + 1));
-  if (!syntax::all(value, syntax::value_char)) return refuse(400, "a header field has a control character");
+  if (!syntax::is_field_value(value)) return refuse(400, "a header field has a control character");
   return true;
 }
 
@@ -323,7 +323,7 @@ bool http_parser::read_chunk_size() {
   if (digits == 0 || (!extension.empty() && extension.front() != ';')) {
     return refuse(400, "a chunk's size is not a hexadecimal number");
   }
-  if (!syntax::all(extension, syntax::value_char)) return refuse(400, "a chunk extension has a control character");
+  if (!syntax::is_field_value(extension)) return refuse(400, "a chunk extension has a control character");
   if (extension.size() > extension_left) return refuse(400, "the chunk extensions are too long");
   extension_bytes_ += extension.size();
   if (size > bounds_->body_bytes_max - (body_end_ - body_begin_)) return refuse(413, "the body is too large");

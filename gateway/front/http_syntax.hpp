@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 /// The character classes of RFC 9110 section 5.6 and RFC 9112, as one table so that a check is one load for each byte.
@@ -41,6 +42,21 @@ inline constexpr auto classes = make_classes();
     if ((classes[static_cast<unsigned char>(c)] & wanted) == 0) return false;
   }
   return true;
+}
+
+/// The same as `all` with `value_char`, eight bytes at a time: values are the most of what there is of a head.
+[[nodiscard]] inline bool is_field_value(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+  while (text.size() >= 8) {
+    std::uint64_t block;
+    std::memcpy(&block, text.data(), 8);
+    const std::uint64_t if_delete = block ^ ones * 0x7f;
+    // The top bit of a byte below 0x20, and of one that is 0x7f (the borrow of such a byte may set others, which then only are looked at again).
+    const std::uint64_t suspect = ((block - ones * 0x20) & ~block) | ((if_delete - ones) & ~if_delete);
+    if ((suspect & tops) != 0 && !all(text.substr(0, 8), value_char)) return false;
+    text.remove_prefix(8);
+  }
+  return all(text, value_char);
 }
 
 [[nodiscard]] inline bool is_token(std::string_view text) { return !text.empty() && all(text, token_char); }

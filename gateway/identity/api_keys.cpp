@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include <openssl/crypto.h>
@@ -12,6 +13,9 @@
 #include <waggle/wire/reader.hpp>
 #include <waggle/wire/utf8.hpp>
 #include <waggle/wire/writer.hpp>
+
+#include "gateway/hex.hpp"
+#include "gateway/identity/openssl.hpp"
 
 namespace waggle::gateway {
 namespace {
@@ -25,7 +29,7 @@ bool is_word(std::string_view text, std::size_t size) {
 
 std::string hex(const digest& bytes) {
   std::string out;
-  for (const auto byte : bytes) out.append({"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]});
+  append_hex(out, bytes);
   return out;
 }
 
@@ -141,8 +145,14 @@ class key_reader {
 }  // namespace
 
 digest sha256(std::string_view bytes) {
+  // With EVP_Digest libcrypto looks for the algorithm and makes a context each time, which takes longer than to digest an answer of some lines.
+  static const openssl::owned<EVP_MD, EVP_MD_free> algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  thread_local const openssl::owned<EVP_MD_CTX, EVP_MD_CTX_free> work{EVP_MD_CTX_new()};
   digest out{};
-  EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr);
+  if (!work || EVP_DigestInit_ex2(work.get(), algorithm.get(), nullptr) != 1 || EVP_DigestUpdate(work.get(), bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestFinal_ex(work.get(), out.data(), nullptr) != 1) {
+    throw std::runtime_error{"libcrypto has no SHA-256"};
+  }
   return out;
 }
 

@@ -1,6 +1,9 @@
 #include "gateway/replies/entity_tag.hpp"
 
+#include <span>
+
 #include "gateway/front/http_syntax.hpp"
+#include "gateway/hex.hpp"
 #include "gateway/replies/digest.hpp"
 
 namespace waggle::gateway {
@@ -13,14 +16,13 @@ std::string_view opaque_of(std::string_view tag) { return tag.starts_with("W/") 
 }  // namespace
 
 std::string entity_tag_of(std::string_view body) {
-  constexpr char digits[] = "0123456789abcdef";
   const auto of = sha256(body);
-  std::string out = "\"";
-  for (std::size_t i = 0; i < tag_bytes; ++i) {
-    out += digits[of[i] >> 4];
-    out += digits[of[i] & 15];
-  }
-  return out += '"';
+  std::string out;
+  out.reserve(2 * tag_bytes + 2);
+  out += '"';
+  append_hex(out, std::span{of}.first<tag_bytes>());
+  out += '"';
+  return out;
 }
 
 std::string compressed_tag(std::string_view tag) {

@@ -76,17 +76,15 @@ void finish_reply(front::response& answer, const reply_wishes& wishes, const rep
   if (may_compress) add_vary(answer, "Accept-Encoding");
   const bool compresses = may_compress && wishes.codings.gzip;
 
-  std::string tag;
   if (is_stored) {
-    const auto* own = find_header(answer, "etag");
-    tag = own != nullptr ? *own : entity_tag_of(answer.body);
-    if (own == nullptr) answer.headers.emplace_back("ETag", tag);
+    if (find_header(answer, "etag") == nullptr) answer.headers.emplace_back("ETag", entity_tag_of(answer.body));
     if (!wishes.if_none_match.empty()) {
       // The client has one of the two representations; it keeps the one it has, if it takes that one today.
-      const auto other = compressed_tag(tag);
+      const auto& tag = *find_header(answer, "etag");
+      auto other = compressed_tag(tag);
       const bool is_same = names_tag(wishes.if_none_match, tag), is_same_compressed = compresses && names_tag(wishes.if_none_match, other);
       if (is_same || is_same_compressed) {
-        if (!is_same) set_header(answer, "etag", other);
+        if (!is_same) set_header(answer, "etag", std::move(other));
         answer.status = 304;
         answer.content_type.clear();
         answer.body.clear();
@@ -99,7 +97,7 @@ void finish_reply(front::response& answer, const reply_wishes& wishes, const rep
   if (!smaller) return;
   answer.body = std::move(*smaller);
   answer.headers.emplace_back("Content-Encoding", "gzip");
-  if (is_stored) set_header(answer, "etag", compressed_tag(tag));
+  if (is_stored) set_header(answer, "etag", compressed_tag(*find_header(answer, "etag")));
 }
 
 }  // namespace waggle::gateway

@@ -287,7 +287,7 @@ std::optional<text_template> config_reader::read_template(const std::string& tex
     i = end;
   }
   keep_plain();
-  if (!front::syntax::all(text, front::syntax::value_char) || front::syntax::trim(text).size() != text.size()) {
+  if (!front::syntax::is_field_value(text) || front::syntax::trim(text).size() != text.size()) {
     wrong(line, "the header's text has characters that a header cannot have, or spaces around it; write it in one line");
     return std::nullopt;
   }

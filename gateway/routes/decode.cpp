@@ -84,6 +84,7 @@ decoded_query::decoded_query(std::string_view query) {
     }
     parameters_.emplace_back(name, value);
   }
+  if (parameters_.size() < 2) return;  // std::stable_sort would allocate all the same
   std::stable_sort(parameters_.begin(), parameters_.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
 }

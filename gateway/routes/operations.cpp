@@ -120,7 +120,7 @@ std::string operation_location(std::string_view operation) {
   return out;
 }
 
-front::response receipt_answer(const planned_call& call, const result<std::string>& payload) {
+front::response receipt_answer(const planned_call& call, const result<std::string_view>& payload) {
   front::response out;
   if (!payload) {
     const auto& why = payload.error();
@@ -193,7 +193,7 @@ std::variant<planned_call, front::response> plan_outcome(const front::request& i
   return out;
 }
 
-front::response outcome_answer(const planned_call& call, const result<std::string>& payload) {
+front::response outcome_answer(const planned_call& call, const result<std::string_view>& payload) {
   front::response out;
   std::string_view state;
   if (payload) {

@@ -24,7 +24,7 @@ inline constexpr std::chrono::seconds outcome_wait_max{30};
 
 /// The answer to a call that asked for a receipt: 202 and Location; 409 while the command that had the same key has not ended, 422
 /// where it had another payload, 501 where the broker keeps nothing.
-[[nodiscard]] front::response receipt_answer(const planned_call& call, const result<std::string>& payload);
+[[nodiscard]] front::response receipt_answer(const planned_call& call, const result<std::string_view>& payload);
 
 /// What a request for an operation asks of the broker, or its answer when that is nothing (400, 404, 405, 406, OPTIONS). The request's
 /// path begins with `operations_path`; `budget` is for the broker's answer, on top of what the client waits for.
@@ -32,6 +32,6 @@ inline constexpr std::chrono::seconds outcome_wait_max{30};
 
 /// Its answer: 200 with what the broker said, in which `error` has become a problem (RFC 9457), with Retry-After as long as the command
 /// has not ended; 404 for an operation that is not known, or not any more.
-[[nodiscard]] front::response outcome_answer(const planned_call& call, const result<std::string>& payload);
+[[nodiscard]] front::response outcome_answer(const planned_call& call, const result<std::string_view>& payload);
 
 }  // namespace waggle::gateway

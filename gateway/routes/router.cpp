@@ -207,12 +207,12 @@ std::variant<planned_call, plan_run, front::response> router::plan(const taken_r
   const route& of = *by.of;
   request_reader reader{in, path, with.claims, of.plan->needs()};
   if (of.simple()) reader.body_is_used_once();
-  std::variant<planned_call, plan_run, front::response> out = refusal(400, "this route takes no body");
-  if (reader.refused()) {
-    out = *reader.refused();
-  } else if (in.body.empty() || of.plan->needs().body) {
-    out = of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
-  }
+  const auto planned = [&]() -> std::variant<planned_call, plan_run, front::response> {
+    if (reader.refused()) return *reader.refused();
+    if (!in.body.empty() && !of.plan->needs().body) return refusal(400, "this route takes no body");
+    return of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
+  };
+  auto out = planned();
   if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
   return out;
 }
@@ -313,11 +313,11 @@ bool router::has_own_route(const front::request& in, std::string_view claims) co
   return !found.unmet.empty();
 }
 
-front::response router::answer(const planned_call& call, const result<std::string>& payload) {
+front::response router::answer(const planned_call& call, const result<std::string_view>& payload) {
   if (call.what_for == planned_call::purpose::receipt) return receipt_answer(call, payload);
   if (call.what_for == planned_call::purpose::outcome) return outcome_answer(call, payload);
   // A worker that says nothing says nil.
-  const std::string_view value = payload && !payload->empty() ? std::string_view{*payload} : std::string_view{"\xc0"};
+  const std::string_view value = payload && !payload->empty() ? *payload : std::string_view{"\xc0"};
   // Where nothing has been streamed an error has the form of every other.
   auto out = payload ? reply_of(value, is_stream(call.reply) ? reply_format::json : call.reply, call.command)
                      : problem_of(payload.error());

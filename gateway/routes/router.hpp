@@ -123,7 +123,7 @@ class router {
   [[nodiscard]] bool has_own_route(const front::request& in, std::string_view claims) const;
 
   /// The answer to a call that has ended: its reply's payload (an empty one stands for nil), or what went wrong.
-  [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string>& payload);
+  [[nodiscard]] static front::response answer(const planned_call& call, const result<std::string_view>& payload);
 
   /// What `plan` would do, for people.
   [[nodiscard]] explanation explain(const front::request& in, const request_context& with = {}) const;

@@ -319,7 +319,7 @@ std::optional<std::string> template_plan::text(const taken_values& request, std:
     if (!text) return std::nullopt;
     out += in_url_ ? percent_encoded(*text) : *text;
   }
-  if (!front::syntax::all(out, front::syntax::value_char)) return std::nullopt;
+  if (!front::syntax::is_field_value(out)) return std::nullopt;
   return out;
 }
 

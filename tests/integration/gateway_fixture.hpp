@@ -64,9 +64,7 @@ struct gateway_fixture : front::responder {
     return answers[id];
   }
   void turn() {
-    const auto now = front::clock::now();
-    if (under_test.next_deadline() <= now) under_test.on_deadline(now);
-    under_test.on_readable(now);
+    under_test.on_batch_end(front::clock::now());
   }
   bool ready() {
     return eventually([&] { return turn(), get("/readyz").status == 200; });

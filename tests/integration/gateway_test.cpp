@@ -244,8 +244,7 @@ TEST_CASE("gateway: of a service's own gateway only its own routes are served", 
   const auto status_of = [&](std::string_view path) {
     own.on_request(front::clock::now(), front::exchange_id{++id}, {"GET", path, {}, {}, {}});
     eventually([&] {
-      if (own.next_deadline() <= front::clock::now()) own.on_deadline(front::clock::now());
-      own.on_readable(front::clock::now());
+      own.on_batch_end(front::clock::now());
       return all.answers.contains(id);
     });
     return all.answers[id].status;

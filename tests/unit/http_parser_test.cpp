@@ -1,4 +1,5 @@
 #include "gateway/front/http_parser.hpp"
+#include "gateway/front/http_syntax.hpp"
 
 #include <random>
 #include <set>
@@ -210,5 +211,26 @@ TEST_CASE("http: thousands of pipelined requests are cut apart whatever the size
     reader in(bounds);
     for (std::size_t at = 0; at < all.size(); at += read_size) in.feed(std::string_view(all).substr(at, read_size));
     CHECK((in.verdict() == expected));
+  }
+}
+
+TEST_CASE("http: what may stand in a field value does not depend on where in it a byte stands", "[http]") {
+  namespace syntax = waggle::front::syntax;
+  for (unsigned c = 0; c < 256; ++c) {
+    const std::string_view around{" ~a\t\x80\xffzz Az09!"};  // all of which may, at the edges of the classes
+    REQUIRE(syntax::all(around, syntax::value_char));
+    for (std::size_t size = 0; size <= around.size(); ++size) {
+      for (std::size_t at = 0; at <= size; ++at) {
+        std::string text{around.substr(0, size)};
+        text.insert(at, 1, static_cast<char>(c));
+        REQUIRE(syntax::is_field_value(text) == syntax::all(text, syntax::value_char));
+      }
+    }
+  }
+  std::mt19937_64 random{1};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(random() % 40, '\0');
+    for (auto& each : text) each = static_cast<char>(random() % 8 == 0 ? random() : 0x20 + random() % 0x5f);
+    REQUIRE(syntax::is_field_value(text) == syntax::all(text, syntax::value_char));
   }
 }

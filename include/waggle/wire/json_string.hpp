@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -7,6 +8,17 @@
 #include <waggle/wire/utf8.hpp>
 
 namespace waggle::wire {
+
+namespace detail {
+
+/// What stands for itself in a JSON string: ASCII without control characters, quote and backslash.
+inline constexpr auto plain_in_json = [] {
+  std::array<bool, 256> out{};
+  for (std::size_t byte = 0x20; byte < 0x80; ++byte) out[byte] = byte != '"' && byte != '\\';
+  return out;
+}();
+
+}  // namespace detail
 
 /// Appends `text` as a JSON string with its quotes. Bytes that are not part of well-formed UTF-8 become U+FFFD each.
 inline void append_json_string(std::string& out, std::string_view text) {
@@ -21,6 +33,7 @@ inline void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
+    if (detail::plain_in_json[byte]) continue;
     if (byte == '"') {
       replace(i, "\\\"");
     } else if (byte == '\\') {
