@@ -65,6 +65,88 @@ TEST_CASE("network: a typed call reaches its handler and the answer its caller",
   CHECK(reply->message == "hello Ada");
 }
 
+TEST_CASE("network: quick handlers answer and fail as others do, beside those of the pool", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service mixed{"mixed", "1.0.0"};
+  std::atomic<std::thread::id> ran_on;
+  mixed.on("quick.say", [&](const say& in, context& with) {
+    ran_on = std::this_thread::get_id();
+    return greeting{std::string{with.header("tone")} + in.name};
+  }).quick();
+  mixed.on("quick.fails", [](const say&) -> result<greeting> { return failure(status::not_found, "nobody of that name"); }).quick();
+  mixed.on("quick.throws", []() -> greeting { throw std::runtime_error{"secret"}; }).quick();
+  std::atomic<bool> slow_may_end{false};
+  mixed.on("slow.say", [&](const say& in) {
+    while (!slow_may_end) std::this_thread::yield();
+    return greeting{in.name};
+  });
+  running_service serving{mixed, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+
+  auto slow = net.call_async<greeting>("slow.say", say{"Bob"}, 10s);
+  const auto reply = net.call<greeting>("quick.say", say{"Ada"}, 5s, {.headers = {{"tone", "dear "}}});
+  REQUIRE(reply.has_value());
+  CHECK(reply->message == "dear Ada");
+  const auto first = ran_on.load();
+  REQUIRE(net.call<greeting>("quick.say", say{"Ada"}, 5s).has_value());
+  CHECK(ran_on.load() == first);  // the connection's, always
+  const auto wrong = net.call<greeting>("quick.say", counting{1}, 5s);
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK((wrong.error().code == status::invalid_argument && !wrong.error().may_have_run));
+  const auto fails = net.call<greeting>("quick.fails", say{"x"}, 5s);
+  REQUIRE_FALSE(fails.has_value());
+  CHECK((fails.error().code == status::not_found && fails.error().may_have_run));
+  const auto throws = net.call<greeting>("quick.throws", nothing{}, 5s);
+  REQUIRE_FALSE(throws.has_value());
+  CHECK(throws.error().code == status::internal);
+  CHECK(throws.error().message.find("secret") == std::string::npos);
+  slow_may_end = true;
+  CHECK(slow.get().value().message == "Bob");
+}
+
+TEST_CASE("network: a quick handler that would wait for its own thread fails instead", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service mixed{"mixed", "1.0.0"};
+  mixed.on("quick.part", [](context& with) { return with.part(1), nothing{}; }).quick();
+  mixed.on("quick.calls", [](context& with) { return with.call<greeting>("quick.part", nothing{}); }).quick();
+  running_service serving{mixed, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+  for (const auto* each : {"quick.part", "quick.calls"}) {
+    const auto got = net.call<nothing>(each, nothing{}, 5s);
+    REQUIRE_FALSE(got.has_value());
+    CHECK((got.error().code == status::internal && got.error().may_have_run));
+  }
+
+  service wrong{"wrong", "1"};
+  wrong.on("x", [](context&) {}).streams().quick();
+  CHECK_THROWS_AS(wrong.serve(at(broker, sockets), {}), std::invalid_argument);
+}
+
+TEST_CASE("network: a service whose handlers are all quick takes a thousand calls at a time, and answers each once", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service echo{"echo", "1"};
+  echo.on("echo.number", [](int in) { return in; }).quick();
+  running_service serving{echo, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+  constexpr int calls = 8'000;  // as many may wait
+  std::vector<std::atomic<int>> answered(calls);
+  std::atomic<int> ended{0};
+  for (int i = 0; i < calls; ++i) {
+    net.start<int>("echo.number", i, 20s, [&, i](result<int> got) {
+      if (got && *got == i) ++answered[static_cast<std::size_t>(i)];
+      ++ended;
+    });
+  }
+  REQUIRE(eventually([&] { return ended == calls; }, 30s));
+  CHECK(std::all_of(answered.begin(), answered.end(), [](const auto& each) { return each == 1; }));
+}
+
 TEST_CASE("network: what a handler cannot take is refused with the path, and has not run", "[network]") {
   net::context sockets;
   running_broker broker{sockets};
