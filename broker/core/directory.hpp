@@ -224,7 +224,7 @@ class directory {
       bits ^= bits >> 32;
     };
     if (name.size() < 8) {
-      take(0, name.size());
+      if (!name.empty()) take(0, name.size());  // an empty view may point nowhere
     } else {
       for (std::size_t at = 0; at + 8 < name.size(); at += 8) take(at, 8);
       take(name.size() - 8, 8);
