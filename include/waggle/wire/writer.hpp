@@ -100,6 +100,7 @@ class frame_writer {
       out_.append(bytes);
       return;
     }
+    if (bytes.empty()) return;  // an empty view may point nowhere
     make_room(bytes.size());
     std::memcpy(gathered_.data() + used_, bytes.data(), bytes.size());
     used_ += bytes.size();
