@@ -116,7 +116,6 @@ void shell::take_peers() {
 
 void shell::run(int stop_descriptor) {
   net::waiter waiter;
-  net::nap nap;
   while (!waiter.signalled(stop_descriptor)) {
     // What has arrived is read before the clock is asked who has been silent for too long.
     bool busy = receive_commands();
@@ -126,13 +125,7 @@ void shell::run(int stop_descriptor) {
     const auto now = std::chrono::steady_clock::now();
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
-    if (const auto due = pacer_.due(now, core_.counts().frames - frames_performed_, core_.open_calls()); !busy && due > now && out_.only_messages()) {
-      nap.until(due);
-      continue;
-    }
     send_backlogs(now);
-    if (!out_.empty()) pacer_.sent(now);
-    frames_performed_ = core_.counts().frames;
     perform();
     log_what_was_dropped(now);
     if (busy || (look_at_events_ && !guard_)) {

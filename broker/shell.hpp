@@ -10,7 +10,6 @@
 
 #include <tsl/robin_map.h>
 
-#include <waggle/detail/send_pacer.hpp>
 #include <waggle/net/poll.hpp>
 #include <waggle/net/socket.hpp>
 
@@ -91,8 +90,6 @@ class shell {
   outbox out_;
   std::unique_ptr<log_thread> log_;
   log_answers answers_;
-  detail::send_pacer pacer_;
-  std::uint64_t frames_performed_ = 0;
   bool look_at_events_ = true;  ///< their sockets may have something, which their descriptors need not show
 
   /// What a peer's pipe had no room for.

@@ -33,11 +33,6 @@ class outbox {
     return messages_used_ == 0 && broadcasts_.empty() && forgotten_.empty() && notes_.empty() && log_writes.empty() && log_reads.empty();
   }
 
-  /// Nothing but messages to peers.
-  [[nodiscard]] bool only_messages() const {
-    return broadcasts_.empty() && forgotten_.empty() && notes_.empty() && log_writes.empty() && log_reads.empty();
-  }
-
   /// Begins a message; returns its index.
   std::size_t open(peer_id to) {
     if (messages_used_ == messages_.size()) messages_.emplace_back();

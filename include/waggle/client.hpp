@@ -18,7 +18,6 @@
 
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/detail/duration.hpp>
-#include <waggle/detail/send_pacer.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/fields.hpp>
 #include <waggle/keys.hpp>
@@ -572,8 +571,6 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
   std::vector<open_call_ptr> given_up;
   std::vector<std::pair<open_call_ptr, std::uint64_t>> credits;
   net::waiter waiter;
-  net::nap nap;
-  detail::send_pacer pacer;
   bool was_ready = false;
   for (;;) {
     {
@@ -616,14 +613,8 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       connect_anew();
     }
     const auto now = clock::now();
-    const auto unsent = core.waiting_ids();
-    if (const auto due = pacer.due(now, unsent, core.open_calls() - unsent); due > now && core.ready() && bundle.empty()) {
-      nap.until(due);
-      continue;
-    }
     while (!bundle.empty() || core.take_bundle(now, bundle)) {
       if (socket_->hand_over(bundle) != net::sent::yes) break;
-      pacer.sent(now);
     }
     if (core.ready() != was_ready) {
       was_ready = core.ready();

@@ -26,7 +26,6 @@
 #include <waggle/context.hpp>
 #include <waggle/detail/handler.hpp>
 #include <waggle/detail/handler_pool.hpp>
-#include <waggle/detail/send_pacer.hpp>
 #include <waggle/detail/service_events.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
@@ -209,7 +208,6 @@ class service final : private detail::context_host {
   std::optional<std::string> refused_;
   bool asked_to_leave_ = false;
   std::shared_ptr<detail::handler_pool> pool_;
-  detail::send_pacer pacer_;
 
   // Of the connection's thread, while it serves:
   std::thread::id connection_thread_;
@@ -308,7 +306,6 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
   bool told = false, leaving = false;
   auto drained_by = clock::time_point::max(), sent_by = clock::time_point::max();
   net::waiter waiter;
-  net::nap nap;
   connection_thread_ = std::this_thread::get_id();
   core_ = &core;
   at_hand_.clear();
@@ -327,11 +324,6 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
       bundle_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
       socket_->connect(options_.broker, keys_);
-    }
-    const auto now = clock::now();
-    if (const auto due = pacer_.due(now, core.unsent_frames(), core.at_hand()); due > now) {
-      nap.until(due);
-      continue;
     }
     const bool all_sent = send(core);
     pool_->set_room(core.has_room());
@@ -392,7 +384,6 @@ inline bool service::send(detail::worker_core& core) {
   const auto now = std::chrono::steady_clock::now();
   while (!bundle_.empty() || core.take_bundle(now, bundle_)) {
     if (socket_->hand_over(bundle_) != net::sent::yes) return false;
-    pacer_.sent(now);
   }
   return true;
 }

@@ -177,12 +177,6 @@ class worker_core {
   [[nodiscard]] bool joined() const { return at_ == stage::joined; }
   [[nodiscard]] bool left() const { return at_ == stage::left; }
   [[nodiscard]] std::size_t at_hand() const { return at_hand_; }
-  /// Frames that `take_bundle` would give now.
-  [[nodiscard]] std::size_t unsent_frames() const {
-    std::size_t out = 0;
-    for (const auto& each : unsent_) out += each.frames;
-    return out;
-  }
 
  private:
   static constexpr std::uint64_t join_id = 1;

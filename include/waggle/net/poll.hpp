@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,19 +93,6 @@ class waiter {
   std::vector<pollfd> items_;
   std::vector<watched> sockets_;
   std::vector<int> signalled_;
-};
-
-/// Sleeps, whatever arrives meanwhile, for tens of microseconds: what has come until then is worth more than to be told of each.
-class nap {
- public:
-  /// Of this thread: so exact its sleep is.
-  nap() { ::prctl(PR_SET_TIMERSLACK, 1'000UL, 0, 0, 0); }
-  void until(std::chrono::steady_clock::time_point when) {
-    const auto since = when.time_since_epoch();
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-    const timespec at{static_cast<time_t>(seconds.count()), static_cast<long>(std::chrono::nanoseconds{since - seconds}.count())};
-    ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
-  }
 };
 
 }  // namespace waggle::net

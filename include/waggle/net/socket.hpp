@@ -181,8 +181,9 @@ class socket {
       if (how == sent::yes) bundle.clear();
       return how;
     }
-    auto* const held = new held_bundle{std::move(bundle), spare_};
-    zmq::message_t message{held->bytes.data(), held->bytes.size(), held_bundle::left, held};
+    auto made = std::make_unique<held_bundle>(held_bundle{std::move(bundle), spare_});
+    zmq::message_t message{made->bytes.data(), made->bytes.size(), held_bundle::left, made.get()};
+    auto* const held = made.release();  // the message's, and after it has been sent libzmq's
     const auto how = send_part(message, flags);
     bundle = how == sent::yes ? spare_->take() : std::move(held->bytes);
     return how;
@@ -227,8 +228,9 @@ class socket {
   /// Buffers of bundles that have left: fresh memory costs more than to copy into what is warm.
   class spare_buffers {
    public:
-    void give(std::string bytes) {
-      if (bytes.capacity() > capacity_max) return;
+    spare_buffers() { spare_.reserve(count_max); }  // `give` is called by C code, which must not see an exception
+    void give(std::string bytes) noexcept {
+      if (bytes.capacity() < handed_over_bytes_min || bytes.capacity() > capacity_max) return;
       bytes.clear();
       const std::lock_guard lock{mutex_};
       if (spare_.size() < count_max) spare_.push_back(std::move(bytes));
