@@ -174,7 +174,7 @@ bool shell::receive_commands() {
     }
     const auto from = number_of(message->from);
     if (several || links_[static_cast<std::size_t>(from)].majordomo) {
-      receive_parts(now, from, stranger, 1 + message->parts_beyond);
+      receive_several(now, from, stranger, 1 + message->parts_beyond);
     } else {
       core_.receive(now, from, message->bundle, out_);
     }
@@ -199,15 +199,17 @@ bool shell::is_known(detail::time_point now, std::string_view routing_id) {
   return true;
 }
 
-/// What is not WGL/1. Whether a peer is one of Majordomo's is settled by its first message.
-void shell::receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts) {
+/// A message with attachments, or one of Majordomo's. Whether a peer is one of those is settled by its first message.
+void shell::receive_several(detail::time_point now, peer_id from, bool stranger, std::size_t parts) {
   const auto message = commands_.parts();
   auto& sender = links_[static_cast<std::size_t>(from)];
   if (stranger) sender.majordomo = majordomo::dialect_of(message).has_value();
   if (sender.majordomo) {
     majordomo_.receive(now, from, message, message.size() == parts, core_, out_);
+  } else if (message.size() < parts || parts > 1 + wire::attachments_max) {
+    core_.receive_garbage(now, from, "a message has at most " + std::to_string(wire::attachments_max) + " attachments and 8 MiB", out_);
   } else {
-    core_.receive_parts(now, from, out_);
+    core_.receive(now, from, commands_.whole(), out_);
   }
 }
 
@@ -262,7 +264,7 @@ bool shell::receive_from_log() {
 void shell::perform() {
   while (!out_.empty() || !failed_.empty() || majordomo_.unsettled()) {
     const auto now = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.bytes_at(i));
+    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i));
     for (const auto& each : out_.notes()) log(each);
     look_at_events_ |= !out_.broadcasts().empty();
     for (const auto& each : out_.broadcasts()) guard_ ? guard_->send(each.topic, each.event) : events_out_.send(each.topic, each.event);
@@ -273,40 +275,40 @@ void shell::perform() {
     for (const auto peer : std::exchange(failed_, {})) {
       auto& to = links_[static_cast<std::size_t>(peer)];
       if (!to.failed) continue;  // forgotten meanwhile
-      std::vector<std::string_view> bundles;
-      for (const auto& each : to.backlog) bundles.push_back(each.bundle);
-      core_.unreachable(now, peer, bundles, out_);
+      std::vector<wire::message_view> left;
+      for (const auto& each : to.backlog) left.push_back(each.message);
+      core_.unreachable(now, peer, left, out_);
     }
   }
 }
 
-/// The bundle is gone afterwards, or kept.
-void shell::send(detail::time_point now, peer_id peer, std::string& bundle) {
+/// The message is gone afterwards, or kept.
+void shell::send(detail::time_point now, peer_id peer, wire::message& message) {
   auto& to = links_[static_cast<std::size_t>(peer)];
   majordomo::frames parts;
   if (to.majordomo) {
-    parts = majordomo_.translate(now, peer, bundle, out_);
+    parts = majordomo_.translate(now, peer, message.bundle, out_);
     if (parts.empty()) return;
   }
   const auto fail = [&] {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = to.majordomo ? commands_.send(to.routing_id, parts) : commands_.hand_over(to.routing_id, bundle);
+    const auto how = to.majordomo ? commands_.send(to.routing_id, parts) : commands_.hand_over(to.routing_id, message);
     if (how == net::sent::yes) return;
     if (how == net::sent::unreachable) fail();
     to.stuck_since = now;
     backlogged_.push_back(peer);
   }
   // Kept even when all is lost: the core wants to know what has not left.
-  auto& kept = to.backlog.emplace_back(unsent{std::move(bundle), {}});
+  auto& kept = to.backlog.emplace_back(unsent{std::move(message), {}});
   if (to.majordomo) kept.parts.assign(parts.begin(), parts.end());
   to.backlog_bytes += kept.bytes();
   if (to.backlog_bytes > backlog_bytes_max) fail();
 }
 
 net::sent shell::send_again(const link& to, unsent& kept) {
-  if (kept.parts.empty()) return commands_.hand_over(to.routing_id, kept.bundle);
+  if (kept.parts.empty()) return commands_.hand_over(to.routing_id, kept.message);
   const std::vector<std::string_view> parts{kept.parts.begin(), kept.parts.end()};
   return commands_.send(to.routing_id, parts);
 }

@@ -67,13 +67,13 @@ class shell {
   void take_peers();
   bool is_known(detail::time_point now, std::string_view routing_id);
   bool receive_commands();
-  void receive_parts(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
+  void receive_several(detail::time_point now, peer_id from, bool stranger, std::size_t parts);
   bool receive_events();
   [[nodiscard]] bool has_stopped(int stop_descriptor) const;
   void receive_guarded(detail::time_point now, const net::published& event);
   bool receive_from_log();
   void perform();
-  void send(detail::time_point now, peer_id to, std::string& bundle);
+  void send(detail::time_point now, peer_id to, wire::message& message);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
   peer_id number_of(std::string_view routing_id);
@@ -94,11 +94,11 @@ class shell {
 
   /// What a peer's pipe had no room for.
   struct unsent {
-    std::string bundle;              ///< as the core knows it
+    wire::message message;           ///< as the core knows it
     std::vector<std::string> parts;  ///< what is to be sent, if that is something else
 
     [[nodiscard]] std::size_t bytes() const {
-      auto sum = bundle.size();
+      auto sum = message.bytes();
       for (const auto& each : parts) sum += each.size() + sizeof each;
       return sum;
     }

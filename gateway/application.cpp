@@ -400,9 +400,9 @@ front::instant application::next_deadline() const {
 /// Sends what is ready. False: there was nothing.
 bool application::send_calls(front::instant now) {
   bool any = false;
-  while (!bundle_.empty() || core_.take_bundle(now, bundle_)) {
+  while (!message_.empty() || core_.take_message(now, message_)) {
     any = true;
-    if (socket_->hand_over(bundle_) != net::sent::yes) break;
+    if (socket_->hand_over(message_) != net::sent::yes) break;
   }
   return any;
 }
@@ -430,7 +430,7 @@ void application::pump(front::instant now) {
     run_deadlines(now);
     run_retries(now);
     if (core_.wants_connection()) {
-      bundle_.clear();
+      message_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
       socket_->connect(options_.broker, options_.keys);
     }

@@ -201,7 +201,7 @@ class application final : public front::application {
   std::vector<reply_keeper::outcome> outcomes_;
   digest served_{};                                              ///< what the network serves: what is kept is of that
   event_hub events_;
-  std::string bundle_;  ///< taken from the core and not sent yet
+  wire::message message_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
   std::size_t plan_bytes_ = 0;                                      ///< what these keep

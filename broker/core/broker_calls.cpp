@@ -76,14 +76,14 @@ void broker_core::run_or_wait(instant now, peer_id from, const wire::frame& in, 
   if (command.queue.empty() && !command.paused) {
     if (const auto worker_index = directory_.take_slot(command_index); worker_index != none) {
       const auto call_index = open_call(now, from, in, command_index);
-      return lease(now, call_index, worker_index, in.name, in.payload, in.headers, out);
+      return lease(now, call_index, worker_index, in.name, contents_of(in), out);
     }
   }
-  if (const auto why = no_room(command_index, from, in.payload.size() + in.headers.size())) {
+  if (const auto why = no_room(command_index, from, contents_of(in).bytes())) {
     return refuse_call(from, in, command_index, *why, out);
   }
   const auto call_index = open_call(now, from, in, command_index);
-  keep(call_index, in.payload, in.headers);
+  keep(call_index, contents_of(in));
   enqueue(call_index);
 }
 
@@ -127,8 +127,8 @@ std::uint32_t broker_core::open_call(instant now, peer_id caller, const wire::fr
 
 /// Hands the call to a worker whose slot has been taken for it. Payload and headers may be the record's own; the command's name is
 /// given, because the caller's frame is at hand and the directory's memory is cold.
-void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name,
-                        std::string_view payload, std::string_view headers, outbox& out) {
+void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name, const contents& with,
+                        outbox& out) {
   auto& leased = calls_[call_index];
   const auto to = directory_.worker_at(worker_index).peer;
   auto& command = directory_.command_at(leased.command);
@@ -142,27 +142,28 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
     leased.deadline = now + leased.own->budget;
     deadlines_.insert(calls_.items(), call_index);
   }
+  auto& bundle = frame_for(to, out);
+  const auto payload = payload_for(to, with, out);
   if (leased.own != nullptr && leased.own->is_event) {
-    wire::append_event(frame_for(to, out), calls_.lease_of(call_index), leased.own->topic, payload, headers, leased.own->about);
+    wire::append_event(bundle, calls_.lease_of(call_index), leased.own->topic, payload, with.headers, leased.own->about);
   } else {
-    wire::append_call(frame_for(to, out), calls_.lease_of(call_index), name, payload,
-                      milliseconds_left(now, leased.deadline), headers, leased.parts);
+    wire::append_call(bundle, calls_.lease_of(call_index), name, payload, milliseconds_left(now, leased.deadline), with.headers, leased.parts);
   }
   const bool repeatable = directory_.retry_of(leased.command, worker_index) != retry_class::once;
-  const auto bytes = payload.size() + headers.size();
+  const auto bytes = with.bytes();
   if (!repeatable || leased.attempts >= settings_.attempts_max) {
     let_go(call_index);
   } else if (!leased.kept() && kept_bytes_ + bytes <= settings_.kept_bytes_max &&
              at(leased.caller).kept_bytes + bytes <= settings_.caller_kept_bytes_max) {
-    keep(call_index, payload, headers);
+    keep(call_index, with);
   }
 }
 
 /// The call's payload and headers stay with it, to be sent later or again.
-void broker_core::keep(std::uint32_t call_index, std::string_view payload, std::string_view headers) {
+void broker_core::keep(std::uint32_t call_index, const contents& what) {
   auto& kept = calls_[call_index];
-  kept.kept_at = kept_.keep(payload, headers);
-  kept.kept_bytes = static_cast<std::uint32_t>(payload.size() + headers.size());
+  kept.kept_at = kept_.keep(what);
+  kept.kept_bytes = static_cast<std::uint32_t>(what.bytes());
   kept_bytes_ += kept.kept_bytes;
   at(kept.caller).kept_bytes += kept.kept_bytes;
 }
@@ -217,10 +218,10 @@ void broker_core::requeue(std::uint32_t call_index) {
   returned_.push_back(queued.command);
 }
 
-/// Calls in a bundle that has not left for this worker: they were not handed over after all, and may go to another whatever
+/// Calls in a message that has not left for this worker: they were not handed over after all, and may go to another whatever
 /// their class.
-void broker_core::take_back(peer_id worker, std::string_view bundle) {
-  wire::bundle_reader frames{bundle};
+void broker_core::take_back(peer_id worker, const wire::message_view& unsent) {
+  wire::bundle_reader frames{unsent};
   wire::frame in;
   while (frames.next(in) == wire::decoded::frame) {
     const bool is_lease = in.type == wire::frame_type::call || in.type == wire::frame_type::event;
@@ -228,7 +229,7 @@ void broker_core::take_back(peer_id worker, std::string_view bundle) {
     if (call_index == none || calls_[call_index].worker != at(worker).worker) continue;
     if (calls_[call_index].state != call_state::leased) continue;  // nobody waits for it any more
     --calls_[call_index].attempts;
-    if (!calls_[call_index].kept()) keep(call_index, in.payload, in.headers);
+    if (!calls_[call_index].kept()) keep(call_index, contents_of(in));
   }
 }
 
@@ -250,8 +251,7 @@ bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& ou
     }
     const auto worker_index = directory_.take_slot_in(pool_index);
     lines_.serve_front(command.queue);
-    const auto& kept = kept_[calls_[call_index].kept_at];
-    lease(now, call_index, worker_index, command.name, kept.payload, kept.headers, out);
+    lease(now, call_index, worker_index, command.name, kept_[calls_[call_index].kept_at].view(), out);
     return true;
   }
 }
@@ -385,7 +385,8 @@ void broker_core::on_part(peer_id from, const wire::frame& in, outbox& out) {
   leased.parted = true;
   let_go(call_index);
   if (leased.caller == self) return;  // nobody keeps the parts of a durable command
-  wire::append_part(frame_for(leased.caller, out), leased.caller_id, in.payload);
+  auto& bundle = frame_for(leased.caller, out);
+  wire::append_part(bundle, leased.caller_id, payload_for(leased.caller, contents_of(in), out));
 }
 
 void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, outbox& out) {
@@ -402,7 +403,8 @@ void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, out
     if (leased.caller == self) {
       ended_.push_back({leased.caller_id, in.status, std::string{in.payload}, true, true});
     } else {
-      wire::append_reply(frame_for(leased.caller, out), leased.caller_id, in.status, in.payload, in.headers);
+      auto& bundle = frame_for(leased.caller, out);
+      wire::append_reply(bundle, leased.caller_id, in.status, payload_for(leased.caller, contents_of(in), out), in.headers);
     }
     settle_caller(call_index);
     let_go(call_index);

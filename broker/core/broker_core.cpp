@@ -29,17 +29,20 @@ instant broker_core::observe(instant now) {
   return now_ = now;
 }
 
-void broker_core::receive(instant now, peer_id from, std::string_view bundle, outbox& out) {
+void broker_core::receive(instant now, peer_id from, const wire::message_view& message, outbox& out) {
   now = observe(now);
   ++counts_.bundles;
   if (!admit(now, from, out)) return;
   heard(now, from);
-  wire::bundle_reader frames{bundle};
+  counts_.attachments += message.attachments.size();
+  wire::bundle_reader frames{message};
   wire::frame in;
   for (;;) {
     const auto next = frames.next(in);
     if (next == wire::decoded::frame) {
       ++counts_.frames;
+      // To share a small one could keep a large buffer alive that it lies in.
+      if (in.attached != nullptr && in.payload.size() < settings_.attachment_bytes_min) in.attached = nullptr;
       on_frame(now, from, in, out);
     } else if (next == wire::decoded::unknown) {
       ++counts_.unknown_frames;
@@ -53,7 +56,7 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
   }
 }
 
-void broker_core::receive_parts(instant now, peer_id from, outbox& out, std::string why) {
+void broker_core::receive_garbage(instant now, peer_id from, std::string why, outbox& out) {
   now = observe(now);
   ++counts_.bundles;
   if (admit(now, from, out)) on_broken(now, from, std::move(why), out);
@@ -178,12 +181,12 @@ void broker_core::deny(instant now, peer_id from, std::uint64_t id, const std::s
   if (id != 0 || noted) refuse(from, id, denial(*who.who->may, what), out);
 }
 
-void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<std::string_view>& unsent, outbox& out) {
+void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<wire::message_view>& unsent, outbox& out) {
   now = observe(now);
   if (!knows(peer_gone)) return;
   if (at(peer_gone).worker != none) {
     ++counts_.dead_workers;
-    for (const auto bundle : unsent) take_back(peer_gone, bundle);
+    for (const auto& each : unsent) take_back(peer_gone, each);
   }
   drop(now, peer_gone, "its connection is lost, or it does not read", out);
   dispatch_returned(now, out);
@@ -193,15 +196,23 @@ void broker_core::unreachable(instant now, peer_id peer_gone, const std::vector<
 /// Where the next frame to this peer goes: into the message that is open for it, while that has room.
 std::string& broker_core::frame_for(peer_id to, outbox& out) {
   auto& who = at(to);
-  if (who.round == out.round() && who.frames < who.bundle &&
-      out.bytes_at(who.message).size() < wire::bundle_bytes_soft_max) {
+  if (who.round == out.round() && who.frames < who.bundle && out.message_at(who.message).bytes() < wire::bundle_bytes_soft_max) {
     ++who.frames;
-    return out.bytes_at(who.message);
+    return out.message_at(who.message).bundle;
   }
   who.round = out.round();
   who.message = static_cast<std::uint32_t>(out.open(to));
   who.frames = 1;
-  return out.bytes_at(who.message);
+  return out.message_at(who.message).bundle;
+}
+
+/// The payload of the frame that `frame_for` has just made room for: beside the bundle if it came so and the peer takes it so, otherwise in it.
+wire::payload_field broker_core::payload_for(peer_id to, const contents& what, outbox& out) {
+  if (what.attached == nullptr) return what.payload;
+  const auto& who = at(to);
+  auto& message = out.message_at(who.message);
+  if (message.attachments.size() >= who.attachments) return what.payload;
+  return wire::payload_field::attached(message, *what.attached);
 }
 
 void broker_core::refuse(peer_id to, std::uint64_t id, const error& why, outbox& out) {
@@ -247,18 +258,20 @@ void broker_core::on_frame(instant now, peer_id from, const wire::frame& in, out
 }
 
 void broker_core::on_hello(peer_id from, const wire::frame& in, outbox& out) {
-  std::uint64_t bundle = 1;
+  std::uint64_t bundle = 1, attachments = 0;
   std::string_view name;
   wire::reader about{in.manifest};
   if (!in.manifest.empty()) {
     wire::read_entries(about, [&](std::string_view key) {
       if (key == "bundle" && about.peek() == wire::kind::unsigned_integer) return about.unsigned_integer(bundle);
+      if (key == "attachments" && about.peek() == wire::kind::unsigned_integer) return about.unsigned_integer(attachments);
       if (key == "name" && about.peek() == wire::kind::string) return about.string(name);
       return about.skip();
     });
   }
   if (wire::is_name(name)) at(from).name = name;
-  at(from).bundle = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bundle, 1, wire::bundle_frames_max));
+  at(from).bundle = static_cast<std::uint16_t>(std::clamp<std::uint64_t>(bundle, 1, wire::bundle_frames_max));
+  at(from).attachments = static_cast<std::uint32_t>(std::min<std::uint64_t>(attachments, wire::attachments_max));
   welcome(from, in.id, out);
 }
 
@@ -275,13 +288,14 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
     writer.string(key);
     writer.string(value);
   };
-  writer.map(11);
+  writer.map(12);
   number("protocol", wire::protocol_version);
   text("broker", settings_.instance);
   text("version", settings_.version);
   number("pulse_ms", static_cast<std::uint64_t>(settings_.pulse.count()));
   number("missed_pulses_max", settings_.missed_pulses_max);
   number("bundle", wire::bundle_frames_max);
+  number("attachments", wire::attachments_max);
   number("message_bytes_max", wire::message_bytes_max);
   text("events_in", settings_.events_in);
   text("events_out", at(to).who ? at(to).who->events_out : settings_.events_out);
@@ -306,7 +320,8 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     refuse(from, directory_.worker_at(again).leave_id, {status::aborted, "the worker joined again before it had left"}, out);
   }
   auto& who = at(from);
-  who.bundle = wanted->bundle;
+  who.bundle = static_cast<std::uint16_t>(wanted->bundle);
+  who.attachments = wanted->attachments;
   if (again == none) {
     who.worker = *joined;
     silent_.erase(presences_, static_cast<std::uint32_t>(from));

@@ -35,12 +35,11 @@ class broker_core : private event_members {
   void identify(instant now, peer_id peer, std::shared_ptr<const identity> who, outbox& out);
   /// Its key is not one of the network any more: everything that concerns it ends, and it is told why.
   void expel(instant now, peer_id peer, outbox& out);
-  /// Takes one bundle from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
+  /// Takes one message from a peer, which may be new. Any bytes are allowed: what does not decode is counted and costs the peer
   /// its seat.
-  void receive(instant now, peer_id from, std::string_view bundle, outbox& out);
-  /// A peer sent a message of several ZeroMQ parts, which nobody may until attachments exist, or something else that is no bundle:
-  /// it loses its seat.
-  void receive_parts(instant now, peer_id from, outbox& out, std::string why = "a message has one ZeroMQ frame");
+  void receive(instant now, peer_id from, const wire::message_view& message, outbox& out);
+  /// A peer sent what is no message, for this reason: it loses its seat.
+  void receive_garbage(instant now, peer_id from, std::string why, outbox& out);
   /// Takes one PUB/SUB message: its topic frame and its event frame. Any bytes are allowed. Null: of somebody who may do everything.
   void receive_event(instant now, std::string_view topic, std::string_view event, outbox& out, const identity* from = nullptr);
   /// Whether subscribers are to get this message as it is, which spares its copies: it is a sound event, and of an ephemeral topic. If not, it is
@@ -55,8 +54,8 @@ class broker_core : private event_members {
   void wrote(instant now, std::uint64_t ticket, const result<written>& what, outbox& out);
   void looked_up(instant now, std::uint64_t ticket, const read_result& what, outbox& out);
   /// Messages to this peer could not be sent: it is gone, or has not read for too long. Its calls end, its leases fail or go to
-  /// other workers; calls in `unsent`, the bundles that did not leave, have certainly not run.
-  void unreachable(instant now, peer_id peer, const std::vector<std::string_view>& unsent, outbox& out);
+  /// other workers; calls in `unsent`, the messages that did not leave, have certainly not run.
+  void unreachable(instant now, peer_id peer, const std::vector<wire::message_view>& unsent, outbox& out);
   void tick(instant now, outbox& out);
   /// The earliest instant at which `tick` would do something; `instant::max()` if none.
   [[nodiscard]] instant next_deadline() const;
@@ -79,8 +78,9 @@ class broker_core : private event_members {
     // The message that is open for it in the outbox:
     std::uint64_t round = 0;
     std::uint32_t message = 0;
-    std::uint32_t frames = 0;
-    std::uint32_t bundle = 1;       ///< frames it takes in one message
+    std::uint16_t frames = 0;
+    std::uint16_t bundle = 1;       ///< frames it takes in one message
+    std::uint32_t attachments = 0;  ///< that it takes in one message
     std::uint32_t worker = none;
     std::shared_ptr<const identity> who;  ///< null: it may do everything
     index_list<&call::by_caller> calls;
@@ -112,6 +112,7 @@ class broker_core : private event_members {
   void drop(instant now, peer_id gone, std::string_view why, outbox& out);
   void forget(peer_id gone, outbox& out);
   std::string& frame_for(peer_id to, outbox& out);
+  wire::payload_field payload_for(peer_id to, const contents& what, outbox& out);
   void refuse(peer_id to, std::uint64_t id, const error& why, outbox& out);
   void welcome(peer_id to, std::uint64_t id, outbox& out);
   [[nodiscard]] const role* role_of(peer_id of) { return at(of).who ? at(of).who->may.get() : nullptr; }
@@ -146,15 +147,14 @@ class broker_core : private event_members {
   [[nodiscard]] std::optional<error> too_many_calls(peer_id from);
   void run_or_wait(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out);
   std::uint32_t open_call(instant now, peer_id caller, const wire::frame& in, std::uint32_t command_index);
-  void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name,
-             std::string_view payload, std::string_view headers, outbox& out);
+  void lease(instant now, std::uint32_t call_index, std::uint32_t worker_index, std::string_view name, const contents& with, outbox& out);
   [[nodiscard]] std::optional<error> no_room(std::uint32_t command_index, peer_id caller, std::size_t bytes) const;
-  void keep(std::uint32_t call_index, std::string_view payload, std::string_view headers);
+  void keep(std::uint32_t call_index, const contents& what);
   void let_go(std::uint32_t call_index);
   void enqueue(std::uint32_t call_index);
   [[nodiscard]] bool may_retry(std::uint32_t call_index) const;
   void requeue(std::uint32_t call_index);
-  void take_back(peer_id worker, std::string_view bundle);
+  void take_back(peer_id worker, const wire::message_view& unsent);
   void dispatch_returned(instant now, outbox& out);
   void release_held(instant now, outbox& out);
   void end_grace(instant now, outbox& out);

@@ -15,17 +15,17 @@ void broker_core::on_keyed_call(instant now, peer_id from, const wire::frame& in
       directory_.take_slot_of(line.home);
       const auto call_index = open_call(now, from, in, command_index);
       calls_[call_index].key_line = line_index;
-      return lease(now, call_index, line.home, in.name, in.payload, in.headers, out);
+      return lease(now, call_index, line.home, in.name, contents_of(in), out);
     }
   }
-  if (const auto why = no_room(command_index, from, in.payload.size() + in.headers.size())) {
+  if (const auto why = no_room(command_index, from, contents_of(in).bytes())) {
     if (is_first) keys_.close(line_index);
     return refuse_call(from, in, command_index, *why, out);
   }
   const auto call_index = open_call(now, from, in, command_index);
   calls_[call_index].key_line = line_index;
   calls_[call_index].state = call_state::queued;
-  keep(call_index, in.payload, in.headers);
+  keep(call_index, contents_of(in));
   wait_in_line(call_index, false);
   if (is_first) place_later(line_index);
 }
@@ -105,8 +105,7 @@ void broker_core::place(instant now, std::uint32_t line_index, outbox& out) {
     leave_line(call_index);
     line.where = key_line::listing::nowhere;
     directory_.take_slot_of(line.home);
-    const auto& kept = kept_[calls_[call_index].kept_at];
-    return lease(now, call_index, line.home, command->name, kept.payload, kept.headers, out);
+    return lease(now, call_index, line.home, command->name, kept_[calls_[call_index].kept_at].view(), out);
   }
   keys_.close(line_index);
 }

@@ -7,7 +7,8 @@ namespace waggle::broker {
 
 void broker_core::on_built_in(instant now, peer_id from, const wire::frame& in, outbox& out) {
   if (in.name == "waggle.ping") {
-    wire::append_reply(frame_for(from, out), in.id, status::ok, in.payload, {});
+    auto& bundle = frame_for(from, out);
+    wire::append_reply(bundle, in.id, status::ok, payload_for(from, contents_of(in), out), {});
   } else if (in.name == "waggle.services") {
     watch_services(now, from, in, out);
   } else if (event_core::answers(in.name)) {

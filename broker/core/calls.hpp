@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include <waggle/detail/index_table.hpp>
+#include <waggle/wire/frames.hpp>
+#include <waggle/wire/message.hpp>
 
 #include "broker/core/types.hpp"
 
@@ -59,30 +61,51 @@ struct alignas(64) call {
 };
 static_assert(sizeof(call) == 128);
 
+/// What a call carries.
+struct contents {
+  std::string_view payload;
+  std::string_view headers;
+  const wire::attachment* attached = nullptr;  ///< what keeps the payload, if it can be shared instead of copied
+
+  [[nodiscard]] std::size_t bytes() const { return payload.size() + headers.size(); }
+};
+[[nodiscard]] inline contents contents_of(const wire::frame& in) { return {in.payload, in.headers, in.attached}; }
+
 /// Payloads and headers of calls that wait or may be repeated. Buffers are used again, the last first, so that a steady state allocates
 /// nothing; of those that are not in use no more is kept than `spare_bytes_max`.
 class kept_payloads {
  public:
   struct entry {
     std::string payload;
+    wire::attachment attached;  ///< the payload instead, if it was one
     std::string headers;
 
+    [[nodiscard]] contents view() const {
+      if (attached.empty()) return {payload, headers};
+      return {attached.bytes(), headers, &attached};
+    }
     [[nodiscard]] std::size_t capacity() const { return payload.capacity() + headers.capacity(); }
   };
 
   const entry& operator[](std::uint32_t index) const { return items_[index]; }
 
-  std::uint32_t keep(std::string_view payload, std::string_view headers) {
+  std::uint32_t keep(const contents& what) {
     const auto index = items_.take();
     auto& made = items_[index];
     spare_bytes_ -= std::min(made.capacity(), spare_bytes_);
-    made.payload.assign(payload);
-    made.headers.assign(headers);
+    if (what.attached != nullptr) {
+      made.attached = *what.attached;
+      made.payload.clear();
+    } else {
+      made.payload.assign(what.payload);
+    }
+    made.headers.assign(what.headers);
     return index;
   }
 
   void let_go(std::uint32_t index) {
     auto& spare = items_[index];
+    if (!spare.attached.empty()) spare.attached = {};
     if (spare_bytes_ + spare.capacity() > spare_bytes_max) const entry freed = std::move(spare);  // assignment would keep the memory
     spare_bytes_ += spare.capacity();
     items_.give_back(index);

@@ -223,6 +223,7 @@ std::string broker_core::list_statistics(instant now, const inquiry& wanted, out
   const std::pair<std::string_view, std::uint64_t> counted[] = {
       {"bundles", counts_.bundles},
       {"frames", counts_.frames},
+      {"attachments", counts_.attachments},
       {"calls", counts_.calls},
       {"events", counts_.events},
       {"events_kept", events.appended},

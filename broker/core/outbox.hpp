@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <waggle/wire/message.hpp>
+
 #include "broker/core/types.hpp"
 #include "broker/events/event_core.hpp"
 
@@ -14,9 +16,9 @@ namespace waggle::broker {
 /// and calls `clear`, which keeps the buffers for the next round.
 class outbox {
  public:
-  struct message {
+  /// A bundle of as many frames as the peer takes, and payloads beside it if it takes those.
+  struct message : wire::message {
     peer_id to{};
-    std::string bytes;  ///< a bundle of as many frames as the peer takes
   };
   struct broadcast {
     std::string topic;
@@ -38,10 +40,10 @@ class outbox {
     if (messages_used_ == messages_.size()) messages_.emplace_back();
     auto& opened = messages_[messages_used_];
     opened.to = to;
-    opened.bytes.clear();
+    opened.clear();
     return messages_used_++;
   }
-  std::string& bytes_at(std::size_t index) { return messages_[index].bytes; }
+  message& message_at(std::size_t index) { return messages_[index]; }
   void publish(std::string topic, std::string event) { broadcasts_.push_back({std::move(topic), std::move(event)}); }
   void forget(peer_id peer) { forgotten_.push_back(peer); }
   void note(std::string line) { notes_.push_back(std::move(line)); }
@@ -58,7 +60,8 @@ class outbox {
   void clear() {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < messages_used_; ++i) {
-      auto& bytes = messages_[i].bytes;
+      auto& bytes = messages_[i].bundle;
+      if (!messages_[i].attachments.empty()) messages_[i].attachments.clear();
       if (bytes.capacity() > kept_bytes_max || kept + bytes.capacity() > kept_bytes_sum_max) std::string{}.swap(bytes);  // `= {}` keeps the memory
       kept += bytes.capacity();
     }

@@ -7,6 +7,7 @@
 
 #include <waggle/detail/deadlines.hpp>
 #include <waggle/detail/slab.hpp>
+#include <waggle/wire/limits.hpp>
 
 namespace waggle::broker {
 
@@ -50,6 +51,7 @@ struct settings {
                                               ///< and a call that is handed over is then not kept for a retry
   std::size_t caller_kept_bytes_max = 128u << 20;  ///< those of one caller: likewise
   std::size_t watchers_max = 1024;            ///< calls of waggle.services that wait for a change: RESOURCE_EXHAUSTED
+  std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< a smaller attachment goes on inside its frame
   milliseconds retry_after{100};              ///< what RESOURCE_EXHAUSTED tells a caller to wait
 };
 
@@ -57,6 +59,7 @@ struct settings {
 struct counters {
   std::uint64_t bundles = 0;
   std::uint64_t frames = 0;
+  std::uint64_t attachments = 0;      ///< payloads that came beside their bundle
   std::uint64_t calls = 0;
   std::uint64_t broken_bundles = 0;   ///< bytes that were not frames; the peer lost its seat
   std::uint64_t unknown_frames = 0;   ///< of a newer protocol; stepped over

@@ -26,7 +26,7 @@ void adapter::receive(instant now, peer_id from, frames message, bool whole, bro
   const auto speaks = dialect_of(message);
   auto known = peers_.find(from);
   if (known == peers_.end()) {
-    if (!speaks) return core.receive_parts(now, from, out);  // the caller's to prevent, and no harm
+    if (!speaks) return core.receive_garbage(now, from, "its first message was none of Majordomo's", out);  // the caller's to prevent, and no harm
     known = peers_.emplace(from, peer{}).first;
     known.value().speaks = *speaks;
   }
@@ -68,7 +68,7 @@ void adapter::on_client(instant now, peer_id from, peer& who, frames rest, bool 
     core.receive(now, from, {}, out);  // it has been heard
     payload_.clear();
     append_payload({&code, 1}, payload_);
-    return wire::append_reply(out.bytes_at(out.open(from)), id, status::ok, payload_, {});
+    return wire::append_reply(out.message_at(out.open(from)).bundle, id, status::ok, payload_, {});
   }
   bundle_.clear();
   wire::append_call(bundle_, id, service, payload_, static_cast<std::uint64_t>(settings_.budget.count()), {});
@@ -164,7 +164,7 @@ void adapter::on_result(instant now, peer_id from, peer& who, const command& in,
 void adapter::refuse(instant now, peer_id from, peer& who, std::string why, broker_core& core, outbox& out) {
   ++counts_.refused_peers;
   end_all(who);
-  core.receive_parts(now, from, out, std::move(why));
+  core.receive_garbage(now, from, std::move(why), out);
 }
 
 void adapter::end_all(peer& who) {

@@ -566,7 +566,7 @@ inline void client::serve() {
 inline void client::serve(detail::caller_core<open_call_ptr>& core) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
-  std::string bundle;  // taken from the core and not sent yet
+  wire::message message;  // taken from the core and not sent yet
   auto& submitted = taken_;
   std::vector<open_call_ptr> given_up;
   std::vector<std::pair<open_call_ptr, std::uint64_t>> credits;
@@ -609,12 +609,12 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
     }
     core.tick(clock::now(), to);
     if (core.wants_connection()) {
-      bundle.clear();
+      message.clear();
       connect_anew();
     }
     const auto now = clock::now();
-    while (!bundle.empty() || core.take_bundle(now, bundle)) {
-      if (socket_->hand_over(bundle) != net::sent::yes) break;
+    while (!message.empty() || core.take_message(now, message)) {
+      if (socket_->hand_over(message) != net::sent::yes) break;
     }
     if (core.ready() != was_ready) {
       was_ready = core.ready();
@@ -628,7 +628,7 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       waits_ = true;
     }
     waiter.read(wake_.descriptor());
-    bundle.empty() ? waiter.read(*socket_) : waiter.read_write(*socket_);
+    message.empty() ? waiter.read(*socket_) : waiter.read_write(*socket_);
     waiter.wait_until(core.next_deadline());
   }
 }

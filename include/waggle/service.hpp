@@ -213,7 +213,7 @@ class service final : private detail::context_host {
   std::thread::id connection_thread_;
   detail::worker_core* core_ = nullptr;
   std::chrono::steady_clock::time_point now_{};  ///< when the message at hand was received
-  std::string bundle_;  ///< taken from the core and not sent yet
+  wire::message message_;  ///< taken from the core and not sent yet
   std::unordered_map<std::uint64_t, detail::job_ptr> at_hand_;  ///< by lease id, of the present seat
   std::vector<detail::job_ptr> arrived_;
   std::vector<detail::handler_output> outputs_;
@@ -225,7 +225,7 @@ class service final : private detail::context_host {
 };
 
 inline std::string service::manifest_bytes(unsigned slots) const {
-  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true};
+  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true, {}, wire::attachments_max};
   for (const auto& each : commands_) {
     if (each.quick_ && each.manifest_.streams) {
       throw std::invalid_argument{"\"" + each.manifest_.name + "\" is quick and streams: parts wait for the thread that a quick handler keeps"};
@@ -309,7 +309,7 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
   connection_thread_ = std::this_thread::get_id();
   core_ = &core;
   at_hand_.clear();
-  bundle_.clear();
+  message_.clear();
   while (!refused_) {
     if ((stop.stop_requested() || asked_to_leave_) && !leaving) {
       if (asked_to_leave_) log("asked to leave (`waggle drain`)");
@@ -321,7 +321,7 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
     core.tick(clock::now(), to);
     answer(core);
     if (core.wants_connection()) {
-      bundle_.clear();
+      message_.clear();
       socket_ = std::make_unique<net::dealer>(*options_.sockets);
       socket_->connect(options_.broker, keys_);
     }
@@ -362,15 +362,15 @@ inline void service::receive(detail::worker_core& core) {
 /// Hands over what handlers have had for the network.
 inline void service::answer(detail::worker_core& core) {
   pool_->take(outputs_);
-  for (const auto& each : outputs_) {
+  for (auto& each : outputs_) {
     if (each.is_part) {
-      core.part(each.lease, each.payload);
+      core.part(each.lease, std::move(each.payload));
       continue;
     }
     if (each.code == status::ok) {
-      core.succeed(each.lease, each.payload, each.emitted_events, each.deadline);
+      core.succeed(each.lease, std::move(each.payload), each.emitted_events, each.deadline);
     } else {
-      core.reply(each.lease, each.code, each.payload);
+      core.reply(each.lease, each.code, std::move(each.payload));
     }
     if (const auto found = at_hand_.find(each.lease.id); found != at_hand_.end() && found->second->lease == each.lease) {
       at_hand_.erase(found);
@@ -382,8 +382,8 @@ inline void service::answer(detail::worker_core& core) {
 /// Sends what there is; false when the socket takes no more now.
 inline bool service::send(detail::worker_core& core) {
   const auto now = std::chrono::steady_clock::now();
-  while (!bundle_.empty() || core.take_bundle(now, bundle_)) {
-    if (socket_->hand_over(bundle_) != net::sent::yes) return false;
+  while (!message_.empty() || core.take_message(now, message_)) {
+    if (socket_->hand_over(message_) != net::sent::yes) return false;
   }
   return true;
 }
@@ -424,7 +424,11 @@ inline void service::take(const detail::lease& lease, const wire::frame& in) {
   made->handler = handler;
   made->name = in.name;
   made->event = std::move(event);
-  made->payload = in.payload;
+  if (in.attached != nullptr) {
+    made->attached = *in.attached;
+  } else {
+    made->payload = in.payload;
+  }
   made->headers = in.headers;
   made->deadline = now_ + budget;
   made->parts = in.parts;
@@ -437,9 +441,9 @@ inline void service::run_quick(const detail::lease& lease, const wire::frame& in
   context with{*this, nullptr, in.name, in.headers, now_ + budget, {}, event};
   const auto code = run_handler(handler, in.payload, with, reply_, emitted_);
   if (code == status::ok) {
-    core_->succeed(lease, reply_, emitted_, now_ + budget);
+    core_->succeed(lease, std::move(reply_), emitted_, now_ + budget);
   } else {
-    core_->reply(lease, code, reply_);
+    core_->reply(lease, code, std::move(reply_));
   }
 }
 
@@ -504,7 +508,7 @@ inline detail::handler_output service::run_job(detail::job& which) {
     return out;
   }
   context with{*this, &which, which.name, std::string_view{which.headers}, which.deadline, which.stop.get_token(), which.event ? &*which.event : nullptr};
-  out.code = run_handler(*which.handler, which.payload, with, out.payload, out.emitted_events);
+  out.code = run_handler(*which.handler, which.bytes(), with, out.payload, out.emitted_events);
   return out;
 }
 

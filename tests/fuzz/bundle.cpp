@@ -1,4 +1,4 @@
-// Any bytes as a bundle: what is decoded lies inside them, is within the limits, and survives being written and read again.
+// Any bytes as a bundle, with attachments beside it: what is decoded lies inside them, is within the limits, and survives being written and read again.
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -44,8 +44,15 @@ void require_inside(std::string_view part, std::string_view whole) {
           "what a frame shows lies inside the bundle");
 }
 
+const std::vector<attachment>& beside() {
+  static const std::vector<attachment> all{attachment{}, attachment{"the second"}};
+  return all;
+}
+
 void require_sound(const frame& in, std::string_view bundle) {
-  for (const auto part : {in.name, in.payload, in.headers, in.manifest}) require_inside(part, bundle);
+  for (const auto part : {in.name, in.headers, in.manifest}) require_inside(part, bundle);
+  require_inside(in.payload, in.attached == nullptr ? bundle : in.attached->bytes());
+  require(in.attached == nullptr || in.attached == &beside()[0] || in.attached == &beside()[1], "an attachment is one of the message's");
   require_inside(in.key, in.headers);
   require(in.name.empty() || is_name(in.name), "a name is a name");
   require(in.payload.size() <= payload_bytes_max, "a payload is within its limit");
@@ -57,7 +64,7 @@ void require_sound(const frame& in, std::string_view bundle) {
 
 std::vector<frame> frames_of(std::string_view bundle, bool must_be_whole) {
   std::vector<frame> out;
-  bundle_reader reader{bundle};
+  bundle_reader reader{{bundle, beside()}};
   frame in;
   for (std::size_t before = 0;; before = reader.offset()) {
     const auto read = reader.next(in);

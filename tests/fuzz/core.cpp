@@ -95,8 +95,9 @@ struct peer_book {
   bool is_going = false;                ///< it is forgotten at the end of this round
   bool murky = false;                   ///< it was forgotten and came back within one outbox: what it gets may be of its life before
   bool clogged = false;
-  std::vector<std::string> unread;      ///< what it was sent since
+  std::vector<wire::message> unread;     ///< what it was sent since
   std::uint32_t bundle = 1;
+  std::uint32_t attachments = 0;
   std::map<std::uint64_t, request> asked;
   std::set<std::uint64_t> given;        ///< leases, ever
   std::vector<std::uint64_t> at_hand;   ///< leases, in the order in which they came
@@ -187,6 +188,7 @@ class world {
     const auto retry = in.below(6);
     out.credit = retry < 3;
     out.bundle = out.slots;
+    out.attachments = out.slots % 3;
     if (commands.size() > 4) {
       out.commands.emplace_back().name = commands;
     } else {
@@ -213,9 +215,12 @@ class world {
   static std::string about_from(script& in) {
     std::string bytes;
     wire::writer out{bytes};
-    out.map(1);
+    const auto bundle = std::uint64_t{in.below(10)} * in.below(10);
+    out.map(2);
     out.string("bundle");
-    out.unsigned_integer(std::uint64_t{in.below(10)} * in.below(10));
+    out.unsigned_integer(bundle);
+    out.string("attachments");
+    out.unsigned_integer(bundle % 3);
     return bytes;
   }
 
@@ -299,14 +304,29 @@ class world {
     constexpr status codes[] = {status::ok, status::unavailable, status::internal, status{99}, status::ok};
     const auto lease = lease_from(in, peer);
     const auto how = in.below(5);
-    wire::append_reply(bytes, lease, codes[how], how == 4 ? std::string(70'000, '.') : "\x03", {});
+    if (how == 4) return wire::append_reply(bytes, lease, codes[how], large_payload(in), {});
+    wire::append_reply(bytes, lease, codes[how], "\x03", {});
+  }
+
+  /// Every message has the same two attachments, which its frames may speak of.
+  static const std::vector<wire::attachment>& beside() {
+    static const std::vector<wire::attachment> all{wire::attachment{"small"}, wire::attachment{std::string(70'000, '.')}};
+    return all;
+  }
+  static wire::payload_field large_payload(script& in) {
+    if (in.below(2) == 0) return beside()[1].bytes();
+    static wire::message scratch;
+    scratch.clear();
+    for (const auto& each : beside()) static_cast<void>(wire::payload_field::attached(scratch, each));
+    scratch.attachments.resize(in.below(2));
+    return wire::payload_field::attached(scratch, {});  // only its number is written
   }
 
   // What peers do
 
   void send(std::uint32_t peer, std::string_view bytes) {
     note_sent(peer, bytes);
-    core_.receive(now_, peer_id{peer}, bytes, out_);
+    core_.receive(now_, peer_id{peer}, {bytes, beside()}, out_);
     after();
   }
 
@@ -318,7 +338,7 @@ class world {
   void send_parts(std::uint32_t peer) {
     books_[peer].known = true;
     breaks(peer);
-    core_.receive_parts(now_, peer_id{peer}, out_);
+    core_.receive_garbage(now_, peer_id{peer}, "garbage", out_);
     after();
   }
 
@@ -327,10 +347,10 @@ class world {
     if (holding_) breaks(peer);
     book.clogged = false;
     const auto unread = std::exchange(book.unread, {});
-    std::vector<std::string_view> unsent{unread.end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(unread.size(), 3 * unsent_max)),
+    const std::vector<wire::message> last{unread.end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(unread.size(), 3 * unsent_max)),
                                          unread.end()};
-    for (const auto each : unsent) taken_back_ += each.size();
-    core_.unreachable(now_, peer_id{peer}, unsent, out_);
+    for (const auto& each : last) taken_back_ += each.bytes();
+    core_.unreachable(now_, peer_id{peer}, {last.begin(), last.end()}, out_);
     after();
   }
 
@@ -352,7 +372,7 @@ class world {
   void note_sent(std::uint32_t peer, std::string_view bytes) {
     auto& book = books_[peer];
     book.known = true;
-    wire::bundle_reader frames{bytes};
+    wire::bundle_reader frames{{bytes, beside()}};
     wire::frame in;
     for (;;) {
       const auto read = frames.next(in);
@@ -384,6 +404,7 @@ class world {
         if (const auto read = wire::read_manifest(in.manifest)) {
           book.slots = std::max(book.slots, read->slots);
           book.bundle = std::max(book.bundle, read->bundle);
+          book.attachments = std::max(book.attachments, read->attachments);
           all_heed_credit_ = all_heed_credit_ && read->credit;
           if (in.id == 0 || asked.replies > 1) book.serves.clear();  // whichever of them is in force
           for (const auto& each : read->commands) asked.serves[each.name] = each.retry;
@@ -391,14 +412,16 @@ class world {
         return;
       }
       case frame_type::hello: {
-        std::uint64_t bundle = 1;
+        std::uint64_t bundle = 1, attachments = 0;
         wire::reader about{in.manifest};
         if (!in.manifest.empty()) {
           wire::read_entries(about, [&](std::string_view key) {
-            return key == "bundle" && about.peek() == wire::kind::unsigned_integer ? about.unsigned_integer(bundle) : about.skip();
+            if (about.peek() != wire::kind::unsigned_integer) return about.skip();
+            return key == "bundle" ? about.unsigned_integer(bundle) : key == "attachments" ? about.unsigned_integer(attachments) : about.skip();
           });
         }
         book.bundle = std::max(book.bundle, static_cast<std::uint32_t>(std::min<std::uint64_t>(bundle, wire::bundle_frames_max)));
+        book.attachments = std::max(book.attachments, static_cast<std::uint32_t>(std::min<std::uint64_t>(attachments, wire::attachments_max)));
         ask(book, in.id);
         return;
       }
@@ -527,20 +550,21 @@ class world {
   void deliver(const outbox::message& message) {
     const auto peer = static_cast<std::uint32_t>(message.to);
     require(peer < peers && books_[peer].known, "nothing is sent to a peer that is forgotten");
-    require(message.bytes.size() <= wire::message_bytes_max, "no message is too large");
+    require(message.bytes() <= wire::message_bytes_max, "no message is too large");
+    require(message.attachments.size() <= books_[peer].attachments, "a message has as many attachments as the peer takes");
     auto& book = books_[peer];
-    wire::bundle_reader frames{message.bytes};
+    wire::bundle_reader frames{message};
     wire::frame in;
     std::uint32_t count = 0;
     for (;; ++count) {
-      require(count == 0 || frames.offset() == message.bytes.size() || frames.offset() < wire::bundle_bytes_soft_max, "a bundle is closed when it is large");
+      require(count == 0 || frames.offset() == message.bundle.size() || frames.offset() < wire::bundle_bytes_soft_max, "a bundle is closed when it is large");
       const auto read = frames.next(in);
       if (read == wire::decoded::end) break;
       require(read == wire::decoded::frame, "everything that is sent decodes");
       if (!book.clogged) deliver(peer, book, in);
     }
     require(count >= 1 && count <= book.bundle, "a bundle has as many frames as the peer takes");
-    if (book.clogged) book.unread.push_back(message.bytes);
+    if (book.clogged) book.unread.push_back(message);
   }
 
   void deliver(std::uint32_t peer, peer_book& book, const wire::frame& in) {

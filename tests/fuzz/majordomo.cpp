@@ -133,7 +133,7 @@ class world {
     } else if (views.size() == 1) {
       core_.receive(now_, from, views[0], out_);
     } else {
-      core_.receive_parts(now_, from, out_);
+      core_.receive_garbage(now_, from, "garbage", out_);
     }
     perform();
   }

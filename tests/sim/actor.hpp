@@ -47,15 +47,15 @@ class dealer {
   [[nodiscard]] std::uint32_t index() const { return index_; }
 
   /// False when it cannot be sent now.
-  bool send(instant now, std::string_view bytes, bool in_parts = false) {
+  bool send(instant now, const wire::message_view& what, bool garbage = false) {
     connect_when_due(now);
-    return connected() && around_.net.to_broker(now, index_, bytes, in_parts) == sent::yes;
+    return connected() && around_.net.to_broker(now, index_, what, garbage) == sent::yes;
   }
-  bool receive(instant now, std::string& into) {
+  bool receive(instant now, wire::message& into) {
     connect_when_due(now);
     if (!connected() || !around_.net.at(index_).to_peer.arrived(now)) return false;
     auto& under_way = around_.net.at(index_).to_peer.under_way;
-    into = std::move(under_way.front().bytes);
+    into = std::move(under_way.front().what);
     under_way.pop_front();
     return true;
   }

@@ -78,14 +78,15 @@ void broker_host::read(instant now) {
       from.under_way.pop_front();
       const auto number = number_of(index);
       log_.number(static_cast<std::uint64_t>(number));
-      log_.bytes(message.bytes);
-      if (log_.verbose()) log_.say(now, "broker reads " + std::to_string(message.bytes.size()) + " bytes of peer " + std::to_string(static_cast<std::uint32_t>(number)));
-      if (message.in_parts) {
-        core_->receive_parts(clock(now), number, out_);
-        model_->received_parts(clock(now), number);
+      log_.bytes(message.what.bundle);
+      for (const auto& each : message.what.attachments) log_.bytes(each.bytes());
+      if (log_.verbose()) log_.say(now, "broker reads " + std::to_string(message.what.bytes()) + " bytes of peer " + std::to_string(static_cast<std::uint32_t>(number)));
+      if (message.garbage) {
+        core_->receive_garbage(clock(now), number, "garbage", out_);
+        model_->received_garbage(clock(now), number);
       } else {
-        core_->receive(clock(now), number, message.bytes, out_);
-        model_->received(clock(now), number, message.bytes);
+        core_->receive(clock(now), number, message.what, out_);
+        model_->received(clock(now), number, message.what);
       }
       // Now and then the outbox is done before more is read, as by a shell that has nothing else to read.
       if (chance_.chance(1, 4)) perform(now);
@@ -122,7 +123,7 @@ instant broker_host::next_wake(instant now) const {
 
 void broker_host::perform(instant now) {
   while (!out_.empty() || !failed_.empty()) {
-    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
+    for (std::size_t i = 0; i < out_.messages(); ++i) send(now, out_.message_at(i).to, out_.message_at(i));
     for (const auto& each : out_.notes()) log_.say(now, each);
     for (const auto peer : out_.forgotten()) forget(peer);
     out_.clear();
@@ -130,7 +131,7 @@ void broker_host::perform(instant now) {
     for (const auto peer : std::exchange(failed_, {})) {
       auto& to = links_[static_cast<std::size_t>(peer)];
       if (!to.failed) continue;
-      const std::vector<std::string_view> unsent{to.backlog.begin(), to.backlog.end()};
+      const std::vector<wire::message_view> unsent{to.backlog.begin(), to.backlog.end()};
       ++steps_;
       if (log_.verbose()) log_.say(now, "peer " + std::to_string(static_cast<std::uint32_t>(peer)) + " is unreachable, " + std::to_string(unsent.size()) + " unsent");
       core_->unreachable(clock(now), peer, unsent, out_);
@@ -139,23 +140,24 @@ void broker_host::perform(instant now) {
   }
 }
 
-void broker_host::send(instant now, peer_id peer, const std::string& bytes) {
+void broker_host::send(instant now, peer_id peer, const wire::message& message) {
   const auto number = static_cast<std::size_t>(peer);
   if (number >= links_.size() || links_[number].connection == nobody) throw violation{"a message to a peer that is forgotten"};
   auto& to = links_[number];
   log_.number(number);
-  log_.bytes(bytes);
+  log_.bytes(message.bundle);
+  for (const auto& each : message.attachments) log_.bytes(each.bytes());
   const auto fail = [&] {
     if (!std::exchange(to.failed, true)) failed_.push_back(peer);
   };
   if (to.backlog.empty() && !to.failed) {
-    const auto how = net_.to_peer(now, to.connection, bytes);
+    const auto how = net_.to_peer(now, to.connection, message);
     if (how == sent::yes) return;
     if (how == sent::unreachable) fail();
     to.stuck_since = now;
   }
-  to.backlog.push_back(bytes);
-  to.backlog_bytes += bytes.size();
+  to.backlog.push_back(message);
+  to.backlog_bytes += message.bytes();
   if (to.backlog_bytes > climate_.backlog_bytes_max) fail();
 }
 
@@ -169,7 +171,7 @@ void broker_host::send_backlogs(instant now) {
         failed_.push_back(static_cast<peer_id>(i));
       }
       if (how != sent::yes) break;
-      to.backlog_bytes -= to.backlog.front().size();
+      to.backlog_bytes -= to.backlog.front().bytes();
       to.backlog.pop_front();
       to.stuck_since = now;
     }

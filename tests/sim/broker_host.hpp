@@ -44,7 +44,7 @@ class broker_host {
  private:
   struct link {
     std::uint32_t connection = nobody;
-    std::deque<std::string> backlog;
+    std::deque<wire::message> backlog;
     std::size_t backlog_bytes = 0;
     instant stuck_since{};
     bool failed = false;
@@ -53,7 +53,7 @@ class broker_host {
   peer_id number_of(std::uint32_t connection);
   void read(instant now);
   void perform(instant now);
-  void send(instant now, peer_id to, const std::string& bytes);
+  void send(instant now, peer_id to, const wire::message& message);
   void send_backlogs(instant now);
   void forget(peer_id peer);
   [[nodiscard]] instant clock(instant now) const { return now + ahead_; }

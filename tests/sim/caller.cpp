@@ -39,7 +39,7 @@ struct caller::sink {
 };
 
 void caller::start(instant now) {
-  core_.emplace(clock(now), caller_core::options{"caller", "sim"});
+  core_.emplace(clock(now), caller_core::options{.name = "caller", .broker = "sim", .attachment_bytes_min = around_.chance.between(1, 400)});
   act_at_ = now;
   socket_.open(now);
 }
@@ -47,7 +47,7 @@ void caller::start(instant now) {
 void caller::crash(instant now) {
   socket_.cut(now, true);
   core_.reset();
-  bundle_.clear();
+  message_.clear();
   for (const auto& each : open_) around_.book.abandon(each.first);
   open_.clear();
   by_end_.clear();
@@ -169,21 +169,21 @@ void caller::act(instant now) {
 
 void caller::run(instant now) {
   sink to{*this, now};
-  std::string bytes;
-  while (socket_.receive(now, bytes)) core_->receive(clock(now), bytes, to);
+  wire::message got;
+  while (socket_.receive(now, got)) core_->receive(clock(now), got, to);
   core_->tick(clock(now), to);
   if (core_->next_deadline() < clock(now)) throw violation{"after a tick a caller wants the clock at a time that is past"};
   if (!by_end_.empty() && by_end_.begin()->first <= clock(now)) throw violation{"a call has not ended though its budget has passed"};
   if (core_->wants_connection()) {
-    bundle_.clear();
+    message_.clear();
     socket_.close();
     socket_.open(now);
   }
   if (!around_.calm && act_at_ <= now) act(now);
   if (!starving_.empty()) give_credit();
-  while (!bundle_.empty() || core_->take_bundle(clock(now), bundle_)) {
-    if (!socket_.send(now, bundle_)) break;
-    bundle_.clear();
+  while (!message_.empty() || core_->take_message(clock(now), message_)) {
+    if (!socket_.send(now, message_)) break;
+    message_.clear();
   }
   if (core_->open_calls() != open_.size()) throw violation{"a caller has other calls open than it should have"};
 }
@@ -191,7 +191,7 @@ void caller::run(instant now) {
 instant caller::next_deed(instant now) const {
   auto next = true_time(core_->next_deadline());
   if (!around_.calm) next = std::min(next, act_at_);
-  if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
+  if (!message_.empty()) next = std::min(next, now + milliseconds{5});
   return next;
 }
 

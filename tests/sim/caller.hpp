@@ -57,7 +57,7 @@ class caller : public actor {
   [[nodiscard]] instant next_deed(instant now) const override;
 
   std::optional<caller_core> core_;
-  std::string bundle_;
+  wire::message message_;
   std::map<std::uint64_t, open_call> open_;
   std::set<std::pair<instant, std::uint64_t>> by_end_;
   std::set<std::uint64_t> starving_;  ///< calls whose credit is used up

@@ -110,6 +110,7 @@ climate climate_of(std::uint64_t seed) {
   for (auto* each : {&out.disconnects, &out.stalls, &out.freezes, &out.crashes, &out.departures, &out.garbage}) *each = weight();
   for (auto* each : {&out.broker_freezes, &out.broker_crashes, &out.clock_steps}) *each = weight() / 3;
   out.raw_every = microseconds{chance.between(1000, 100'000)};
+  out.limits.attachment_bytes_min = chance.between(1, 300);
   return out;
 }
 

@@ -37,20 +37,25 @@ void model::begin(instant now) {
   read_.resize(out_.messages());
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto& message = out_.message_at(i);
-    auto& [bytes, count] = read_[i];
-    if (message.bytes.size() == bytes) continue;
-    wire::bundle_reader frames{std::string_view{message.bytes}.substr(bytes)};
+    auto& [bytes, count, attachments, attached_bytes] = read_[i];
+    if (message.bundle.size() == bytes) continue;
+    wire::bundle_reader frames{{std::string_view{message.bundle}.substr(bytes), message.attachments}};
     for (;;) {
       told each{message.to, {}};
       const auto begins = bytes + frames.offset();
       const auto how = frames.next(each.in);
       if (how == wire::decoded::end) break;
       if (how != wire::decoded::frame) fail("the broker sent what is not a frame");
-      if (count++ > 0 && begins >= wire::bundle_bytes_soft_max) fail("a bundle goes on though it was large enough");
+      if (count++ > 0 && begins + attached_bytes >= wire::bundle_bytes_soft_max) fail("a bundle goes on though it was large enough");
+      if (each.in.attached != nullptr) {
+        if (each.in.attached != &message.attachments[attachments++]) fail("an attachment is not the next of its message");
+        if (each.in.payload.size() < limits_.attachment_bytes_min) fail("a small payload is attached");
+        attached_bytes += each.in.payload.size();
+      }
       told_.push_back(each);
       if (log_.verbose()) say("sends", each.to, each.in);
     }
-    bytes = message.bytes.size();
+    bytes = message.bundle.size();
   }
 }
 
@@ -64,7 +69,9 @@ void model::finish() {
   }
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto to = static_cast<std::size_t>(out_.message_at(i).to);
-    if (read_[i].second > std::max<std::uint32_t>(1, peers_[to].bundle_in_round)) fail("a bundle has more frames than its peer takes");
+    if (read_[i].frames > std::max<std::uint32_t>(1, peers_[to].bundle_in_round)) fail("a bundle has more frames than its peer takes");
+    if (read_[i].attachments > peers_[to].attachments_in_round) fail("a message has more attachments than its peer takes");
+    if (read_[i].attachments != out_.message_at(i).attachments.size()) fail("a message has an attachment that no frame speaks of");
   }
   auto forgotten = out_.forgotten();
   std::sort(forgotten.begin(), forgotten.end());
@@ -95,7 +102,10 @@ void model::cleared() {
   read_.clear();
   broadcasts_ = 0;
   forgotten_.clear();
-  for_peers([](peer_id, peer& each) { each.bundle_in_round = each.bundle; });
+  for_peers([](peer_id, peer& each) {
+    each.bundle_in_round = each.bundle;
+    each.attachments_in_round = each.attachments;
+  });
 }
 
 std::size_t model::active_workers() const {
@@ -132,7 +142,7 @@ void model::expect_error(peer_id to, std::uint64_t id, status code, bool may_hav
   }
 }
 
-bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x8b\xa8protocol"); }
+bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x8c\xa8protocol"); }
 
 bool model::admit(peer_id from) {
   const auto index = static_cast<std::size_t>(from);
@@ -149,16 +159,17 @@ bool model::admit(peer_id from) {
   peers_[index] = peer{};
   peers_[index].known = true;
   peers_[index].bundle_in_round = wire::bundle_frames_max;  // as who had the number before
+  peers_[index].attachments_in_round = wire::attachments_max;
   std::erase(forgotten_, from);
   return true;
 }
 
-void model::received(instant now, peer_id from, std::string_view bundle) {
+void model::received(instant now, peer_id from, const wire::message_view& message) {
   begin(now);
   if (admit(from)) {
     at(from).heard = now_;
     at(from).heard_as = ++listings_;
-    wire::bundle_reader frames{bundle};
+    wire::bundle_reader frames{message};
     wire::frame in;
     for (auto how = frames.next(in); how != wire::decoded::end; how = frames.next(in)) {
       if (how == wire::decoded::broken) {
@@ -172,7 +183,7 @@ void model::received(instant now, peer_id from, std::string_view bundle) {
   finish();
 }
 
-void model::received_parts(instant now, peer_id from) {
+void model::received_garbage(instant now, peer_id from) {
   begin(now);
   if (admit(from)) broke(from);
   finish();
@@ -185,12 +196,12 @@ void model::broke(peer_id from) {
   dispatch();
 }
 
-void model::unreachable(instant now, peer_id gone, const std::vector<std::string_view>& unsent) {
+void model::unreachable(instant now, peer_id gone, const std::vector<wire::message_view>& unsent) {
   begin(now);
   const auto index = static_cast<std::size_t>(gone);
   if (index < peers_.size() && peers_[index].known) {
-    for (const auto bundle : unsent) {  // what has not left was not handed over
-      wire::bundle_reader frames{bundle};
+    for (const auto& each : unsent) {  // what has not left was not handed over
+      wire::bundle_reader frames{each};
       wire::frame in;
       while (at(gone).seat != nullptr && frames.next(in) == wire::decoded::frame) {
         const auto found = by_lease_.find(in.id);
@@ -309,16 +320,19 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       return;
     }
     case frame_type::hello: {
-      std::uint64_t bundle = 1;
+      std::uint64_t bundle = 1, attachments = 0;
       wire::reader about{in.manifest};
       if (!in.manifest.empty()) {
         wire::read_entries(about, [&](std::string_view key) {
-          return key == "bundle" && about.peek() == wire::kind::unsigned_integer ? about.unsigned_integer(bundle) : about.skip();
+          if (about.peek() != wire::kind::unsigned_integer) return about.skip();
+          return key == "bundle" ? about.unsigned_integer(bundle) : key == "attachments" ? about.unsigned_integer(attachments) : about.skip();
         });
       }
       auto& who = at(from);
       who.bundle = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bundle, 1, wire::bundle_frames_max));
       who.bundle_in_round = std::max(who.bundle_in_round, who.bundle);
+      who.attachments = static_cast<std::uint32_t>(std::min<std::uint64_t>(attachments, wire::attachments_max));
+      who.attachments_in_round = std::max(who.attachments_in_round, who.attachments);
       const auto& reply = expect_reply(from, in.id, "a HELLO", is_welcome);
       const auto said = detail::read_welcome(reply.payload);
       if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) fail("a welcome is wrong");

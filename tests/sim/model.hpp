@@ -41,9 +41,9 @@ class model {
   model(const model&) = delete;
   model& operator=(const model&) = delete;
 
-  void received(instant now, peer_id from, std::string_view bundle);
-  void received_parts(instant now, peer_id from);
-  void unreachable(instant now, peer_id gone, const std::vector<std::string_view>& unsent);
+  void received(instant now, peer_id from, const wire::message_view& message);
+  void received_garbage(instant now, peer_id from);
+  void unreachable(instant now, peer_id gone, const std::vector<wire::message_view>& unsent);
   void ticked(instant now);
   /// The shell has done what was in the outbox.
   void cleared();
@@ -130,6 +130,8 @@ class model {
     std::uint64_t heard_as = 0;  ///< the how manieth thing that happened
     std::uint32_t bundle = 1;
     std::uint32_t bundle_in_round = 1;  ///< the most it took since the outbox was empty
+    std::uint32_t attachments = 0;
+    std::uint32_t attachments_in_round = 0;  ///< likewise
     std::vector<call_number> calls;  ///< its own that are open
     std::size_t kept_bytes = 0;      ///< of these
 
@@ -283,7 +285,14 @@ class model {
   sums sums_;
 
   std::vector<told> told_;
-  std::vector<std::pair<std::size_t, std::uint32_t>> read_;  ///< of each message in the outbox: bytes and frames
+  /// What has been read of a message in the outbox.
+  struct seen {
+    std::size_t bytes = 0;  ///< of its bundle
+    std::uint32_t frames = 0;
+    std::uint32_t attachments = 0;
+    std::size_t attached_bytes = 0;
+  };
+  std::vector<seen> read_;  ///< of each message there
   std::size_t broadcasts_ = 0;
   std::vector<peer_id> forgotten_;
 };

@@ -119,6 +119,8 @@ void model::on_join(peer_id from, const wire::frame& in) {
   who.slots = wanted->slots;
   who.bundle = wanted->bundle;
   who.bundle_in_round = std::max(who.bundle_in_round, who.bundle);
+  who.attachments = wanted->attachments;
+  who.attachments_in_round = std::max(who.attachments_in_round, who.attachments);
   who.listed = ++listings_;
   const auto& reply = expect_reply(from, in.id, "a JOIN", is_welcome);
   const auto said = detail::read_welcome(reply.payload);
@@ -287,6 +289,7 @@ void model::drop(peer_id gone) {
 
 void model::forget(peer_id gone) {
   at(gone) = peer{};
+  at(gone).attachments_in_round = wire::attachments_max;
   at(gone).bundle_in_round = wire::bundle_frames_max;  // it may have been written to in this round
   std::erase(forgotten_, gone);
   forgotten_.push_back(gone);

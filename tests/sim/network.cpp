@@ -38,22 +38,27 @@ void network::cut_all() {
   for (auto& each : connections_) each = connection{};
 }
 
-sent network::to_broker(instant now, std::uint32_t index, std::string_view bytes, bool in_parts) {
+sent network::to_broker(instant now, std::uint32_t index, const wire::message_view& what, bool garbage) {
   if (!at(index).up) return sent::unreachable;
-  return push(now, at(index).to_broker, bytes, in_parts);
+  return push(now, at(index).to_broker, what, garbage);
 }
 
-sent network::to_peer(instant now, std::uint32_t index, std::string_view bytes) {
+sent network::to_peer(instant now, std::uint32_t index, const wire::message_view& what) {
   if (!at(index).up) return sent::unreachable;
-  return push(now, at(index).to_peer, bytes, false);
+  return push(now, at(index).to_peer, what, false);
 }
 
-sent network::push(instant now, pipe& into, std::string_view bytes, bool in_parts) {
+/// Attachments are copied, as they are from one process to another.
+sent network::push(instant now, pipe& into, const wire::message_view& what, bool garbage) {
   if (into.under_way.size() >= climate_.pipe_messages_max) return sent::full;
   auto delay = microseconds{chance_.between(1, static_cast<std::uint64_t>(climate_.delay_max.count()))};
   if (chance_.chance(climate_.spikes, 1000)) delay *= static_cast<std::int64_t>(chance_.between(1, 100));
   into.last = std::max(into.last, now + delay);
-  into.under_way.push_back({into.last, std::string{bytes}, in_parts});
+  auto& made = into.under_way.emplace_back();
+  made.at = into.last;
+  made.garbage = garbage;
+  made.what.bundle = what.bundle;
+  for (const auto& each : what.attachments) made.what.attachments.emplace_back(std::string{each.bytes()});
   return sent::yes;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <waggle/wire/message.hpp>
+
 #include "sim/climate.hpp"
 #include "sim/random.hpp"
 #include "sim/trace.hpp"
@@ -17,8 +19,8 @@ inline constexpr std::uint32_t nobody = 0xffffffffu;
 struct pipe {
   struct message {
     instant at;
-    std::string bytes;
-    bool in_parts = false;  ///< several ZeroMQ frames
+    wire::message what;
+    bool garbage = false;  ///< no message of WGL/1
   };
   std::deque<message> under_way;
   instant last{};  ///< nothing arrives before what was sent earlier
@@ -54,14 +56,14 @@ class network {
   /// All are cut: the broker has gone.
   void cut_all();
 
-  sent to_broker(instant now, std::uint32_t index, std::string_view bytes, bool in_parts = false);
-  sent to_peer(instant now, std::uint32_t index, std::string_view bytes);
+  sent to_broker(instant now, std::uint32_t index, const wire::message_view& what, bool garbage = false);
+  sent to_peer(instant now, std::uint32_t index, const wire::message_view& what);
 
   connection& at(std::uint32_t index) { return connections_[index]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(connections_.size()); }
 
  private:
-  sent push(instant now, pipe& into, std::string_view bytes, bool in_parts);
+  sent push(instant now, pipe& into, const wire::message_view& what, bool garbage);
 
   const climate& climate_;
   random& chance_;

@@ -20,8 +20,8 @@ void raw_peer::crash(instant now) {
   leases_.clear();
 }
 
-void raw_peer::read(std::string_view bundle) {
-  wire::bundle_reader frames{bundle};
+void raw_peer::read(const wire::message_view& message) {
+  wire::bundle_reader frames{message};
   wire::frame in;
   while (frames.next(in) == wire::decoded::frame) {
     if (in.type == wire::frame_type::call) {
@@ -48,7 +48,7 @@ std::uint64_t raw_peer::some_id(wire::frame_type of) {
 
 std::string raw_peer::command() { return "raw." + std::to_string(around_.chance.below(4)); }
 
-void raw_peer::join(std::string& to) {
+void raw_peer::join(wire::message& to) {
   auto& chance = around_.chance;
   manifest what{"raw" + std::to_string(chance.below(2)), "", "", static_cast<std::uint32_t>(chance.between(1, 4)),
                 static_cast<std::uint32_t>(chance.between(1, 5)), {}};
@@ -62,24 +62,35 @@ void raw_peer::join(std::string& to) {
   }
   if (chance.chance(1, 30)) what.commands.clear();
   what.credit = chance.chance(1, 2);
+  what.attachments = static_cast<std::uint32_t>(chance.below(4));
   if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(number_);
   std::string bytes;
   wire::append_manifest(bytes, what);
-  wire::append_join(to, some_id(wire::frame_type::join), bytes);
+  wire::append_join(to.bundle, some_id(wire::frame_type::join), bytes);
 }
 
-void raw_peer::answer(std::string& to) {
+void raw_peer::answer(wire::message& to) {
   auto& chance = around_.chance;
   auto lease = chance.chance(1, 30) ? chance.next() >> 11 : 0;
   if (chance.chance(1, 20) && !seen_.empty()) lease = chance.pick(seen_);
   if (lease == 0 && !leases_.empty()) {
     const auto which = static_cast<std::ptrdiff_t>(chance.below(leases_.size()));
     lease = leases_[static_cast<std::size_t>(which)];
-    if (chance.chance(1, 3)) return wire::append_part(to, lease, "part");
+    if (chance.chance(1, 3)) return wire::append_part(to.bundle, lease, payload(to, chance.chance(1, 4) ? std::string(100, 'p') : "part"));
     if (!chance.chance(1, 20)) leases_.erase(leases_.begin() + which);
   }
   const status codes[] = {status::ok, status::ok, status::internal, status::unavailable, status::not_found};
-  wire::append_reply(to, lease, codes[chance.below(std::size(codes))], std::string(chance.below(20), 'r'), {});
+  wire::append_reply(to.bundle, lease, codes[chance.below(std::size(codes))], payload(to, std::string(chance.below(chance.chance(1, 4) ? 400 : 20), 'r')), {});
+}
+
+/// In the frame or beside it, as its sender likes; what was spoken of may be missing.
+wire::payload_field raw_peer::payload(wire::message& to, const std::string& bytes) {
+  auto& chance = around_.chance;
+  kept_.push_back(bytes);
+  if (!chance.chance(1, 4)) return kept_.back();
+  const auto field = wire::payload_field::attached(to, wire::attachment{bytes});
+  if (chance.chance(1, 200)) to.attachments.pop_back();
+  return field;
 }
 
 std::string raw_peer::headers() {
@@ -90,7 +101,7 @@ std::string raw_peer::headers() {
 }
 
 /// Commands of its own kind only: what actors serve must go on.
-void raw_peer::operation(std::string& to) {
+void raw_peer::operation(wire::message& to) {
   auto& chance = around_.chance;
   std::string payload;
   wire::writer out{payload};
@@ -99,7 +110,7 @@ void raw_peer::operation(std::string& to) {
     out.map(1);
     out.string(key);
     out.string(value);
-    wire::append_call(to, id, name, payload, 1000, {});
+    wire::append_call(to.bundle, id, name, payload, 1000, {});
   };
   if (around_.in.limits.commands_max < 100) return ask("waggle.calls", "command", "");
   switch (chance.below(8)) {
@@ -115,23 +126,25 @@ void raw_peer::operation(std::string& to) {
 }
 
 /// One frame of any kind.
-void raw_peer::frame(std::string& to) {
+void raw_peer::frame(wire::message& to) {
   auto& chance = around_.chance;
   switch (chance.below(18)) {
     case 0: return join(to);
     case 1: {
       std::string about;
       wire::writer out{about};
-      out.map(1);
+      out.map(2);
       out.string("bundle");
       out.unsigned_integer(chance.below(6));
-      return wire::append_hello(to, some_id(wire::frame_type::hello), about);
+      out.string("attachments");
+      out.unsigned_integer(chance.below(4));
+      return wire::append_hello(to.bundle, some_id(wire::frame_type::hello), about);
     }
-    case 2: return wire::append_cancel(to, some_id(wire::frame_type::call));
-    case 3: return wire::append_emit(to, some_id(wire::frame_type::emit), chance.chance(1, 10) ? "waggle.own" : "topic", "event", {});
-    case 4: return chance.chance(1, 4) ? wire::append_leave(to, some_id(wire::frame_type::leave)) : wire::append_pulse(to);
+    case 2: return wire::append_cancel(to.bundle, some_id(wire::frame_type::call));
+    case 3: return wire::append_emit(to.bundle, some_id(wire::frame_type::emit), chance.chance(1, 10) ? "waggle.own" : "topic", "event", {});
+    case 4: return chance.chance(1, 4) ? wire::append_leave(to.bundle, some_id(wire::frame_type::leave)) : wire::append_pulse(to.bundle);
     case 5: {
-      if (chance.chance(1, 5)) return wire::append_call(to, chance.chance(1, 20) ? 0 : some_id(wire::frame_type::call), "waggle.ping", "p", chance.below(3), {});
+      if (chance.chance(1, 5)) return wire::append_call(to.bundle, chance.chance(1, 20) ? 0 : some_id(wire::frame_type::call), "waggle.ping", "p", chance.below(3), {});
       std::string asked;
       wire::writer out{asked};
       out.map(2);
@@ -139,19 +152,20 @@ void raw_peer::frame(std::string& to) {
       out.string(revision_);
       out.string("wait_ms");
       out.unsigned_integer(chance.below(3000));
-      return wire::append_call(to, some_id(wire::frame_type::call), "waggle.services", asked, chance.below(5000), {});
+      return wire::append_call(to.bundle, some_id(wire::frame_type::call), "waggle.services", asked, chance.below(5000), {});
     }
-    case 6: return wire::append_event(to, some_id(wire::frame_type::event), "topic", {}, {});
-    case 7: to += "\x92\x63\x01"; return;  // of a type that is not known
+    case 6: return wire::append_event(to.bundle, some_id(wire::frame_type::event), "topic", {}, {});
+    case 7: to.bundle += "\x92\x63\x01"; return;  // of a type that is not known
     case 8:
-    case 9: return wire::append_pulse(to);
+    case 9: return wire::append_pulse(to.bundle);
     case 10:
     case 11:
     case 12: return answer(to);
-    case 13: return chance.chance(1, 3) ? operation(to) : wire::append_credit(to, some_id(wire::frame_type::call), chance.below(5));
+    case 13: return chance.chance(1, 3) ? operation(to) : wire::append_credit(to.bundle, some_id(wire::frame_type::call), chance.below(5));
     default:
       // Numbers of calls that the ledger does not know: nobody minds how they end.
-      return wire::append_call(to, some_id(wire::frame_type::call), command(), call_payload(~std::uint64_t{0} - (chance.next() >> 8), chance.below(200)),
+      return wire::append_call(to.bundle, some_id(wire::frame_type::call), command(),
+                               payload(to, call_payload(~std::uint64_t{0} - (chance.next() >> 8), chance.below(200))),
                                chance.below(4000), headers(), chance.chance(1, 3) ? chance.below(4) : wire::no_credit_limit);
   }
 }
@@ -165,17 +179,18 @@ void raw_peer::spoil(std::string& bytes) {
 void raw_peer::deed(instant now) {
   auto& chance = around_.chance;
   act_at_ = now + microseconds{chance.between(1, 2 * static_cast<std::uint64_t>(around_.in.raw_every.count()))};
-  std::string bytes;
+  wire::message made;
   ids_.clear();
   const auto flood = chance.chance(1, 200) ? chance.between(50, 300) : chance.between(1, 4);
-  for (auto left = flood; left > 0; --left) frame(bytes);
-  if (chance.chance(1, 60)) spoil(bytes);
-  socket_.send(now, bytes, chance.chance(1, 200));
+  for (auto left = flood; left > 0; --left) frame(made);
+  kept_.clear();
+  if (chance.chance(1, 60)) spoil(made.bundle);
+  socket_.send(now, made, chance.chance(1, 200));
 }
 
 void raw_peer::run(instant now) {
-  std::string bytes;
-  while (socket_.receive(now, bytes)) read(bytes);
+  wire::message got;
+  while (socket_.receive(now, got)) read(got);
   if (around_.calm || act_at_ > now) return;
   deed(now);
   if (around_.chance.chance(1, 300)) {  // a new program in its place

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,14 @@ class raw_peer : public actor {
   [[nodiscard]] bool running() const override { return up_; }
 
  private:
-  void read(std::string_view bundle);
+  void read(const wire::message_view& message);
   void deed(instant now);
-  void frame(std::string& to);
-  void join(std::string& to);
-  void answer(std::string& to);
+  void frame(wire::message& to);
+  void join(wire::message& to);
+  void answer(wire::message& to);
   void spoil(std::string& bytes);
-  void operation(std::string& to);
+  void operation(wire::message& to);
+  [[nodiscard]] wire::payload_field payload(wire::message& to, const std::string& bytes);
   [[nodiscard]] std::string headers();
   [[nodiscard]] std::string command();
   /// The same ids come again, but not in one bundle, and each only in frames of one type, so that their answers can be told apart.
@@ -43,6 +45,7 @@ class raw_peer : public actor {
   std::string revision_;
   std::uint64_t last_id_ = 1000;
   std::vector<std::uint64_t> ids_;  ///< in the bundle
+  std::deque<std::string> kept_;    ///< payloads, until their bundle is made
 };
 
 }  // namespace waggle::sim

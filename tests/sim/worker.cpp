@@ -45,8 +45,8 @@ void worker::start(instant now) {
   const auto bundle = static_cast<std::uint32_t>(chance.chance(1, 3) ? 1 : chance.between(1, 100));
   std::string bytes;
   wire::append_manifest(bytes, manifest{kind_->service, kind_->version, chance.chance(1, 2) ? "worker-" + std::to_string(number_) : "",
-                                        slots_, bundle, kind_->commands, kind_->credit});
-  core_.emplace(clock(now), detail::worker_core::options{bytes, "sim", chance.next()});
+                                        slots_, bundle, kind_->commands, kind_->credit, {}, static_cast<std::uint32_t>(chance.below(4))});
+  core_.emplace(clock(now), detail::worker_core::options{.manifest = bytes, .broker = "sim", .jitter_seed = chance.next(), .attachment_bytes_min = chance.between(1, 60)});
   socket_.open(now);
 }
 
@@ -54,7 +54,7 @@ void worker::crash(instant now) {
   socket_.cut(now, true);
   core_.reset();
   jobs_.clear();
-  bundle_.clear();
+  message_.clear();
   over_ = false;
 }
 
@@ -123,26 +123,26 @@ void worker::work(instant now) {
 
 void worker::run(instant now) {
   sink to{*this, now};
-  std::string bytes;
-  while (socket_.receive(now, bytes)) core_->receive(clock(now), bytes, to);
+  wire::message got;
+  while (socket_.receive(now, got)) core_->receive(clock(now), got, to);
   core_->tick(clock(now), to);
   if (core_->next_deadline() < clock(now)) throw violation{"after a tick a worker wants the clock at a time that is past"};
   work(now);
   if (core_->wants_connection()) {
-    bundle_.clear();
+    message_.clear();
     socket_.close();
     socket_.open(now);
   }
-  while (!bundle_.empty() || core_->take_bundle(clock(now), bundle_)) {
-    if (!socket_.send(now, bundle_)) break;
-    bundle_.clear();
+  while (!message_.empty() || core_->take_message(clock(now), message_)) {
+    if (!socket_.send(now, message_)) break;
+    message_.clear();
   }
   if (!over_) return;
   over_ = false;
   socket_.close();
   core_.reset();
   jobs_.clear();
-  bundle_.clear();
+  message_.clear();
   restart_after(now, milliseconds{around_.calm ? 0 : around_.chance.below(3000)});
 }
 
@@ -152,7 +152,7 @@ instant worker::next_deed(instant now) const {
   for (const auto& each : jobs_) {
     if (each.parts_to_come == 0 || each.credit > 0) next = std::min(next, each.next);
   }
-  if (!bundle_.empty()) next = std::min(next, now + milliseconds{5});
+  if (!message_.empty()) next = std::min(next, now + milliseconds{5});
   return next;
 }
 

@@ -47,7 +47,7 @@ class worker : public actor {
   std::uint32_t slots_ = 1;
   std::uint64_t seat_ = 0;
   std::vector<job> jobs_;
-  std::string bundle_;
+  wire::message message_;
   bool over_ = false;  ///< its process ends
 };
 

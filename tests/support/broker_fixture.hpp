@@ -41,6 +41,7 @@ struct received {
   std::uint64_t seats = 0;
   std::size_t message = 0;  ///< which message it came in, of all that this peer got
   std::string about{};      ///< of an event
+  const char* attached = nullptr;  ///< where the payload lies, if it came as an attachment
 };
 
 [[nodiscard]] inline nlohmann::json json_of(std::string_view msgpack) {
@@ -73,6 +74,7 @@ class serves {
     manifest_.commands.emplace_back().name = std::move(command);
     return *this;
   }
+  serves& attachments(std::uint32_t count) { return manifest_.attachments = count, *this; }
   serves& slots(std::uint32_t count) { return manifest_.slots = count, *this; }
   serves& bundle(std::uint32_t frames) { return manifest_.bundle = frames, *this; }
   serves& version(std::string value) { return manifest_.version = std::move(value), *this; }
@@ -123,18 +125,20 @@ class broker_fixture {
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
   // What peers send. Each is a bundle of one frame.
-  void send(const std::string& peer, std::string_view bundle) {
-    core_.receive(now_, number_of(peer), bundle, out_);
+  void send(const std::string& peer, const wire::message_view& message) {
+    core_.receive(now_, number_of(peer), message, out_);
     if (!holding_) deliver();
   }
   void send_parts(const std::string& peer) {
-    core_.receive_parts(now_, number_of(peer), out_);
+    core_.receive_garbage(now_, number_of(peer), "garbage", out_);
     deliver();
   }
-  void hello(const std::string& peer, std::uint64_t id, std::uint32_t bundle) {
+  void hello(const std::string& peer, std::uint64_t id, std::uint32_t bundle, std::uint32_t attachments = 0) {
     std::string about, bytes;
     wire::writer writer{about};
-    writer.map(1);
+    writer.map(2);
+    writer.string("attachments");
+    writer.unsigned_integer(attachments);
     writer.string("bundle");
     writer.unsigned_integer(bundle);
     bundle_of_[peer] = std::clamp<std::uint32_t>(bundle, 1, wire::bundle_frames_max);
@@ -239,7 +243,7 @@ class broker_fixture {
 
   // What happens to peers.
   void silence(const std::string& peer) { pulsing_.erase(peer); }
-  void unreachable(const std::string& peer, const std::vector<std::string_view>& unsent = {}) {
+  void unreachable(const std::string& peer, const std::vector<wire::message_view>& unsent = {}) {
     silence(peer);
     core_.unreachable(now_, number_of(peer), unsent, out_);
     deliver();
@@ -357,10 +361,10 @@ class broker_fixture {
         continue;
       }
       if (const auto clogged = clogged_.find(to->second); clogged != clogged_.end()) {
-        clogged->second.push_back(message.bytes);
+        clogged->second.push_back(message);
         continue;
       }
-      deliver(to->second, message.bytes);
+      deliver(to->second, message);
     }
     for (const auto& each : out_.broadcasts()) {
       wire::bundle_reader frames{each.event};
@@ -409,9 +413,9 @@ class broker_fixture {
     return 1'700'000'000'000 + std::chrono::duration_cast<milliseconds>(now_ - instant{}).count();
   }
 
-  void deliver(const std::string& peer, std::string_view bytes) {
+  void deliver(const std::string& peer, const wire::message& message) {
     auto& to = inboxes_[peer];
-    wire::bundle_reader frames{bytes};
+    wire::bundle_reader frames{message};
     wire::frame in;
     std::uint32_t count = 0;
     for (;;) {
@@ -428,12 +432,12 @@ class broker_fixture {
     if (count == 0 || count > std::max<std::uint32_t>(1, bundle_of_[peer])) {
       FAIL_CHECK("a bundle of " << count << " frames to a peer that takes " << bundle_of_[peer]);
     }
-    if (bytes.size() > wire::message_bytes_max) FAIL_CHECK("a message that is too large");
+    if (message.bytes() > wire::message_bytes_max) FAIL_CHECK("a message that is too large");
   }
 
   static received owned(const wire::frame& in, std::size_t message) {
     return {in.type, in.id, std::string{in.name}, std::string{in.payload}, std::string{in.headers}, in.budget_ms, in.parts,
-            in.status, in.seats, message, std::string{in.about}};
+            in.status, in.seats, message, std::string{in.about}, in.attached == nullptr ? nullptr : in.payload.data()};
   }
 
   settings settings_;
@@ -454,7 +458,7 @@ class broker_fixture {
   std::map<std::string, std::uint32_t> bundle_of_;  ///< the most this peer has said it takes
   std::map<std::string, std::size_t> answered_;
   std::set<std::string> pulsing_;
-  std::map<std::string, std::vector<std::string>> clogged_;
+  std::map<std::string, std::vector<wire::message>> clogged_;
   std::vector<std::pair<std::string, received>> events_;
   std::vector<std::string> notes_;
 };

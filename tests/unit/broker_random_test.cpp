@@ -359,7 +359,7 @@ class random_network {
       const auto to = static_cast<std::uint32_t>(out_.message_at(i).to);
       expect(known_[to], "a message to a peer that is forgotten");
       if (to == ignored) continue;
-      wire::bundle_reader frames{out_.message_at(i).bytes};
+      wire::bundle_reader frames{out_.message_at(i).bundle};
       wire::frame in;
       std::uint32_t count = 0;
       for (auto read = frames.next(in); read != wire::decoded::end; read = frames.next(in), ++count) {
@@ -367,7 +367,7 @@ class random_network {
         take(to, in);
       }
       expect(count > 0 && count <= books_[to].bundle, "a bundle is larger than its peer takes");
-      if (books_[to].clogged) books_[to].unsent.push_back(out_.message_at(i).bytes);
+      if (books_[to].clogged) books_[to].unsent.push_back(out_.message_at(i).bundle);
     }
     for (const auto each : out_.forgotten()) {
       const auto peer = static_cast<std::uint32_t>(each);

@@ -1,5 +1,6 @@
 #include <waggle/detail/caller_core.hpp>
 
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -37,18 +38,21 @@ struct caller_fixture {
   std::vector<wire::frame> sends() {
     sent.clear();
     std::vector<wire::frame> out;
-    while (under_test.take_bundle(now, sent)) {
+    for (wire::message next; under_test.take_message(now, next); next = {}) sent.push_back(std::move(next));
+    for (const auto& each : sent) {
+      wire::bundle_reader frames{each};
+      wire::frame in;
+      while (frames.next(in) == wire::decoded::frame) out.push_back(in);
     }
-    wire::bundle_reader frames{sent};
-    wire::frame in;
-    while (frames.next(in) == wire::decoded::frame) out.push_back(in);
     return out;
   }
-  void hears(const std::string& bundle) { under_test.receive(now, bundle, *this); }
-  void welcomed(const std::string& broker = "b1") {
+  void hears(const wire::message_view& bundle) { under_test.receive(now, bundle, *this); }
+  void welcomed(const std::string& broker = "b1", std::uint64_t attachments = 0) {
     std::string about, bundle;
     wire::writer writer{about};
-    writer.map(3);
+    writer.map(4);
+    writer.string("attachments");
+    writer.unsigned_integer(attachments);
     writer.string("broker");
     writer.string(broker);
     writer.string("pulse_ms");
@@ -63,7 +67,7 @@ struct caller_fixture {
     wire::append_reply(bundle, id, status::ok, payload, {});
     hears(bundle);
   }
-  std::string sent;
+  std::deque<wire::message> sent;
 };
 
 }  // namespace
@@ -395,6 +399,68 @@ TEST_CASE("caller: a call that was given up is not sent again when the broker is
   int calls = 0;
   for (const auto& each : net.sends()) calls += each.type == wire::frame_type::call ? 1 : 0;
   CHECK(calls == 1);
+}
+
+TEST_CASE("caller: a large payload is attached, the caller's own bytes, to a broker that takes attachments", "[caller]") {
+  caller_fixture net;
+  std::string tag = "large", payload(wire::attachment_bytes_min, 'x');
+  const auto* const bytes = payload.data();
+  net.under_test.call(net.now, tag, "a.b", std::move(payload), 10s, {});
+  net.sends();
+  net.welcomed("b1", 2);
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  REQUIRE(frames[0].attached != nullptr);
+  CHECK(frames[0].payload.data() == bytes);
+  CHECK(net.sent[0].bundle.size() < 100);
+  net.replied(frames[0].id);
+  CHECK(net.results.count("large") == 1);
+}
+
+TEST_CASE("caller: a large payload is part of its frame for a broker that takes none, and so is a small one for any", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1");
+  std::string tag = "large";
+  net.under_test.call(net.now, tag, "a.b", std::string(wire::attachment_bytes_min, 'x'), 10s, {});
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].attached == nullptr);
+  CHECK(frames[0].payload.size() == wire::attachment_bytes_min);
+  net.welcomed("b2", 64);
+  tag = "small";
+  net.under_test.call(net.now, tag, "a.b", std::string(wire::attachment_bytes_min - 1, 'x'), 10s, {});
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].attached == nullptr);
+}
+
+TEST_CASE("caller: a large call that may run twice goes to the next broker as that one takes it", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1", 64);
+  std::string tag = "again";
+  net.under_test.call(net.now, tag, "a.b", std::string(100'000, 'x'), 10s, {}, {.idempotent = true});
+  auto frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].attached != nullptr);
+  net.welcomed("b2");
+  frames = net.sends();
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].attached == nullptr);
+  CHECK(frames[0].payload == std::string(100'000, 'x'));
+}
+
+TEST_CASE("caller: an answer that is attached is an answer", "[caller]") {
+  caller_fixture net;
+  net.sends();
+  net.welcomed("b1", 64);
+  const auto id = net.call("one", 10s);
+  net.sends();
+  wire::message made;
+  wire::append_reply(made.bundle, id, status::ok, wire::payload_field::attached(made, wire::attachment{"large"}), {});
+  net.hears(made);
+  CHECK(net.results.at("one") == "large");
 }
 
 TEST_CASE("caller: an emit that names its event is sent again to the next broker, one that does not is not", "[caller]") {

@@ -68,7 +68,7 @@ class one_broker {
  private:
   std::string sent() {
     REQUIRE(out_.messages() <= 1);
-    const auto bytes = out_.messages() == 0 ? ""s : out_.message_at(0).bytes;
+    const auto bytes = out_.messages() == 0 ? ""s : out_.message_at(0).bundle;
     out_.clear();
     return bytes;
   }
@@ -222,6 +222,12 @@ std::map<std::string, std::function<std::string()>> encoders(const std::map<std:
        })},
       {"welcome", [&] { return one_broker{}.answer(0, example.at("hello")); }},
       {"call", bytes([](std::string& to) { append_call(to, 7, "hello.say", say(), 1500, key()); })},
+      {"attached",
+       [&] {
+         message made;
+         append_call(made.bundle, 7, "hello.say", payload_field::attached(made, attachment{say()}), 1500, {});
+         return made.bundle;
+       }},
       {"leased",
        [&] {
          one_broker net;
@@ -317,14 +323,15 @@ TEST_CASE("PROTOCOL.md: every example is read whole, and is refused when a byte 
       {"bundle", {decoded::frame, decoded::frame}}, {"newer", {decoded::frame, decoded::unknown, decoded::frame}}};
   for (const auto& [name, bytes] : examples()) {
     CAPTURE(name);
-    bundle_reader in{bytes};
+    const std::vector<attachment> beside(1, attachment{say()});
+    bundle_reader in{{bytes, beside}};
     frame out;
     std::vector<decoded> got;
     for (auto read = in.next(out); read != decoded::end && read != decoded::broken; read = in.next(out)) got.push_back(read);
     CHECK(in.why() == nullptr);
     CHECK(got == (what.contains(name) ? what.at(name) : std::vector{decoded::frame}));
     const auto cut = bytes.substr(0, bytes.size() - 1);
-    bundle_reader shorter{cut};
+    bundle_reader shorter{{cut, beside}};
     auto last = shorter.next(out);
     while (last == decoded::frame || last == decoded::unknown) last = shorter.next(out);
     CHECK(last == (cut.empty() ? decoded::end : decoded::broken));

@@ -74,6 +74,41 @@ std::string why_not(std::string_view bytes) {
 
 }  // namespace
 
+TEST_CASE("frames: a payload may be one of the message's attachments, each frame says which", "[wire]") {
+  message made;
+  append_call(made.bundle, 1, "a.b", payload_field::attached(made, attachment{"first"}), 1000, {});
+  append_part(made.bundle, 2, "inside");
+  append_part(made.bundle, 2, payload_field::attached(made, attachment{"second"}));
+  append_reply(made.bundle, 3, waggle::status::ok, payload_field::attached(made, attachment{"third"}), {});
+  append_emit(made.bundle, 4, "topic", payload_field::attached(made, attachment{"fourth"}), {});
+  CHECK(made.bytes() == made.bundle.size() + 5 + 6 + 5 + 6);
+  bundle_reader in{made};
+  frame out;
+  const char* const payloads[] = {"first", "inside", "second", "third", "fourth"};
+  for (const std::string_view each : payloads) {
+    REQUIRE(in.next(out) == decoded::frame);
+    CHECK(out.payload == each);
+    CHECK((out.attached != nullptr) == (each != "inside"));
+    if (out.attached != nullptr) CHECK(out.payload.data() == out.attached->bytes().data());
+  }
+  CHECK(in.next(out) == decoded::end);
+}
+
+TEST_CASE("frames: an attachment that the message does not have, or that is too large, breaks it", "[wire]") {
+  message made;
+  append_part(made.bundle, 2, payload_field::attached(made, attachment{std::string(payload_bytes_max + 1, 'x')}));
+  frame out;
+  bundle_reader large{made};
+  CHECK(large.next(out) == decoded::broken);
+  CHECK(std::string{large.why()} == "the payload is too large");
+  CHECK(why_not(made.bundle) == "the payload is an attachment that the message does not have");
+  message again;
+  append_part(again.bundle, 2, payload_field::attached(again, attachment{}));
+  bundle_reader empty{again};
+  REQUIRE(empty.next(out) == decoded::frame);
+  CHECK(out.payload.empty());
+}
+
 TEST_CASE("frames: what is written is read, whole and byte for byte", "[wire]") {
   for (const auto& bytes : one_of_each()) {
     bundle_reader in{bytes};

@@ -1,6 +1,7 @@
 #include <waggle/detail/worker_core.hpp>
 
 #include <optional>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct worker_fixture {
   int asked_to_leave = 0;
   int joined = 0, lost = 0, left = 0, complaints = 0;
   std::optional<error> refused;
-  std::string sent;
+  std::deque<wire::message> sent;
   bool durable = false;
+  std::uint64_t attachments = 0;  ///< that the broker takes
 
   void on_joined(const detail::welcome&) { ++joined; }
   void on_call(const detail::lease& lease, const wire::frame&) { calls.push_back(lease); }
@@ -42,11 +44,12 @@ struct worker_fixture {
   std::vector<wire::frame> sends() {
     sent.clear();
     std::vector<wire::frame> out;
-    while (under_test.take_bundle(now, sent)) {
+    for (wire::message next; under_test.take_message(now, next); next = {}) sent.push_back(std::move(next));
+    for (const auto& each : sent) {
+      wire::bundle_reader frames{each};
+      wire::frame in;
+      while (frames.next(in) == wire::decoded::frame) out.push_back(in);
     }
-    wire::bundle_reader frames{sent};
-    wire::frame in;
-    while (frames.next(in) == wire::decoded::frame) out.push_back(in);
     return out;
   }
   int sends_of(wire::frame_type type) {
@@ -59,7 +62,9 @@ struct worker_fixture {
     std::string about, bundle;
     if (code == status::ok) {
       wire::writer writer{about};
-      writer.map(3);
+      writer.map(4);
+      writer.string("attachments");
+      writer.unsigned_integer(attachments);
       writer.string("durable");
       writer.boolean(durable);
       writer.string("pulse_ms");
@@ -416,4 +421,55 @@ TEST_CASE("worker: a lease that comes twice does no harm to the receipts of the 
   net.advance(100ms);
   CHECK(net.sends_of(wire::frame_type::reply) == 2);
   CHECK(net.under_test.at_hand() == 0);
+}
+
+TEST_CASE("worker: large answers and parts are attached, the handler's own bytes, as many in a message as the broker takes", "[worker]") {
+  worker_fixture net;
+  net.attachments = 2;
+  net.under_test = detail::worker_core{net.now, {.manifest = "\x80", .broker = "b", .attachment_bytes_min = 5}};
+  net.join();
+  net.called(16);
+  net.called(17);
+  std::string large = "large enough to be no short string", answer = large;
+  const auto* const bytes = answer.data();
+  net.under_test.part(net.calls.at(0), "part 1");
+  net.under_test.reply(net.calls.at(0), status::ok, std::move(answer));
+  net.under_test.part(net.calls.at(1), "part 2");
+  net.under_test.reply(net.calls.at(1), status::ok, "tiny");
+  const auto frames = net.sends();
+  REQUIRE(frames.size() == 4);
+  CHECK(frames[0].attached != nullptr);
+  CHECK(frames[0].payload == "part 1");
+  CHECK(frames[1].payload == large);
+  CHECK(frames[1].payload.data() == bytes);
+  CHECK(frames[2].attached == nullptr);
+  CHECK(frames[2].payload == "part 2");
+  CHECK(frames[3].attached == nullptr);
+  CHECK(net.sent.at(0).attachments.size() == 2);
+}
+
+TEST_CASE("worker: a message that has become large by its attachments is closed", "[worker]") {
+  worker_fixture net;
+  net.attachments = 64;
+  net.under_test = detail::worker_core{net.now, {.manifest = "\x80", .broker = "b"}};
+  net.join();
+  net.called(16);
+  net.called(17);
+  for (const auto& each : net.calls) net.under_test.reply(each, status::ok, std::string(wire::attachment_bytes_min, 'x'));
+  CHECK(net.sends().size() == 2);
+  CHECK(net.sent.size() == 2);
+}
+
+TEST_CASE("worker: attachments count as what waits to be sent", "[worker]") {
+  worker_fixture net;
+  net.attachments = 64;
+  net.under_test = detail::worker_core{net.now, {.manifest = "\x80", .broker = "b", .unsent_bytes_max = 100'000}};
+  net.join();
+  net.called(16);
+  net.under_test.part(net.calls.at(0), std::string(99'000, 'x'));
+  CHECK(net.under_test.has_room());
+  net.under_test.part(net.calls.at(0), std::string(99'000, 'x'));
+  CHECK_FALSE(net.under_test.has_room());
+  net.sends();
+  CHECK(net.under_test.has_room());
 }

@@ -142,7 +142,7 @@ cost cost_per_call(const scenario& of, std::size_t calls) {
     counted += steady::now() - begin;
     allocated += allocations - allocations_before;
     for (std::size_t m = 0; m < net.out.messages(); ++m) {
-      wire::bundle_reader frames{net.out.message_at(m).bytes};
+      wire::bundle_reader frames{net.out.message_at(m).bundle};
       wire::frame in;
       while (frames.next(in) == wire::decoded::frame) {
         if (in.type == wire::frame_type::call) {

@@ -75,13 +75,17 @@ bool is_one_value(std::string_view bytes) {
   return in.skip() && in.at_end();
 }
 
-std::string json_form(std::string_view frame) {
+/// `attached`: what the frame's payload is, if it came beside the bundle.
+std::string json_form(std::string_view frame, const wire::attachment* attached) {
   const auto type = type_of_frame(frame);
   if (!type || types[*type].payload_at == 0) return wire::msgpack_to_json(frame);
   return wire::msgpack_to_json(rewritten(frame, [&](wire::writer& out, std::uint32_t i, std::string_view element) {
     wire::reader in{element};
     std::string_view inside;
-    const bool is_payload = i == types[*type].payload_at && in.peek() == wire::kind::binary && in.binary(inside);
+    const bool in_place = i == types[*type].payload_at;
+    const bool is_inside = in_place && in.peek() == wire::kind::binary && in.binary(inside);
+    if (in_place && attached != nullptr) inside = attached->bytes();
+    const bool is_payload = is_inside || (in_place && attached != nullptr);
     out.raw(is_payload && is_one_value(inside) ? inside : element);
   }));
 }
@@ -116,6 +120,7 @@ std::string label_of(const wire::frame& in) {
   if (in.type != wire::frame_type::pulse) out += ' ' + std::to_string(in.id);
   if (in.type == wire::frame_type::reply) out += ' ' + std::string{name(in.status)};
   if (in.type == wire::frame_type::event) out += origin_of(in.about);
+  if (in.attached != nullptr) out += ", " + std::to_string(in.payload.size()) + " bytes attached";
   return out;
 }
 
@@ -137,21 +142,22 @@ result<std::string> frame_from_json(std::string_view json) {
   });
 }
 
-std::vector<shown_frame> show_frames(std::string_view message) {
+std::vector<shown_frame> show_frames(const wire::message_view& message) {
   std::vector<shown_frame> out;
-  wire::reader in{message};
+  wire::reader in{message.bundle};
   while (!in.at_end()) {
     const auto from = in.offset();
     std::string_view bytes;
     if (!in.raw(bytes)) {
       out.push_back(
-          {"", "", std::string{in.why()} + " (at byte " + std::to_string(in.offset()) + ")", message.substr(from)});
+          {"", "", std::string{in.why()} + " (at byte " + std::to_string(in.offset()) + ")", message.bundle.substr(from)});
       break;
     }
-    wire::bundle_reader frames{bytes};
+    wire::bundle_reader frames{{bytes, message.attachments}};
     wire::frame frame;
-    shown_frame shown{"", json_form(bytes), "", bytes};
-    switch (frames.next(frame)) {
+    const auto how = frames.next(frame);
+    shown_frame shown{"", json_form(bytes, frame.attached), "", bytes};
+    switch (how) {
       case wire::decoded::frame:
         shown.label = label_of(frame);
         shown.is_reply = frame.type == wire::frame_type::reply;

@@ -20,12 +20,12 @@ struct shown_frame {
   std::string label;       ///< type, id and status, as in "REPLY 7 OK", or an event's origin; empty if it is no frame
   std::string json;        ///< the frame's JSON form; empty if it is not msgpack
   std::string problem;     ///< why it is no frame, or of an unknown type
-  std::string_view bytes;  ///< in the message; what is not msgpack reaches to its end
+  std::string_view bytes;  ///< in the message's bundle; what is not msgpack reaches to its end
   bool is_reply = false;
 };
 
 /// Takes a message apart. Total over any bytes.
-[[nodiscard]] std::vector<shown_frame> show_frames(std::string_view message);
+[[nodiscard]] std::vector<shown_frame> show_frames(const wire::message_view& message);
 
 /// How many REPLYs a message asks for: one for each CALL, EMIT with an id, HELLO, JOIN and LEAVE.
 [[nodiscard]] std::size_t replies_wanted(std::string_view message);

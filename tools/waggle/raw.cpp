@@ -38,9 +38,9 @@ result<std::string> message_from(const std::string& argument, bool is_hex) {
   return is_file ? bytes : frame_from_json(*bytes);
 }
 
-void print_frames(const session& with, char direction, std::string_view message) {
+void print_frames(const session& with, char direction, const wire::message_view& message) {
   const bool is_table = with.output_or(form::table) == form::table;
-  if (with.output == form::msgpack) return direction == '<' ? with.print(message) : void();
+  if (with.output == form::msgpack) return direction == '<' ? with.print(message.bundle) : void();
   if (!is_table && direction == '>') return;
   for (const auto& each : show_frames(message)) {
     std::string line;

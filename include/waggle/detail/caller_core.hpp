@@ -29,6 +29,7 @@ struct welcome {
   std::uint64_t missed_pulses_max = 3;
   std::uint64_t seats = 0;
   bool durable = false;  ///< it keeps events on disk
+  std::uint64_t attachments = 0;  ///< that it takes in one message
 
   [[nodiscard]] milliseconds silence_max() const { return pulse * static_cast<std::int64_t>(missed_pulses_max); }
 };
@@ -55,6 +56,7 @@ struct welcome {
     if (key == "pulse_ms") return number(pulse_ms);
     if (key == "missed_pulses_max") return number(out.missed_pulses_max);
     if (key == "seats") return number(out.seats);
+    if (key == "attachments") return number(out.attachments);
     if (key == "durable" && in.peek() == wire::kind::boolean) return in.boolean(out.durable);
     return in.skip();
   });
@@ -67,7 +69,7 @@ struct welcome {
 /// thread or log. Each call carries a `Tag` of its owner's, which comes back with its end.
 ///
 /// A call leaves only once the broker has said who it is, so that a call which ends before that can say truly that it has not
-/// run. The owner moves bundles to the socket and everything it receives to `receive`, and gives a sink with
+/// run. The owner moves messages to the socket and everything it receives to `receive`, and gives a sink with
 ///   on_part(Tag&, std::string_view payload),
 ///   on_result(Tag, std::string_view payload, std::string_view headers),
 ///   on_error(Tag, error),
@@ -81,6 +83,7 @@ class caller_core {
     std::string broker;                         ///< the endpoint, for messages
     std::size_t calls_max = 100'000;            ///< open calls; past it `call` refuses
     std::size_t unsent_bytes_max = 64u << 20;   ///< payloads that wait to be sent, or may have to be sent again; past it `call` refuses
+    std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< payloads from this size on are attached, if the broker takes them so
   };
 
   caller_core(time_point now, options from) : options_{std::move(from)}, hello_at_{now} {}
@@ -123,10 +126,10 @@ class caller_core {
     cancels_.push_back(id);
   }
 
-  /// Takes one bundle from the broker. Any bytes are allowed.
+  /// Takes one message from the broker. Any bytes are allowed.
   template <class Sink>
-  void receive(time_point now, std::string_view bundle, Sink&& sink) {
-    wire::bundle_reader frames{bundle};
+  void receive(time_point now, const wire::message_view& message, Sink&& sink) {
+    wire::bundle_reader frames{message};
     wire::frame in;
     for (auto next = frames.next(in); next == wire::decoded::frame || next == wire::decoded::unknown; next = frames.next(in)) {
       if (next == wire::decoded::unknown) continue;
@@ -167,19 +170,18 @@ class caller_core {
     wants_connection_ = true;
   }
 
-  /// The next bundle to send, appended to `out`; false when there is none. What is in it counts as sent.
-  bool take_bundle(time_point now, std::string& out) {
-    const auto before = out.size();
+  /// The next message to send, into `out`, which comes empty; false when there is none. What is in it counts as sent.
+  bool take_message(time_point now, wire::message& out) {
     std::uint32_t frames = 0;
     ask_when_due(now);
     if (std::exchange(hello_due_, false)) {
-      say_hello(out);
+      say_hello(out.bundle);
       ++frames;
     }
-    const auto has_room = [&] { return out.size() - before < wire::bundle_bytes_soft_max && frames < wire::bundle_frames_max; };
-    for (; !cancels_.empty() && has_room(); cancels_.pop_front(), ++frames) wire::append_cancel(out, cancels_.front());
+    const auto has_room = [&] { return out.bytes() < wire::bundle_bytes_soft_max && frames < wire::bundle_frames_max; };
+    for (; !cancels_.empty() && has_room(); cancels_.pop_front(), ++frames) wire::append_cancel(out.bundle, cancels_.front());
     for (; !credits_.empty() && has_room(); credits_.pop_front(), ++frames) {
-      wire::append_credit(out, credits_.front().first, credits_.front().second);
+      wire::append_credit(out.bundle, credits_.front().first, credits_.front().second);
     }
     while (ready_ && !unsent_.empty() && has_room()) {
       const auto index = find(unsent_.front());
@@ -188,7 +190,7 @@ class caller_core {
       send(now, index, out);
       ++frames;
     }
-    return out.size() > before;
+    return !out.empty();
   }
 
   /// When time alone gives `tick` something to do; after a `tick` it is not past, even if nothing can be sent.
@@ -249,7 +251,10 @@ class caller_core {
     bool cancelled = false;    ///< nobody wants it: it is not sent again
     std::string name;
     std::string payload;
+    wire::attachment attached;  ///< the payload instead, if it is large
     std::string headers;
+
+    [[nodiscard]] std::size_t bytes() const { return name.size() + payload.size() + attached.bytes().size() + headers.size(); }
   };
 
   static error cancelled(bool may_have_run) { return {status::cancelled, "the caller gave up", may_have_run}; }
@@ -272,11 +277,14 @@ class caller_core {
     made.idempotent = terms.idempotent;
     made.sent_before = made.parted = made.cancelled = false;
     made.name = name;
-    if constexpr (std::is_same_v<Payload, std::string>) {  // an rvalue
-      if (payload.size() > kept_capacity_max) made.payload = std::move(payload);
-    }
-    if (made.payload.empty()) made.payload = std::string_view{payload};
     made.headers = headers;
+    if (std::string_view{payload}.size() >= options_.attachment_bytes_min) {
+      made.attached = wire::attachment{std::string{std::forward<Payload>(payload)}};
+    } else if constexpr (std::is_same_v<Payload, std::string>) {  // an rvalue
+      payload.size() > kept_capacity_max ? void(made.payload = std::move(payload)) : void(made.payload = payload);
+    } else {
+      made.payload = std::string_view{payload};
+    }
     unsent_bytes_ += bytes;
     forget_ended_unsent();
     deadlines_.insert(calls_, index, made.deadline);
@@ -306,14 +314,18 @@ class caller_core {
     hello_at_ = now + (ready_ && calls_.used() == 0 ? idle_hello : welcome_.pulse);
   }
 
-  void send(time_point now, std::uint32_t index, std::string& out) {
+  void send(time_point now, std::uint32_t index, wire::message& out) {
     auto& call = calls_[index];
     const auto left = std::chrono::duration_cast<milliseconds>(call.deadline - now).count();
+    wire::payload_field payload{call.attached.empty() ? std::string_view{call.payload} : call.attached.bytes()};
+    if (!call.attached.empty() && out.attachments.size() < std::min<std::uint64_t>(welcome_.attachments, wire::attachments_max)) {
+      payload = wire::payload_field::attached(out, call.attached);
+    }
     if (call.type == wire::frame_type::call) {
-      wire::append_call(out, id_of(index), call.name, call.payload, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)),
+      wire::append_call(out.bundle, id_of(index), call.name, payload, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)),
                         call.headers, call.parts);
     } else {
-      wire::append_emit(out, id_of(index), call.name, call.payload, call.headers);
+      wire::append_emit(out.bundle, id_of(index), call.name, payload, call.headers);
     }
     if (!call.idempotent) release_bytes(call);
     call.at = stage::sent;
@@ -321,7 +333,8 @@ class caller_core {
 
   /// Small buffers stay with the record, so that the next call in its place allocates nothing.
   void release_bytes(open_call& call) {
-    unsent_bytes_ -= call.payload.size() + call.headers.size() + call.name.size();
+    unsent_bytes_ -= call.bytes();
+    call.attached = {};
     for (auto* each : {&call.name, &call.payload, &call.headers}) {
       each->clear();
       if (each->capacity() > kept_capacity_max) each->shrink_to_fit();
@@ -413,11 +426,13 @@ class caller_core {
   void say_hello(std::string& out) {
     std::string about;
     wire::writer writer{about};
-    writer.map(2);
+    writer.map(3);
     writer.string("name");
     writer.string(options_.name);
     writer.string("bundle");
     writer.unsigned_integer(wire::bundle_frames_max);
+    writer.string("attachments");
+    writer.unsigned_integer(wire::attachments_max);
     wire::append_hello(out, hello_id, about);
   }
 

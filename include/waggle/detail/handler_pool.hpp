@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -34,10 +35,13 @@ struct job {
   std::string name;  ///< command or topic
   std::optional<handled_event> event;
   std::string payload;
+  wire::attachment attached;  ///< the payload instead, if it came so
   std::string headers;
   std::chrono::steady_clock::time_point deadline;
   std::uint64_t parts = wire::no_credit_limit;  ///< that the caller still takes; the pool's
   std::stop_source stop;
+
+  [[nodiscard]] std::string_view bytes() const { return attached.empty() ? std::string_view{payload} : attached.bytes(); }
 };
 using job_ptr = std::shared_ptr<job>;
 

@@ -52,25 +52,29 @@ class worker_core {
     std::string broker;              ///< the endpoint, for messages
     std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
     std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
+    std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< payloads from this size on are attached, if the broker takes them so
     std::size_t receipts_max = 100'000;        ///< of emitted events that are awaited; past it a success that needs more is a failure
   };
 
   worker_core(time_point now, options from) : options_{std::move(from)}, heard_{now}, act_at_{now}, random_{options_.jitter_seed | 1} {}
 
-  /// Answers a lease; whether it is still wanted is found out here.
-  void reply(const lease& to, status code, std::string_view payload) {
+  /// Answers a lease; whether it is still wanted is found out here. A large payload that is given away is not copied.
+  template <class Payload = std::string_view>
+  void reply(const lease& to, status code, Payload&& payload) {
     if (!holds(to)) return;
-    append([&](std::string& out) { wire::append_reply(out, to.id, code, payload, {}); });
+    append([&](wire::message& out) { wire::append_reply(out.bundle, to.id, code, field_of(out, std::forward<Payload>(payload)), {}); });
     --at_hand_;
   }
-  void part(const lease& of, std::string_view payload) {
-    if (holds(of)) append([&](std::string& out) { wire::append_part(out, of.id, payload); });
+  template <class Payload = std::string_view>
+  void part(const lease& of, Payload&& payload) {
+    if (holds(of)) append([&](wire::message& out) { wire::append_part(out.bundle, of.id, field_of(out, std::forward<Payload>(payload))); });
   }
   /// Answers a lease with a success, and emits what its handler has emitted. If the broker keeps events on disk, the answer leaves when all
   /// of them are kept; when one cannot be, or nobody says so until `give_up`, the answer is an error instead.
   ///
   /// This is the one place where the events of a handler are handed over: what is to be atomic with something else comes here.
-  void succeed(const lease& to, std::string_view payload, const std::vector<emitted>& events, time_point give_up) {
+  template <class Payload = std::string_view>
+  void succeed(const lease& to, Payload&& payload, const std::vector<emitted>& events, time_point give_up) {
     if (!holds(to)) return;
     const bool awaited = welcome_.durable && !events.empty();
     if (awaited && receipts_.size() + events.size() > options_.receipts_max) {
@@ -79,11 +83,11 @@ class worker_core {
     const auto first_id = next_emit_id_;
     for (const auto& each : events) {
       const auto id = awaited ? next_emit_id_++ : 0;
-      append([&](std::string& out) { wire::append_emit(out, id, each.topic, each.payload, each.headers); });
+      append([&](wire::message& out) { wire::append_emit(out.bundle, id, each.topic, field_of(out, each.payload), each.headers); });
       if (awaited) receipts_.emplace(id, receipt{first_id, each.topic});
     }
-    if (!awaited) return reply(to, status::ok, payload);
-    successes_.emplace(first_id, success{to, std::string{payload}, events.size(), events.size(), give_up});
+    if (!awaited) return reply(to, status::ok, std::forward<Payload>(payload));
+    successes_.emplace(first_id, success{to, std::string{std::forward<Payload>(payload)}, events.size(), events.size(), give_up});
     give_ups_.emplace(give_up, first_id);
   }
   /// Whether what waits to be sent is below its limit; owners stop taking PARTs from handlers while it is not.
@@ -99,12 +103,12 @@ class worker_core {
     }
     at_ = stage::leaving;
     left_by_ = now + leave_patience;
-    append([](std::string& out) { wire::append_leave(out, leave_id); });
+    append([](wire::message& out) { wire::append_leave(out.bundle, leave_id); });
   }
 
-  /// Takes one bundle from the broker. Any bytes are allowed.
+  /// Takes one message from the broker. Any bytes are allowed.
   template <class Sink>
-  void receive(time_point now, std::string_view from_broker, Sink&& sink) {
+  void receive(time_point now, const wire::message_view& from_broker, Sink&& sink) {
     heard_ = now;
     wire::bundle_reader frames{from_broker};
     wire::frame in;
@@ -147,19 +151,14 @@ class worker_core {
     heard_ = now;
   }
 
-  /// The next bundle to send, appended to `out`; false when there is none.
-  bool take_bundle(time_point now, std::string& out) {
+  /// The next message to send, into `out`, which comes empty; false when there is none.
+  bool take_message(time_point now, wire::message& out) {
     act_when_due(now);
     if (unsent_.empty()) return false;
-    auto& front = unsent_.front().bytes;
-    unsent_bytes_ -= front.size();
-    if (out.empty()) {
-      out.swap(front);
-    } else {
-      out += front;
-    }
+    auto& front = unsent_.front().made;
+    unsent_bytes_ -= front.bytes();
+    std::swap(out, front);
     spare_ = std::move(front);
-    spare_.clear();
     unsent_.pop_front();
     return true;
   }
@@ -187,8 +186,8 @@ class worker_core {
   static constexpr milliseconds leave_patience{500};
 
   enum class stage : std::uint8_t { joining, joined, leaving, left };
-  struct open_bundle {
-    std::string bytes;
+  struct open_message {
+    wire::message made;
     std::uint32_t frames = 0;
   };
 
@@ -230,8 +229,8 @@ class worker_core {
     const auto got = std::move(receipts_.extract(id).mapped());
     if (in.status == status::ok) {
       if (--successes_.at(got.of).awaited > 0) return;
-      const auto done = take_success(got.of);
-      return reply(done.to, status::ok, done.payload);
+      auto done = take_success(got.of);
+      return reply(done.to, status::ok, std::move(done.payload));
     }
     auto why = wire::read_error(in.status, in.payload);
     why.message = "the event " + got.topic + " could not be kept: " + why.message;
@@ -247,27 +246,36 @@ class worker_core {
     if (act_at_ > now) return;
     act_at_ = now + welcome_.pulse;
     if (at_ == stage::joining && !asked_) {
-      append([&](std::string& to) { wire::append_join(to, join_id, options_.manifest); });
+      append([&](wire::message& to) { wire::append_join(to.bundle, join_id, options_.manifest); });
       asked_ = true;
       heard_ = now;
     } else if (at_ == stage::joined || at_ == stage::leaving) {
-      append([](std::string& to) { wire::append_pulse(to); });
+      append([](wire::message& to) { wire::append_pulse(to.bundle); });
     }
   }
 
-  /// Puts one frame into the bundle that is open, or into a new one when that is full.
+  /// Puts one frame into the message that is open, or into a new one when that is full.
   template <class Append>
   void append(Append&& frame) {
     if (unsent_.empty() || unsent_.back().frames >= wire::bundle_frames_max ||
-        unsent_.back().bytes.size() >= wire::bundle_bytes_soft_max) {
+        unsent_.back().made.bytes() >= wire::bundle_bytes_soft_max) {
       unsent_.emplace_back();
-      unsent_.back().bytes.swap(spare_);
+      std::swap(unsent_.back().made, spare_);
     }
     auto& open = unsent_.back();
-    const auto before = open.bytes.size();
-    frame(open.bytes);
+    const auto before = open.made.bytes();
+    frame(open.made);
     ++open.frames;
-    unsent_bytes_ += open.bytes.size() - before;
+    unsent_bytes_ += open.made.bytes() - before;
+  }
+
+  /// A payload in the message, or beside it.
+  template <class Payload>
+  [[nodiscard]] wire::payload_field field_of(wire::message& out, Payload&& payload) const {
+    const std::string_view bytes{payload};
+    const bool attach = bytes.size() >= options_.attachment_bytes_min && out.attachments.size() < std::min<std::uint64_t>(welcome_.attachments, wire::attachments_max);
+    if (!attach) return bytes;
+    return wire::payload_field::attached(out, wire::attachment{std::string{std::forward<Payload>(payload)}});
   }
 
   template <class Sink>
@@ -360,9 +368,9 @@ class worker_core {
   std::unordered_map<std::uint64_t, receipt> receipts_;   ///< by the emit's id
   std::set<std::pair<time_point, std::uint64_t>> give_ups_;
   std::uint64_t next_emit_id_ = emit_id_min;
-  std::deque<open_bundle> unsent_;
+  std::deque<open_message> unsent_;
   std::size_t unsent_bytes_ = 0;
-  std::string spare_;  ///< the buffer of a bundle that was taken, for the next
+  wire::message spare_;  ///< the buffers of a message that was taken, for the next
 };
 
 }  // namespace waggle::detail

@@ -18,6 +18,7 @@
 
 #include <waggle/net/curve.hpp>
 #include <waggle/wire/limits.hpp>
+#include <waggle/wire/message.hpp>
 
 /// The only code that knows ZeroMQ. Sockets here never block and never grow without bound; each belongs to the thread that
 /// made it (or to whoever it was handed to with a full fence) and to no other.
@@ -163,6 +164,8 @@ class socket {
     return user == nullptr ? std::string_view{} : std::string_view{user};
   }
 
+  static zmq::send_flags more_if(bool more) { return more ? zmq::send_flags::sndmore : zmq::send_flags::none; }
+
   sent send_part(std::string_view bytes, zmq::send_flags flags) {
     try {
       return socket_.send(zmq::buffer(bytes), flags | zmq::send_flags::dontwait) ? sent::yes : sent::full;
@@ -187,6 +190,34 @@ class socket {
     const auto how = send_part(message, flags);
     bundle = how == sent::yes ? spare_->take() : std::move(held->bytes);
     return how;
+  }
+
+  /// The rest of a message whose first part has been taken. Whether there is room was asked for that one: libzmq takes the others, or drops
+  /// them all with a pipe that has gone. So what is not taken here was a signal that came in between, and half a message is never left behind.
+  template <class Send>
+  static void send_rest(Send&& part) {
+    while (part() == sent::full) {
+    }
+  }
+
+  /// Attachments behind the bundle of a message: their memory goes to libzmq, which lets go of it when it has been sent.
+  void send_attachments(const std::vector<wire::attachment>& all) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      send_rest([&] {
+        auto shared = std::make_unique<wire::attachment>(all[i]);
+        zmq::message_t part{const_cast<char*>(all[i].bytes().data()), all[i].bytes().size(),
+                            [](void*, void* hint) { delete static_cast<wire::attachment*>(hint); }, shared.get()};
+        static_cast<void>(shared.release());  // the part's
+        return send_part(part, more_if(i + 1 < all.size()));
+      });
+    }
+  }
+
+  /// What has been received as one; small ones, too, which lie inside the part.
+  static wire::attachment attachment_of(zmq::message_t&& part) {
+    auto kept = std::make_shared<const zmq::message_t>(std::move(part));
+    const auto bytes = kept->to_string_view();
+    return {std::move(kept), bytes};
   }
 
   /// A part that has been received, which is empty afterwards.
@@ -292,6 +323,13 @@ class router : public socket {
   /// Who sent the message that was received last.
   [[nodiscard]] std::string_view user() const { return user_of(bundle_); }
 
+  /// The message that was received last, with those of its parts that are within the limits as attachments; in the place of `parts`.
+  wire::message_view whole() {
+    attachments_.clear();
+    for (std::size_t i = 0; bundle_.more() && i < rest_used_; ++i) attachments_.push_back(attachment_of(std::move(rest_[i])));
+    return {bundle_.to_string_view(), attachments_};
+  }
+
   /// All parts of the message that was received last, those within the limits; valid until the next `receive`.
   std::span<const std::string_view> parts() {
     views_.assign(1, bundle_.to_string_view());
@@ -300,12 +338,13 @@ class router : public socket {
   }
 
   sent send(std::string_view to, std::string_view bundle) { return send(to, std::span{&bundle, 1}); }
-  /// The same, and if it has been sent, the bundle is empty afterwards.
-  sent hand_over(std::string_view to, std::string& bundle) {
+  /// If it has been sent, the message is empty afterwards.
+  sent hand_over(std::string_view to, wire::message& whole) {
     const auto addressed = send_part(to, zmq::send_flags::sndmore);
     if (addressed != sent::yes) return addressed;
-    while (hand_over_part(bundle, zmq::send_flags::none) == sent::full) {  // as below
-    }
+    send_rest([&] { return hand_over_part(whole.bundle, more_if(!whole.attachments.empty())); });
+    send_attachments(whole.attachments);
+    whole.clear();
     return sent::yes;
   }
 
@@ -313,12 +352,8 @@ class router : public socket {
   sent send(std::string_view to, std::span<const std::string_view> parts) {
     const auto addressed = send_part(to, zmq::send_flags::sndmore);
     if (addressed != sent::yes) return addressed;
-    // Whether there is room was asked for the first part: libzmq takes the others, or drops them all with a pipe that has
-    // gone. So what is not taken here was a signal that came in between, and half a message is never left behind.
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      const auto more = i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
-      while (send_part(parts[i], more) == sent::full) {
-      }
+      send_rest([&] { return send_part(parts[i], more_if(i + 1 < parts.size())); });
     }
     return sent::yes;
   }
@@ -345,6 +380,7 @@ class router : public socket {
   std::vector<zmq::message_t> rest_;  ///< what follows `bundle_`: those of `rest_used_`, and room for one that is dropped
   std::size_t rest_used_ = 0;
   std::vector<std::string_view> views_;
+  std::vector<wire::attachment> attachments_;
 };
 
 /// A peer's command socket.
@@ -355,20 +391,43 @@ class dealer : public socket {
     socket_.set(zmq::sockopt::immediate, true);
   }
 
-  /// The next bundle, if there is one; valid until the next call. Messages of several parts are dropped whole.
-  std::optional<std::string_view> receive() {
+  /// The next message, if there is one; valid until the next call. Those with more attachments than anybody may send are dropped whole.
+  std::optional<wire::message_view> receive() {
+    attachments_.clear();
     while (receive_part(bundle_)) {
-      if (drop_rest(bundle_) == 0) return bundle_.to_string_view();
+      if (!bundle_.more()) return bundle_.to_string_view();
+      if (receive_attachments()) return wire::message_view{bundle_.to_string_view(), attachments_};
     }
     return std::nullopt;
   }
 
   sent send(std::string_view bundle) { return send_part(bundle, zmq::send_flags::none); }
-  /// The same, and if it has been sent, the bundle is empty afterwards.
-  sent hand_over(std::string& bundle) { return hand_over_part(bundle, zmq::send_flags::none); }
+  /// If it has been sent, the message is empty afterwards.
+  sent hand_over(wire::message& message) {
+    const auto how = hand_over_part(message.bundle, more_if(!message.attachments.empty()));
+    if (how != sent::yes) return how;
+    send_attachments(message.attachments);
+    message.clear();
+    return how;
+  }
 
  private:
+  bool receive_attachments() {
+    attachments_.clear();
+    zmq::message_t part;
+    std::size_t bytes = bundle_.size();
+    for (bool more = true; more;) {
+      if (!receive_part(part)) return false;
+      more = part.more();
+      bytes += part.size();
+      if (attachments_.size() == wire::attachments_max || bytes > wire::message_bytes_max) return drop_rest(part), false;
+      attachments_.push_back(attachment_of(std::move(part)));
+    }
+    return true;
+  }
+
   zmq::message_t bundle_;
+  std::vector<wire::attachment> attachments_;
 };
 
 /// A PUB/SUB message: `topic` is what subscriptions are compared with, `event` an EVENT frame.

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include <waggle/wire/limits.hpp>
+#include <waggle/wire/message.hpp>
 #include <waggle/wire/reader.hpp>
 #include <waggle/wire/status.hpp>
 #include <waggle/wire/writer.hpp>
@@ -29,13 +31,14 @@ enum class frame_type : std::uint8_t {
 /// As many PARTs as the worker likes.
 inline constexpr std::uint64_t no_credit_limit = ~std::uint64_t{0};
 
-/// One decoded command frame. Views point into the bundle. Which members mean something depends on the type; the others are
+/// One decoded command frame. Views point into the message. Which members mean something depends on the type; the others are
 /// empty.
 struct frame {
   frame_type type = frame_type::pulse;
   std::uint64_t id = 0;         ///< all but pulse
   std::string_view name;        ///< call: command; emit, event: topic
   std::string_view payload;     ///< call, part, reply, emit, event: one msgpack value; empty when it was nil
+  const attachment* attached = nullptr;  ///< what keeps the payload, if it came as an attachment
   std::string_view headers;     ///< call, reply, emit, event: one msgpack map; empty when it was nil
   std::string_view key;         ///< the header `key`; empty if it is none, or no string
   std::string_view manifest;    ///< join: the manifest; hello: about. One msgpack map, or empty
@@ -57,10 +60,10 @@ enum class decoded : std::uint8_t {
   broken,   ///< the bytes are not a frame; `bundle_reader::why` and `offset` say what and where
 };
 
-/// Takes a bundle apart, frame by frame. Total over any bytes.
+/// Takes a message apart, frame by frame. Total over any bytes.
 class bundle_reader {
  public:
-  explicit bundle_reader(std::string_view bundle) : reader_{bundle} {}
+  explicit bundle_reader(const message_view& message) : reader_{message.bundle}, attachments_{message.attachments} {}
 
   decoded next(frame& out) {
     if (reader_.at_end()) return decoded::end;
@@ -94,18 +97,18 @@ class bundle_reader {
       case frame_type::hello:
       case frame_type::join: return field(read, map(out.manifest, manifest_bytes_max, "the manifest is too large"));
       case frame_type::call:
-        if (!field(read, name(out.name)) || !field(read, payload(out.payload))) return false;
+        if (!field(read, name(out.name)) || !field(read, payload(out))) return false;
         if (!field(read, reader_.unsigned_integer(out.budget_ms))) return false;
         if (out.budget_ms > budget_ms_max) out.budget_ms = budget_ms_max;
         return field(read, headers(out)) && (count < 7 || field(read, credit(out.parts)));
-      case frame_type::part: return field(read, payload(out.payload));
+      case frame_type::part: return field(read, payload(out));
       case frame_type::reply:
         if (!field(read, reader_.unsigned_integer(number))) return false;
         out.status = status_from(number);
-        return field(read, payload(out.payload)) && field(read, headers(out));
+        return field(read, payload(out)) && field(read, headers(out));
       case frame_type::emit:
       case frame_type::event:
-        return field(read, name(out.name)) && field(read, payload(out.payload)) && field(read, headers(out)) &&
+        return field(read, name(out.name)) && field(read, payload(out)) && field(read, headers(out)) &&
                (out.type == frame_type::emit || count < 6 ||
                 field(read, map(out.about, about_bytes_max, "what is said about the event is too large")));
       case frame_type::cancel:
@@ -123,10 +126,18 @@ class bundle_reader {
     return is_name(out) || reader_.fail("a name is 1 to 128 bytes of UTF-8 without spaces or control characters");
   }
 
-  bool payload(std::string_view& out) {
+  bool payload(frame& out) {
     if (reader_.skip_nil()) return true;
-    if (!reader_.binary(out)) return false;
-    return out.size() <= payload_bytes_max || reader_.fail("the payload is too large");
+    if (reader_.peek() == kind::unsigned_integer) {
+      std::uint64_t number = 0;
+      reader_.unsigned_integer(number);
+      if (number >= attachments_.size()) return reader_.fail("the payload is an attachment that the message does not have");
+      out.attached = &attachments_[number];
+      out.payload = out.attached->bytes();
+    } else if (!reader_.binary(out.payload)) {
+      return false;
+    }
+    return out.payload.size() <= payload_bytes_max || reader_.fail("the payload is too large");
   }
 
   bool map(std::string_view& out, std::size_t bytes_max, const char* too_large) {
@@ -192,13 +203,17 @@ class bundle_reader {
   decoded broken(const char* why) { return reader_.fail(why), decoded::broken; }
 
   reader reader_;
+  std::span<const attachment> attachments_;
 };
 
 // Each of these appends one frame to a bundle. An empty payload, headers or manifest is written as nil. What goes in is
 // trusted to be within the limits: it was checked when it was taken in.
 
 namespace detail {
-inline void payload_or_nil(frame_writer& out, std::string_view payload) { payload.empty() ? out.nil() : out.binary(payload); }
+inline void payload_or_nil(frame_writer& out, const payload_field& payload) {
+  if (payload.is_attached()) return out.unsigned_integer(payload.number());
+  payload.bytes().empty() ? out.nil() : out.binary(payload.bytes());
+}
 inline void map_or_nil(frame_writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
 inline void open(frame_writer& out, std::size_t fields, frame_type type) {
   out.array(fields);
@@ -216,7 +231,7 @@ inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view
   detail::map_or_nil(out, about);
 }
 
-inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, std::string_view payload,
+inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, const payload_field& payload,
                         std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts = no_credit_limit) {
   frame_writer out{bundle};
   detail::open(out, parts == no_credit_limit ? 6 : 7, frame_type::call, id);
@@ -239,13 +254,13 @@ inline void append_credit(std::string& bundle, std::uint64_t id, std::uint64_t p
   out.unsigned_integer(parts);
 }
 
-inline void append_part(std::string& bundle, std::uint64_t id, std::string_view payload) {
+inline void append_part(std::string& bundle, std::uint64_t id, const payload_field& payload) {
   frame_writer out{bundle};
   detail::open(out, 3, frame_type::part, id);
   detail::payload_or_nil(out, payload);
 }
 
-inline void append_reply(std::string& bundle, std::uint64_t id, status code, std::string_view payload, std::string_view headers) {
+inline void append_reply(std::string& bundle, std::uint64_t id, status code, const payload_field& payload, std::string_view headers) {
   frame_writer out{bundle};
   detail::open(out, 5, frame_type::reply, id);
   out.unsigned_integer(static_cast<std::uint64_t>(code));
@@ -253,7 +268,7 @@ inline void append_reply(std::string& bundle, std::uint64_t id, status code, std
   detail::map_or_nil(out, headers);
 }
 
-inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
+inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view topic, const payload_field& payload,
                         std::string_view headers) {
   frame_writer out{bundle};
   detail::open(out, 5, frame_type::emit, id);
@@ -264,7 +279,7 @@ inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view 
 
 /// To a member of a consumer group `id` is a lease; in the second part of a PUB/SUB message, whose first part is the topic alone, the
 /// sequence number in the event's stream. `about` is one msgpack map, or nothing.
-inline void append_event(std::string& bundle, std::uint64_t id, std::string_view topic, std::string_view payload,
+inline void append_event(std::string& bundle, std::uint64_t id, std::string_view topic, const payload_field& payload,
                          std::string_view headers, std::string_view about = {}) {
   frame_writer out{bundle};
   detail::open(out, about.empty() ? 5 : 6, frame_type::event, id);

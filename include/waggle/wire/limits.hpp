@@ -17,6 +17,12 @@ inline constexpr std::size_t bundle_bytes_soft_max = 64u << 10;
 /// Frames in a bundle, whatever a peer says it takes.
 inline constexpr std::uint32_t bundle_frames_max = 4096;
 
+/// A payload that is at least this large travels as an attachment, between peers that take them: a ZeroMQ frame of its own, which nobody copies.
+/// For smaller ones a copy costs less than another frame does (tools/bench/RESULTS.md).
+inline constexpr std::size_t attachment_bytes_min = 64u << 10;
+/// Attachments in one message, whatever a peer says it takes.
+inline constexpr std::uint32_t attachments_max = 64;
+
 /// Commands, topics, service names, instances, header names.
 inline constexpr std::size_t name_bytes_max = 128;
 inline constexpr std::size_t headers_bytes_max = 8u << 10;

@@ -63,13 +63,14 @@ struct manifest {
   std::vector<command_manifest> commands;
   bool credit = false;       ///< it sends no more PARTs than it has credit for
   std::vector<event_manifest> events{};
+  std::uint32_t attachments = 0;  ///< that it takes in one message
 };
 
 namespace wire {
 
 inline void append_manifest(std::string& bytes, const manifest& from) {
   writer out{bytes};
-  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0) + (from.events.empty() ? 0 : 1));
+  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0) + (from.attachments == 0 ? 0 : 1) + (from.events.empty() ? 0 : 1));
   out.string("service");
   out.string(from.service);
   out.string("version");
@@ -85,6 +86,10 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   if (from.credit) {
     out.string("credit");
     out.boolean(true);
+  }
+  if (from.attachments != 0) {
+    out.string("attachments");
+    out.unsigned_integer(from.attachments);
   }
   out.string("commands");
   out.array(from.commands.size());
@@ -167,13 +172,14 @@ class manifest_reader {
 
   result<manifest> read() {
     manifest out;
-    std::uint64_t slots = 1, bundle = 1;
+    std::uint64_t slots = 1, bundle = 1, attachments = 0;
     const bool whole = entries("", [&](std::string_view key) {
       if (key == "service") return text(key, out.service, name_bytes_max);
       if (key == "version") return text(key, out.version, name_bytes_max);
       if (key == "instance") return text(key, out.instance, name_bytes_max);
       if (key == "slots") return number(key, slots, 1, slots_max);
       if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
+      if (key == "attachments") return number(key, attachments, 0, ~std::uint64_t{0});
       if (key == "credit") return flag(key, out.credit);
       if (key == "commands") return commands(out.commands);
       if (key == "events") return events(out.events);
@@ -189,6 +195,7 @@ class manifest_reader {
     if (!in_.ok() || !problem_.message.empty()) return refused("the manifest is refused");
     out.slots = static_cast<std::uint32_t>(slots);
     out.bundle = static_cast<std::uint32_t>(bundle < bundle_frames_max ? bundle : bundle_frames_max);
+    out.attachments = static_cast<std::uint32_t>(attachments < attachments_max ? attachments : attachments_max);
     return out;
   }
 

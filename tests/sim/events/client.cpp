@@ -98,9 +98,9 @@ void client::run(instant now) {
     questions_.clear();
     bundle_.clear();
   }
-  std::string bytes;
-  while (socket_.receive(now, bytes)) {
-    wire::bundle_reader frames{bytes};
+  wire::message arrived;
+  while (socket_.receive(now, arrived)) {
+    wire::bundle_reader frames{arrived};
     wire::frame in;
     while (frames.next(in) == wire::decoded::frame) told(now, in);
   }

@@ -94,9 +94,9 @@ void emitter::told(instant now, const wire::frame& in) {
 
 void emitter::run(instant now) {
   if (was_connected_ && !socket_.connected()) lost(now);
-  std::string bytes;
-  while (socket_.receive(now, bytes)) {
-    wire::bundle_reader frames{bytes};
+  wire::message arrived;
+  while (socket_.receive(now, arrived)) {
+    wire::bundle_reader frames{arrived};
     wire::frame in;
     while (frames.next(in) == wire::decoded::frame) told(now, in);
   }

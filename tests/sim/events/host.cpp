@@ -74,11 +74,11 @@ void event_host::read(instant now) {
       from.under_way.pop_front();
       const auto number = number_of(index);
       around_.log.number(static_cast<std::uint64_t>(number));
-      around_.log.bytes(message.bytes);
-      wire::bundle_reader frames{message.bytes};
+      around_.log.bytes(message.what.bundle);
+      wire::bundle_reader frames{message.what};
       wire::frame each;
       while (frames.next(each) == wire::decoded::frame) around_.books.reads(now, static_cast<std::uint32_t>(number), each);
-      core_->receive(now, number, message.bytes, out_);
+      core_->receive(now, number, message.what, out_);
       // Now and then the outbox is done before more is read, as by a shell that has nothing else to read.
       if (around_.chance.chance(1, 4)) perform(now);
     }
@@ -136,7 +136,7 @@ void event_host::perform(instant now) {
     for (auto& each : out_.log_writes) station_.write(each.ticket, std::move(each.what));
     for (auto& each : out_.log_reads) station_.read(each.ticket, std::move(each.what));
     for (std::size_t i = 0; i < out_.messages(); ++i) {
-      if (!out_.message_at(i).bytes.empty()) send(now, out_.message_at(i).to, out_.message_at(i).bytes);
+      if (!out_.message_at(i).bundle.empty()) send(now, out_.message_at(i).to, out_.message_at(i).bundle);
     }
     for (const auto& each : out_.broadcasts()) {
       around_.books.broadcast(each.topic, each.event);
@@ -148,7 +148,7 @@ void event_host::perform(instant now) {
     for (const auto peer : std::exchange(failed_, {})) {
       auto& to = links_[static_cast<std::size_t>(peer)];
       if (!to.failed) continue;
-      const std::vector<std::string_view> unsent{to.backlog.begin(), to.backlog.end()};
+      const std::vector<wire::message_view> unsent{to.backlog.begin(), to.backlog.end()};
       if (around_.log.verbose()) around_.log.say(now, "peer " + std::to_string(static_cast<std::uint32_t>(peer)) + " is unreachable, " + std::to_string(unsent.size()) + " unsent");
       around_.books.peer_gone(static_cast<std::uint32_t>(peer));
       core_->unreachable(now, peer, unsent, out_);

@@ -221,9 +221,9 @@ void member::work(instant now) {
 void member::run(instant now) {
   auto& chance = around_.chance;
   if (was_connected_ && !socket_.connected()) lost();
-  std::string bytes;
-  while (socket_.receive(now, bytes)) {
-    wire::bundle_reader frames{bytes};
+  wire::message arrived;
+  while (socket_.receive(now, arrived)) {
+    wire::bundle_reader frames{arrived};
     wire::frame in;
     while (frames.next(in) == wire::decoded::frame) read(now, in);
   }

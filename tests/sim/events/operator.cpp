@@ -250,9 +250,9 @@ void operator_::told_events(instant now, const question& asked, const wire::fram
 
 void operator_::run(instant now) {
   if (was_connected_ && !socket_.connected()) forget_all();
-  std::string bytes;
-  while (socket_.receive(now, bytes)) {
-    wire::bundle_reader frames{bytes};
+  wire::message arrived;
+  while (socket_.receive(now, arrived)) {
+    wire::bundle_reader frames{arrived};
     wire::frame in;
     while (frames.next(in) == wire::decoded::frame) {
       if (in.type != wire::frame_type::reply) continue;

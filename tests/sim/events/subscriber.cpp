@@ -153,9 +153,9 @@ void subscriber::run(instant now) {
   }
   pub_sub_pipe::message got;
   while (!failed_ && pipe_.receive(now, got)) core_->receive(now, got.topic, got.event, to);
-  std::string bytes;
-  while (socket_.receive(now, bytes)) {
-    wire::bundle_reader frames{bytes};
+  wire::message arrived;
+  while (socket_.receive(now, arrived)) {
+    wire::bundle_reader frames{arrived};
     wire::frame in;
     while (frames.next(in) == wire::decoded::frame) {
       if (in.type != wire::frame_type::reply) continue;

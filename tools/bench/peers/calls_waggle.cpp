@@ -107,7 +107,7 @@ class crowd {
         look_at_all = now + std::chrono::milliseconds{50};
         std::size_t joined = 0;
         for (auto& each : members_) {
-          if (each->core.next_deadline() <= now || !each->bundle.empty()) serve(*each);
+          if (each->core.next_deadline() <= now || !each->message.empty()) serve(*each);
           joined += each->core.joined() ? 1 : 0;
         }
         if (!said && joined == members_.size()) {
@@ -123,7 +123,7 @@ class crowd {
     member(net::context& in, waggle::detail::worker_core::options with) : socket{in}, core{steady::now(), std::move(with)} {}
     net::dealer socket;
     waggle::detail::worker_core core;
-    std::string bundle;  ///< taken from the core and not sent yet
+    wire::message message;  ///< taken from the core and not sent yet
   };
   struct sink {
     member& of;
@@ -145,9 +145,8 @@ class crowd {
     do {
       while (const auto got = who.socket.receive()) who.core.receive(now, *got, to);
       who.core.tick(now, to);
-      while (!who.bundle.empty() || who.core.take_bundle(now, who.bundle)) {
-        if (who.socket.send(who.bundle) != net::sent::yes) break;
-        who.bundle.clear();
+      while (!who.message.empty() || who.core.take_message(now, who.message)) {
+        if (who.socket.hand_over(who.message) != net::sent::yes) break;
       }
     } while (who.socket.readable());
   }
