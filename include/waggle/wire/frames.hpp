@@ -128,7 +128,7 @@ class bundle_reader {
 
   bool payload(frame& out) {
     if (reader_.skip_nil()) return true;
-    if (reader_.peek() == kind::unsigned_integer) {
+    if (!reader_.at_binary() && reader_.peek() == kind::unsigned_integer) {
       std::uint64_t number = 0;
       reader_.unsigned_integer(number);
       if (number >= attachments_.size()) return reader_.fail("the payload is an attachment that the message does not have");

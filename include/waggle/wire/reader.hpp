@@ -58,6 +58,13 @@ class reader {
     return table[byte - 0xc0];
   }
 
+  /// Whether a binary comes next: what most payloads are.
+  [[nodiscard]] bool at_binary() const {
+    if (!ok() || at_end()) return false;
+    const auto byte = static_cast<std::uint8_t>(*at_);
+    return byte >= 0xc4 && byte <= 0xc6;
+  }
+
   bool nil() { return take(kind::nil, "expected nil") && advance(1); }
 
   bool boolean(bool& out) {
