@@ -248,6 +248,9 @@ def _():
         eventually(lambda: net.get("/echo", "OPTIONS")[0] == 204)
         status, headers, body = net.get("/echo", "POST", b'{"a":[1,2.5,"x",null,true]}', {"Content-Type": "application/json"})
         assert status == 200 and json.loads(body) == {"a": [1, 2.5, "x", None, True]}, (status, body)
+        large = ["x" * 1000] * 300  # attached on its way to the broker, and not to a worker that takes no attachments
+        status, headers, body = net.get("/echo", "POST", json.dumps(large).encode(), {"Content-Type": "application/json"})
+        assert status == 200 and json.loads(body) == large, (status, body[:100])
         packed = msgpack.packb({"a": b"bytes"})
         status, headers, body = net.get("/echo", "POST", packed, {"Content-Type": "application/vnd.msgpack", "Accept": "application/vnd.msgpack"})
         assert status == 200 and headers["Content-Type"] == "application/vnd.msgpack" and msgpack.unpackb(body) == {"a": b"bytes"}
