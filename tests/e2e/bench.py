@@ -7,6 +7,8 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
+import tempfile
 
 from network import REPOSITORY, Network, eventually
 
@@ -175,6 +177,51 @@ def define(test, bin_folder, completed):
             for line in lines:
                 code, out, err = net.cli(*shlex.split(line)[1:], *SHORT)
                 assert code == 0 and "/S" in out and "FAILED" not in out, (line, code, out, err)
+
+    @test("bench: compare measures waggle beside its peers, names those that it leaves out, and writes all runs as JSON and the tables as Markdown")
+    def _():
+        with tempfile.TemporaryDirectory() as folder:
+            numbers, page = os.path.join(folder, "runs.json"), os.path.join(folder, "tables.md")
+            got = subprocess.run([os.path.join(REPOSITORY, "tools", "bench", "compare"), "--no-build", "--build", os.path.dirname(bin_folder), "--only", "calls-64",
+                                  "--peers", "zmq,gRPC", "--rounds", "2", "--seconds", "0.3", "--warm-up", "0.1", "--json", numbers,
+                                  "--markdown", page, "--cache", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+            assert got.returncode == 0, (got.stdout, got.stderr)
+            with open(numbers, encoding="utf-8") as file:
+                runs = json.load(file)["scenarios"]["calls-64"]
+            with open(page, encoding="utf-8") as file:
+                tables = file.read()
+            for system in ("waggle", "zmq_proxy, lean"):
+                assert len(runs[system]) == 2, runs
+                for each in runs[system]:
+                    assert each["rate"] > 0 and each["p50"] <= each["p99"] and each["cpu"] > 0, each
+                assert f"| {system} |" in tables and system in got.stdout, tables
+            assert "gRPC" in runs or "left out: gRPC" in got.stdout, got.stdout
+            assert "NATS" not in runs and "CPU half" in tables, tables
+
+    @test("bench: compare says of an aim whether it is met, or by how much not")
+    def _():
+        sys.path.insert(0, os.path.join(REPOSITORY, "tools", "bench"))
+        try:
+            from peers import tables
+        finally:
+            sys.path.pop(0)
+
+        class Scenario:
+            ours = "waggle"
+
+        class System:
+            def __init__(self, name):
+                self.name = self.family = name
+
+        results = tables.Results(Scenario)
+        for rate, cpu in ((100, 9), (300, 3), (200, 4)):
+            results.add(System("waggle"), {"rate": rate, "cpu": cpu})
+        results.add(System("theirs"), {"rate": 100, "cpu": 16})
+        said = tables.aims_table(results, [tables.Aim("faster", "rate", "theirs", 2, at_least=True), tables.Aim("much faster", "rate", "theirs", 4, at_least=True),
+                                           tables.Aim("cheaper", "cpu", "theirs", 1 / 4), tables.Aim("much cheaper", "cpu", "theirs", 1 / 8)], False)
+        verdicts = {line.split(",")[0]: line for line in said.splitlines()}
+        assert verdicts["faster"].endswith("met") and verdicts["cheaper"].endswith("met"), said
+        assert "missed by 50 %" in verdicts["much faster"] and "missed by 100 %" in verdicts["much cheaper"], said
 
     @test("bench: bash completes its subcommands, the commands of the network, and flags")
     def _():
