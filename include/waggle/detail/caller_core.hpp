@@ -216,7 +216,7 @@ class caller_core {
   /// Ends every call, because the owner closes.
   template <class Sink>
   void close_all(Sink&& sink) {
-    while (!deadlines_.empty()) {
+    while (calls_.used() > 0) {
       const auto index = deadlines_.front();
       auto why = cancelled(calls_[index].at == stage::sent || calls_[index].sent_before);
       why.message = "the client is closing";
@@ -242,7 +242,9 @@ class caller_core {
     wire::frame_type type = wire::frame_type::call;
     Tag tag{};
     time_point deadline{};
-    std::uint32_t deadline_at = none;
+    time_point due{};  ///< when it ends if nothing comes: the deadline, or a little later
+    links by_due;
+    std::uint32_t due_at = none;
     std::uint64_t order = 0;   ///< in which calls were opened
     std::uint64_t parts = wire::no_credit_limit;
     bool idempotent = false;
@@ -287,9 +289,14 @@ class caller_core {
     }
     unsent_bytes_ += bytes;
     forget_ended_unsent();
-    deadlines_.insert(calls_, index, made.deadline);
+    insert_due(index, made.deadline);
     unsent_.push_back(id_of(index));
     return unsent_.back();
+  }
+
+  void insert_due(std::uint32_t index, time_point due) {
+    calls_[index].due = due;
+    deadlines_.insert(calls_, index);
   }
 
   [[nodiscard]] std::uint64_t id_of(std::uint32_t index) const {
@@ -364,7 +371,7 @@ class caller_core {
       // Nearly all are answered before: the grace is given when it is needed, and not to each.
       if (const auto last = calls_[index].deadline + grace; now < last) {
         deadlines_.erase(calls_, index);
-        return deadlines_.insert(calls_, index, last);
+        return insert_due(index, last);
       }
       cancels_.push_back(id_of(index));
       return end(index, {status::deadline_exceeded, "no answer came within the budget", true}, sink);
@@ -418,7 +425,7 @@ class caller_core {
       call.at = stage::unsent;
       call.sent_before = true;
       deadlines_.erase(calls_, index);
-      deadlines_.insert(calls_, index, call.deadline);
+      insert_due(index, call.deadline);
       unsent_.push_front(id_of(index));
     }
   }
@@ -438,7 +445,7 @@ class caller_core {
 
   options options_;
   slab<open_call> calls_;
-  deadline_heap<&open_call::deadline_at> deadlines_;
+  deadline_lanes<&open_call::due, &open_call::by_due, &open_call::due_at> deadlines_;
   std::deque<std::uint64_t> unsent_;
   std::size_t unsent_bytes_ = 0;
   std::deque<std::uint64_t> cancels_;
