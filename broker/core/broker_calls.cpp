@@ -1,5 +1,6 @@
 // How a call goes through the broker: opened, queued or leased, and ended in one reply.
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "broker/core/broker_core.hpp"
@@ -23,6 +24,9 @@ std::string in_quotes(std::string_view name) {
   return out.append(name).append(1, '"');
 }
 
+/// Of a fixed size, it is two comparisons of words instead of a call for every call.
+bool is_built_in(std::string_view name) { return name.size() >= 7 && std::memcmp(name.data(), "waggle.", 7) == 0; }
+
 error never_served(std::string_view name) {
   return {status::unimplemented, "no worker has ever served " + in_quotes(name) + " here; `waggle ls` shows the commands there are"};
 }
@@ -39,7 +43,7 @@ void broker_core::on_call(instant now, peer_id from, const wire::frame& in, outb
   }
   if (in.budget_ms == 0) return refuse(from, in.id, deadline_exceeded(false, false), out);
   if (in.later) return on_later(now, from, in, out);
-  if (in.name.starts_with("waggle.")) return on_built_in(now, from, in, out);
+  if (is_built_in(in.name)) return on_built_in(now, from, in, out);
 
   auto command_index = directory_.find(in.name);
   if (command_index == none && now < started_ + settings_.grace) command_index = directory_.expect(in.name);
@@ -132,8 +136,10 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   auto& leased = calls_[call_index];
   const auto to = directory_.worker_at(worker_index).peer;
   auto& command = directory_.command_at(leased.command);
+  const auto membership = directory_.membership_of(leased.command, worker_index);
   leased.state = call_state::leased;
   leased.worker = worker_index;
+  leased.lane = membership.lane;
   leased.leased = now;
   if (++leased.attempts == 1) command.meter.queued(now - leased.opened);
   at(to).leases.push_back(calls_.items(), call_index);
@@ -149,7 +155,7 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
   } else {
     wire::append_call(bundle, calls_.lease_of(call_index), name, payload, milliseconds_left(now, leased.deadline), with.headers, leased.parts);
   }
-  const bool repeatable = directory_.retry_of(leased.command, worker_index) != retry_class::once;
+  const bool repeatable = membership.retry != retry_class::once;
   const auto bytes = with.bytes();
   if (!repeatable || leased.attempts >= settings_.attempts_max) {
     let_go(call_index);
@@ -233,15 +239,15 @@ void broker_core::take_back(peer_id worker, const wire::message_view& unsent) {
   }
 }
 
-/// Gives the pool's free slots to the calls without a key that wait for them.
-void broker_core::dispatch(instant now, std::uint32_t pool_index, outbox& out) {
-  while (dispatch_one(now, pool_index, out)) {
+/// Gives the pool's free slots of a lane to the calls without a key that wait for them.
+void broker_core::dispatch(instant now, std::uint32_t pool_index, std::uint32_t lane, outbox& out) {
+  while (dispatch_one(now, pool_index, lane, out)) {
   }
 }
 
-bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& out) {
+bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, std::uint32_t lane, outbox& out) {
   for (;;) {
-    const auto command_index = directory_.next_waiting(pool_index);
+    const auto command_index = directory_.next_waiting(pool_index, lane);
     if (command_index == none) return false;
     auto& command = directory_.command_at(command_index);
     const auto call_index = lines_.front(command.queue);
@@ -249,21 +255,21 @@ bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, outbox& ou
       expire(call_index, out);
       continue;
     }
-    const auto worker_index = directory_.take_slot_in(pool_index);
+    const auto worker_index = directory_.take_slot_in(pool_index, lane);
     lines_.serve_front(command.queue);
     lease(now, call_index, worker_index, command.name, kept_[calls_[call_index].kept_at].view(), out);
     return true;
   }
 }
 
-/// The worker may have free slots: keys that wait for it and calls without a key get them in turn.
-void broker_core::give_slots(instant now, std::uint32_t worker_index, outbox& out) {
-  while (directory_.has_slot(worker_index)) {
+/// The worker may have free slots in a lane: keys that wait for it and calls without a key get them in turn.
+void broker_core::give_slots(instant now, std::uint32_t worker_index, std::uint32_t lane, outbox& out) {
+  while (directory_.has_slot(worker_index, lane)) {
     auto& worker = directory_.worker_at(worker_index);
-    const auto line_index = worker.keys.front();
-    if (line_index == none) return dispatch(now, worker.pool, out);
-    if (std::exchange(worker.keyless_next, false) && dispatch_one(now, worker.pool, out)) continue;
-    worker.keyless_next = true;
+    const auto line_index = worker.lanes[lane].keys.front();
+    if (line_index == none) return dispatch(now, worker.pool, lane, out);
+    if (std::exchange(worker.keyless_next[lane], false) && dispatch_one(now, worker.pool, lane, out)) continue;
+    worker.keyless_next[lane] = true;
     unlist(line_index);
     keys_[line_index].where = key_line::listing::unplaced;
     place(now, line_index, out);
@@ -276,7 +282,7 @@ void broker_core::dispatch_returned(instant now, outbox& out) {
     std::sort(returned_.begin(), returned_.end());
     returned_.erase(std::unique(returned_.begin(), returned_.end()), returned_.end());
     for (std::size_t i = 0; i < returned_.size(); ++i) {
-      for (const auto& each : directory_.command_at(returned_[i]).pools) dispatch(now, each.pool, out);
+      for (const auto& each : directory_.command_at(returned_[i]).pools) dispatch(now, each.pool, each.lane, out);
     }
     returned_.clear();
     for (std::size_t i = 0; i < unplaced_.size(); ++i) place(now, unplaced_[i], out);
@@ -409,31 +415,33 @@ void broker_core::on_reply(instant now, peer_id from, const wire::frame& in, out
     settle_caller(call_index);
     let_go(call_index);
   }
+  const auto lane = calls_[call_index].lane;
   at(from).leases.erase(calls_.items(), call_index);
   close(call_index);
-  return_slot(now, from, out);
+  return_slot(now, from, lane, out);
 }
 
 /// A worker that cannot do it now gives the call back, for another; for itself only if no other has a free slot.
 void broker_core::reject(instant now, std::uint32_t call_index, outbox& out) {
   const auto from = directory_.worker_at(calls_[call_index].worker).peer;
+  const auto lane = calls_[call_index].lane;
   at(from).leases.erase(calls_.items(), call_index);
   requeue(call_index);
-  directory_.pass_over(at(from).worker);
+  directory_.pass_over(at(from).worker, lane);
   dispatch_returned(now, out);
-  return_slot(now, from, out);
+  return_slot(now, from, lane, out);
 }
 
 /// One call less at the worker: its slot is free for the next, or it has left.
-void broker_core::return_slot(instant now, peer_id of, outbox& out) {
+void broker_core::return_slot(instant now, peer_id of, std::uint32_t lane, outbox& out) {
   dispatch_returned(now, out);  // the key of that call waits behind others that want the slot
   const auto worker_index = at(of).worker;
-  directory_.release_slot(worker_index);
+  directory_.release_slot(worker_index, lane);
   const auto& worker = directory_.worker_at(worker_index);
-  if (worker.leaving && worker.in_flight == 0) {
+  if (worker.leaving && worker.in_flight() == 0) {
     finish_drain(now, of, out);
-  } else {
-    give_slots(now, worker_index, out);
+  } else if (directory_.is_waited_for(worker_index, lane)) {
+    give_slots(now, worker_index, lane, out);
   }
 }
 

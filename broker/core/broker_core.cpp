@@ -107,7 +107,7 @@ void broker_core::heard(instant now, peer_id from) {
 /// Ends everything that concerns the peer and forgets it. Calls that others may run then wait for `dispatch_returned`.
 void broker_core::drop(instant now, peer_id gone, std::string_view why, outbox& out) {
   if (const auto worker_index = at(gone).worker; worker_index != none) {
-    const auto at_hand = directory_.worker_at(worker_index).in_flight;
+    const auto at_hand = directory_.worker_at(worker_index).in_flight();
     out.note(directory_.describe(worker_index).append(" is gone: ").append(why).append("; calls at hand: ") + std::to_string(at_hand));
     remove_worker(now, gone, "the worker that had the call is gone", out);
   }
@@ -322,6 +322,9 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   auto& who = at(from);
   who.bundle = static_cast<std::uint16_t>(wanted->bundle);
   who.attachments = wanted->attachments;
+  if (directory_.pool_of(*joined).lane_count == 1) {  // where the directory counts them now
+    for (auto i = who.leases.front(); i != none; i = who.leases.after(calls_.items(), i)) calls_[i].lane = 0;
+  }
   if (again == none) {
     who.worker = *joined;
     silent_.erase(presences_, static_cast<std::uint32_t>(from));
@@ -338,7 +341,7 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
   unlist_keys_of(*joined);  // it may serve other commands than before
   for (const auto each : directory_.pool_of(*joined).commands) unlist_homeless(each);
   dispatch_returned(now, out);
-  give_slots(now, *joined, out);
+  for (std::uint32_t lane = 0; lane < directory_.pool_of(*joined).lane_count; ++lane) give_slots(now, *joined, lane, out);
 }
 
 void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, outbox& out) {
@@ -353,7 +356,7 @@ void broker_core::on_leave(instant now, peer_id from, const wire::frame& in, out
   directory_.worker_at(worker_index).leaving = true;
   directory_.worker_at(worker_index).leave_id = in.id;
   drain(now, worker_index, out);
-  if (directory_.worker_at(worker_index).in_flight == 0) finish_drain(now, from, out);
+  if (directory_.worker_at(worker_index).in_flight() == 0) finish_drain(now, from, out);
 }
 
 /// No more calls for this worker; the keys that wait for it go elsewhere.

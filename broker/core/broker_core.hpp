@@ -159,16 +159,16 @@ class broker_core : private event_members {
   void release_held(instant now, outbox& out);
   void end_grace(instant now, outbox& out);
   void end_unserved(outbox& out);
-  void dispatch(instant now, std::uint32_t pool_index, outbox& out);
-  bool dispatch_one(instant now, std::uint32_t pool_index, outbox& out);
-  void give_slots(instant now, std::uint32_t worker_index, outbox& out);
+  void dispatch(instant now, std::uint32_t pool_index, std::uint32_t lane, outbox& out);
+  bool dispatch_one(instant now, std::uint32_t pool_index, std::uint32_t lane, outbox& out);
+  void give_slots(instant now, std::uint32_t worker_index, std::uint32_t lane, outbox& out);
   /// The caller's part of a call ends here: after this nothing more is sent to it for this id.
   void settle_caller(std::uint32_t call_index);
   void close(std::uint32_t call_index);
   void end(std::uint32_t call_index, const error& why, outbox& out);
   void abandon(std::uint32_t call_index, outbox& out);
   void reject(instant now, std::uint32_t call_index, outbox& out);
-  void return_slot(instant now, peer_id of, outbox& out);
+  void return_slot(instant now, peer_id of, std::uint32_t lane, outbox& out);
   void expire(std::uint32_t call_index, outbox& out);
   void remove_worker(instant now, peer_id of, std::string_view why, outbox& out);
   void finish_drain(instant now, peer_id of, outbox& out);

@@ -11,8 +11,9 @@ void broker_core::on_keyed_call(instant now, peer_id from, const wire::frame& in
   if (is_first) {
     auto& line = keys_[line_index];
     line.home = directory_.home_of(command_index, line.hash);
-    if (line.home != none && directory_.has_slot(line.home) && !directory_.command_at(command_index).paused) {
-      directory_.take_slot_of(line.home);
+    const auto lane = line.home == none ? std::uint8_t{0} : directory_.lane_of(command_index, line.home);
+    if (line.home != none && directory_.has_slot(line.home, lane) && !directory_.command_at(command_index).paused) {
+      directory_.take_slot_of(line.home, lane);
       const auto call_index = open_call(now, from, in, command_index);
       calls_[call_index].key_line = line_index;
       return lease(now, call_index, line.home, in.name, contents_of(in), out);
@@ -62,7 +63,7 @@ void broker_core::leave_line(std::uint32_t call_index) {
 /// Takes a line out of the list in which it waits for a worker.
 void broker_core::unlist(std::uint32_t line_index) {
   auto& line = keys_[line_index];
-  if (line.where == key_line::listing::home) directory_.worker_at(line.home).keys.erase(keys_.items(), line_index);
+  if (line.where == key_line::listing::home) directory_.worker_at(line.home).lanes[line.lane].keys.erase(keys_.items(), line_index);
   if (line.where == key_line::listing::homeless) directory_.command_at(line.command).homeless.erase(keys_.items(), line_index);
   line.where = key_line::listing::nowhere;
 }
@@ -97,14 +98,15 @@ void broker_core::place(instant now, std::uint32_t line_index, outbox& out) {
       command->homeless.push_back(keys_.items(), line_index);
       return;
     }
-    if (!directory_.has_slot(line.home)) {
+    line.lane = directory_.lane_of(command_index, line.home);
+    if (!directory_.has_slot(line.home, line.lane)) {
       line.where = key_line::listing::home;
-      directory_.worker_at(line.home).keys.push_back(keys_.items(), line_index);
+      directory_.worker_at(line.home).lanes[line.lane].keys.push_back(keys_.items(), line_index);
       return;
     }
     leave_line(call_index);
     line.where = key_line::listing::nowhere;
-    directory_.take_slot_of(line.home);
+    directory_.take_slot_of(line.home, line.lane);
     return lease(now, call_index, line.home, command->name, kept_[calls_[call_index].kept_at].view(), out);
   }
   keys_.close(line_index);
@@ -121,11 +123,12 @@ void broker_core::release_key(std::uint32_t call_index) {
 
 /// Keys that wait for this worker are placed anew: elsewhere if it gets no calls any more.
 void broker_core::unlist_keys_of(std::uint32_t worker_index) {
-  auto& worker = directory_.worker_at(worker_index);
-  while (!worker.keys.empty()) {
-    const auto line_index = worker.keys.front();
-    unlist(line_index);
-    place_later(line_index);
+  for (auto& lane : directory_.worker_at(worker_index).lanes) {
+    while (!lane.keys.empty()) {
+      const auto line_index = lane.keys.front();
+      unlist(line_index);
+      place_later(line_index);
+    }
   }
 }
 

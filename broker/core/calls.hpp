@@ -36,6 +36,7 @@ struct alignas(64) call {
   std::uint32_t generation = 0;
   call_state state = call_state::free;
   bool parted = false;         ///< a PART has reached the caller, so it cannot begin again
+  std::uint8_t lane = 0;       ///< in which it takes a slot of its worker
   std::uint32_t attempts = 0;  ///< workers it has been handed to
   std::uint32_t worker = none;
   peer_id caller{};

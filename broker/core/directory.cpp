@@ -16,6 +16,7 @@ std::string identity_of(const manifest& from) {
   std::sort(common.commands.begin(), common.commands.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   common.events = from.events;
+  common.quick_slots = std::min(from.quick_slots, 1u);  // whether there are any decides for which slots its commands wait
   std::sort(common.events.begin(), common.events.end(),
             [](const auto& a, const auto& b) { return std::tie(a.group, a.topic) < std::tie(b.group, b.topic); });
   std::string bytes;
@@ -39,7 +40,9 @@ std::string_view entry_in(std::string_view identity, std::string_view wanted) {
 manifest with_event_commands(const manifest& from) {
   auto out = from;
   for (const auto& each : from.events) {
-    out.commands.emplace_back().name = event_command(each.group.empty() ? from.service : each.group, each.topic);
+    auto& made = out.commands.emplace_back();
+    made.name = event_command(each.group.empty() ? from.service : each.group, each.topic);
+    made.quick = each.quick;
   }
   return out;
 }
@@ -80,6 +83,7 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
   made = pool{};
   made.service = from.service;
   made.version = from.version;
+  made.lane_count = from.quick_slots == 0 ? 1 : 2;
   for (const auto& each : from.commands) {
     std::uint32_t command_index = none;
     if (const auto known = find(each.name); known != none) {
@@ -99,7 +103,7 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
     auto& served = commands_[command_index];
     // A manifest may name a command twice; it is one seat.
     if (served.pools.empty() || served.pools.back().pool != index) {
-      served.pools.push_back({index, each.retry, each.needs_key, false});
+      served.pools.push_back({index, each.retry, each.needs_key, false, static_cast<std::uint8_t>(each.quick && made.lane_count > 1)});
       served.served = true;
       made.commands.push_back(command_index);
     }
@@ -136,7 +140,8 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
   }
   auto& seated = workers_[index];
   seated.instance = from.instance.empty() ? from.service + "-" + std::to_string(++joined_) : from.instance;
-  seated.slots = from.slots;
+  seated.lanes[0].slots = from.slots;
+  seated.lanes[1].slots = from.quick_slots;
   seated.credit = from.credit;
   seated.leaving = false;
   if (seated.pool == none) {
@@ -145,6 +150,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
     unsettle(index);
     settle(index);
   }
+  if (pools_[pool_index].lane_count == 1) seated.lanes[0].in_flight += std::exchange(seated.lanes[1].in_flight, 0);
   relist(index);
   return index;
 }
@@ -174,15 +180,19 @@ void directory::settle(std::uint32_t worker_index) {
   }
   settled.home_at = static_cast<std::uint32_t>(homes.size());
   homes.push_back({settled.seed, worker_index});
-  settled.slots_counted = settled.slots;
-  pools_[settled.pool].slots += settled.slots_counted;
+  for (std::uint32_t lane = 0; lane < lanes_max; ++lane) {
+    settled.slots_counted[lane] = settled.lanes[lane].slots;
+    pools_[settled.pool].lanes[lane].slots += settled.slots_counted[lane];
+  }
 }
 
 void directory::unsettle(std::uint32_t worker_index) {
   auto& homes = pools_[workers_[worker_index].pool].homes;
   const auto at = std::exchange(workers_[worker_index].home_at, none);
   if (at == none) return;
-  pools_[workers_[worker_index].pool].slots -= std::exchange(workers_[worker_index].slots_counted, 0);
+  for (std::uint32_t lane = 0; lane < lanes_max; ++lane) {
+    pools_[workers_[worker_index].pool].lanes[lane].slots -= std::exchange(workers_[worker_index].slots_counted[lane], 0);
+  }
   homes[at] = homes.back();
   workers_[homes[at].worker].home_at = at;
   homes.pop_back();
@@ -202,23 +212,29 @@ void directory::activate(std::uint32_t worker_index, std::uint32_t pool_index) {
   }
 }
 
-/// Puts the worker under the number of its free slots.
+/// Puts the worker under the numbers of its free slots.
 void directory::relist(std::uint32_t worker_index) {
-  const auto& moved = workers_[worker_index];
-  list_as(worker_index, moved.draining                  ? none
-                        : moved.slots > moved.in_flight ? std::min(moved.slots - moved.in_flight, free_listed_max)
-                                                        : 0);
+  for (std::uint32_t lane = 0; lane < pools_[workers_[worker_index].pool].lane_count; ++lane) relist(worker_index, lane);
 }
 
-void directory::list_as(std::uint32_t worker_index, std::uint32_t free) {
-  auto& moved = workers_[worker_index];
-  auto& in = pools_[moved.pool];
+void directory::relist(std::uint32_t worker_index, std::uint32_t lane) {
+  const auto& of = workers_[worker_index];
+  const auto& moved = of.lanes[lane];
+  list_as(pools_[of.pool].lanes[lane], worker_index, lane,
+          of.draining                     ? none
+          : moved.slots > moved.in_flight ? std::min(moved.slots - moved.in_flight, free_listed_max)
+                                          : 0);
+}
+
+void directory::list_as(pool_lane& in, std::uint32_t worker_index, std::uint32_t lane, std::uint32_t free) {
+  auto& moved = workers_[worker_index].lanes[lane];
   if (free == moved.listed_free && free != none && in.by_free[free].back() == worker_index) return;  // the last in its list already
-  if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
+  lane_items items{workers_, lane};
+  if (moved.listed_free != none) in.by_free[moved.listed_free].erase(items, worker_index);
   moved.listed_free = free;
   if (free != none) {
     if (in.by_free.size() <= free) in.by_free.resize(std::size_t{free} + 1);
-    in.by_free[free].push_back(workers_, worker_index);
+    in.by_free[free].push_back(items, worker_index);
     in.free_max = std::max(in.free_max, free);
   }
   while (in.free_max > 0 && in.by_free[in.free_max].empty()) --in.free_max;
@@ -350,47 +366,51 @@ std::uint32_t directory::home_of(std::uint32_t command_index, std::uint64_t hash
 }
 
 std::uint32_t directory::take_slot(std::uint32_t command_index) {
-  std::uint32_t best = none, most = 0;
+  std::uint32_t best = none, most = 0, best_lane = 0;
   for (const auto& member : commands_[command_index].pools) {
-    if (pools_[member.pool].free_max > most) {
-      most = pools_[member.pool].free_max;
+    const auto free = pools_[member.pool].lanes[member.lane].free_max;
+    if (free > most) {
+      most = free;
       best = member.pool;
+      best_lane = member.lane;
     }
   }
-  return best == none ? none : take_slot_in(best);
+  return best == none ? none : take_slot_in(best, best_lane);
 }
 
-std::uint32_t directory::take_slot_in(std::uint32_t pool_index) {
-  auto& in = pools_[pool_index];
+std::uint32_t directory::take_slot_in(std::uint32_t pool_index, std::uint32_t lane) {
+  auto& in = pools_[pool_index].lanes[lane];
   if (in.free_max == 0) return none;
   const auto index = in.by_free[in.free_max].front();
-  workers_[index].in_flight++;
-  relist(index);
+  workers_[index].lanes[lane].in_flight++;
+  relist(index, lane);
   return index;
 }
 
-void directory::take_slot_of(std::uint32_t worker_index) {
-  workers_[worker_index].in_flight++;
-  relist(worker_index);
+void directory::take_slot_of(std::uint32_t worker_index, std::uint32_t lane) {
+  workers_[worker_index].lanes[lane].in_flight++;
+  relist(worker_index, lane);
 }
 
-void directory::release_slot(std::uint32_t worker_index) {
-  workers_[worker_index].in_flight--;
-  if (!workers_[worker_index].draining) relist(worker_index);
+void directory::release_slot(std::uint32_t worker_index, std::uint32_t lane) {
+  workers_[worker_index].lanes[lane].in_flight--;
+  if (!workers_[worker_index].draining) relist(worker_index, lane);
 }
 
-void directory::pass_over(std::uint32_t worker_index) { list_as(worker_index, none); }
+void directory::pass_over(std::uint32_t worker_index, std::uint32_t lane) {
+  list_as(pools_[workers_[worker_index].pool].lanes[lane], worker_index, lane, none);
+}
 
 void directory::wait(std::uint32_t command_index) {
   for (auto& member : commands_[command_index].pools) {
     if (member.waiting) continue;
     member.waiting = true;
-    pools_[member.pool].waiting.push_back(command_index);
+    pools_[member.pool].lanes[member.lane].waiting.push_back(command_index);
   }
 }
 
-std::uint32_t directory::next_waiting(std::uint32_t pool_index) {
-  auto& in = pools_[pool_index];
+std::uint32_t directory::next_waiting(std::uint32_t pool_index, std::uint32_t lane) {
+  auto& in = pools_[pool_index].lanes[lane];
   while (in.free_max > 0 && !in.waiting.empty()) {
     const auto index = in.waiting.front();
     in.waiting.pop_front();
@@ -435,7 +455,7 @@ std::size_t directory::active_workers(std::uint32_t command_index) const {
 
 std::uint32_t directory::slots_of(std::uint32_t command_index) const {
   std::uint32_t out = 0;
-  for (const auto& member : commands_[command_index].pools) out += pools_[member.pool].slots;
+  for (const auto& member : commands_[command_index].pools) out += pools_[member.pool].lanes[member.lane].slots;
   return out;
 }
 
@@ -480,13 +500,19 @@ void directory::append_services(std::string& out) const {
     writer.array(each.workers.size());
     for (auto i = each.workers.front(); i != none; i = each.workers.after(workers_, i)) {
       const auto& instance = workers_[i];
-      writer.map(4);
+      writer.map(each.lane_count > 1 ? 6 : 4);
       writer.string("instance");
       writer.string(instance.instance);
       writer.string("slots");
-      writer.unsigned_integer(instance.slots);
+      writer.unsigned_integer(instance.lanes[0].slots);
       writer.string("in_flight");
-      writer.unsigned_integer(instance.in_flight);
+      writer.unsigned_integer(instance.lanes[0].in_flight);
+      if (each.lane_count > 1) {
+        writer.string("quick_slots");
+        writer.unsigned_integer(instance.lanes[1].slots);
+        writer.string("quick_in_flight");
+        writer.unsigned_integer(instance.lanes[1].in_flight);
+      }
       writer.string("draining");
       writer.boolean(instance.draining);
     }

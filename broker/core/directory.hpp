@@ -26,35 +26,47 @@ namespace waggle::broker {
 /// of the pool. A command knows its pools, which are few (one; two while a new version is rolled out), and a pool keeps its
 /// workers by the number of their free slots. So a call costs the same with one command or ten thousand, one worker or
 /// ten thousand.
+///
+/// A worker that says so has slots of their own for its quick handlers: a second *lane*, so that neither class of calls waits for the
+/// other. Whatever belongs to slots (who has how many, who waits for one) is there once for each lane.
 class directory {
  public:
   /// Workers with more free slots than this count alike and take turns; a list for each number would be memory for nothing.
   static constexpr std::uint32_t free_listed_max = 64;
   /// Commands that nobody has served yet and whose calls wait all the same; names that callers make up must not fill the directory.
   static constexpr std::size_t expected_max = 1024;
+  /// 0 for all calls, or for those that are not quick if 1 is for these.
+  static constexpr std::uint32_t lanes_max = 2;
 
-  /// What every call needs comes first, here and in commands and pools: with thousands of them each line of memory is cold.
-  struct alignas(64) worker {
-    peer_id peer{};
-    std::uint32_t pool = none;
+  struct worker_lane {
     std::uint32_t slots = 0;
     std::uint32_t in_flight = 0;
     std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains or is passed over
     links by_free;
     index_list<&key_line::by_place> keys;  ///< that wait for a slot of this worker; filled and emptied by whoever owns the calls
-    bool keyless_next = false;   ///< whose turn it is when both keys and calls without one wait
+  };
+
+  /// What every call needs comes first, here and in commands and pools: with thousands of them each line of memory is cold.
+  struct alignas(64) worker {
+    peer_id peer{};
+    std::uint32_t pool = none;
     bool credit = false;         ///< heeds the credit of a call's PARTs
     bool draining = false;       ///< gets no new calls
     bool leaving = false;        ///< because it said so; otherwise somebody else did, and it stays until it leaves or joins again
+    bool keyless_next[lanes_max] = {};  ///< whose turn it is when both keys and calls without one wait
+    worker_lane lanes[lanes_max];
     links by_pulse;              ///< among all workers, by when the broker's next pulse to them is due
     instant pulse_due{};
 
     links by_pool;
-    std::uint32_t slots_counted = 0;  ///< in its pool's
+    std::uint32_t slots_counted[lanes_max] = {};  ///< in its pool's
     std::uint32_t home_at = none;  ///< place among its pool's `homes`
     std::uint64_t leave_id = 0;  ///< of the LEAVE that waits for its answer
     std::uint64_t seed = 0;      ///< of its name; decides which keys are its own
     std::string instance;
+
+    [[nodiscard]] std::uint32_t in_flight() const { return lanes[0].in_flight + lanes[1].in_flight; }
+    [[nodiscard]] std::size_t keys() const { return lanes[0].keys.size() + lanes[1].keys.size(); }
   };
 
   struct alignas(64) command {
@@ -63,6 +75,7 @@ class directory {
       retry_class retry = retry_class::once;
       bool needs_key = false;
       bool waiting = false;  ///< listed in that pool's `waiting`
+      std::uint8_t lane = 0;
     };
 
     few<membership> pools;
@@ -86,15 +99,20 @@ class directory {
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
+  struct pool_lane {
+    std::uint32_t free_max = 0;                              ///< the highest n that has a worker, or 0
+    std::uint32_t slots = 0;                                 ///< of the active
+    std::vector<index_list<&worker_lane::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
+    turns<std::uint32_t> waiting;                            ///< commands that have queued calls, in turn
+  };
+
   struct alignas(64) pool {
     std::uint32_t active = 0;                           ///< of its workers, those that do not drain
-    std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
+    std::uint8_t lane_count = 1;
     bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
     bool died = false;                                  ///< that worker did not say that it leaves
     bool remembered = false;                            ///< it was not replaced in time, and is listed still, until `held_until`
-    std::uint32_t slots = 0;                            ///< of the active
-    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
-    turns<std::uint32_t> waiting;                       ///< commands that have queued calls, in turn
+    pool_lane lanes[lanes_max];
 
     struct home {
       std::uint64_t seed = 0;
@@ -113,7 +131,8 @@ class directory {
   directory(std::size_t commands_max, milliseconds hold, milliseconds remember, std::size_t held_pools_max)
       : commands_max_{commands_max}, hold_{hold}, remember_{remember}, held_pools_max_{held_pools_max} {}
 
-  /// Seats a worker, which takes the commands and the events of its manifest, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted.
+  /// Seats a worker, which takes the commands and the events of its manifest, or seats one anew (`again`) that has changed its mind; calls it has at hand stay counted,
+  /// all in lane 0 if that is the only one now.
   /// RESOURCE_EXHAUSTED when there are too many commands, FAILED_PRECONDITION for a command that is in another group.
   result<std::uint32_t> join(instant now, peer_id peer, const manifest& said, std::uint32_t again);
   /// No new calls for this worker, because it leaves, is asked to leave, or has died.
@@ -145,11 +164,14 @@ class directory {
     return std::any_of(pools.begin(), pools.end(), [&](const auto& member) { return pools_[member.pool].active > 0 || pools_[member.pool].held; });
   }
   /// What the manifest of this worker says of the command.
-  [[nodiscard]] retry_class retry_of(std::uint32_t command_index, std::uint32_t worker_index) const {
+  [[nodiscard]] command::membership membership_of(std::uint32_t command_index, std::uint32_t worker_index) const {
     for (const auto& member : commands_[command_index].pools) {
-      if (member.pool == workers_[worker_index].pool) return member.retry;
+      if (member.pool == workers_[worker_index].pool) return member;
     }
-    return retry_class::once;
+    return {};
+  }
+  [[nodiscard]] std::uint8_t lane_of(std::uint32_t command_index, std::uint32_t worker_index) const {
+    return membership_of(command_index, worker_index).lane;
   }
   /// Whether somebody who serves it says that its calls need a key.
   [[nodiscard]] bool needs_key(std::uint32_t command_index) const {
@@ -162,24 +184,30 @@ class directory {
   /// that keys spread evenly and few of them move when a worker comes or goes. `none` if there is no worker. Costs a
   /// nanosecond or two for each.
   [[nodiscard]] std::uint32_t home_of(std::uint32_t command_index, std::uint64_t hash) const;
-  [[nodiscard]] bool has_slot(std::uint32_t worker_index) const {
-    return workers_[worker_index].listed_free != none && workers_[worker_index].listed_free != 0;
+  [[nodiscard]] bool has_slot(std::uint32_t worker_index, std::uint32_t lane) const {
+    const auto free = workers_[worker_index].lanes[lane].listed_free;
+    return free != none && free != 0;
   }
   /// Of this very worker, which has one.
-  void take_slot_of(std::uint32_t worker_index);
+  void take_slot_of(std::uint32_t worker_index, std::uint32_t lane);
   /// The worker with the most free slots among all that serve the command (up to `free_listed_max`, and in turn among equals), its slot
   /// taken; `none` if all are busy.
   std::uint32_t take_slot(std::uint32_t command_index);
   /// One in the pool, for a command that waits there.
-  std::uint32_t take_slot_in(std::uint32_t pool_index);
-  void release_slot(std::uint32_t worker_index);
-  /// None of its slots is taken before its next `release_slot`.
-  void pass_over(std::uint32_t worker_index);
+  std::uint32_t take_slot_in(std::uint32_t pool_index, std::uint32_t lane);
+  void release_slot(std::uint32_t worker_index, std::uint32_t lane);
+  /// None of these slots is taken before the next `release_slot`.
+  void pass_over(std::uint32_t worker_index, std::uint32_t lane);
 
   /// The command has its first queued call: whichever of its pools has a slot next will come for it.
   void wait(std::uint32_t command_index);
+  /// Whether anybody waits for slots of this lane, which the worker may have.
+  [[nodiscard]] bool is_waited_for(std::uint32_t worker_index, std::uint32_t lane) const {
+    const auto& asked = workers_[worker_index];
+    return !asked.lanes[lane].keys.empty() || !pools_[asked.pool].lanes[lane].waiting.empty();
+  }
   /// The next command whose queue is not empty, if the pool has a slot; the command goes to the end of the turn.
-  std::uint32_t next_waiting(std::uint32_t pool_index);
+  std::uint32_t next_waiting(std::uint32_t pool_index, std::uint32_t lane);
 
   /// The number of commands for which the worker is counted on: 0 when it drains.
   [[nodiscard]] std::size_t seats(std::uint32_t worker_index) const;
@@ -232,6 +260,14 @@ class directory {
     return detail::mixed(bits);
   }
 
+  /// The workers as the lists of one lane see them.
+  struct lane_items {
+    slab<worker>& workers;
+    std::uint32_t lane;
+
+    worker_lane& operator[](std::uint32_t index) const { return workers[index].lanes[lane]; }
+  };
+
   std::uint32_t pool_for(const manifest& from, std::string identity);
   void activate(std::uint32_t worker_index, std::uint32_t pool_index);
   void deactivate(instant now, std::uint32_t worker_index, bool died);
@@ -242,7 +278,8 @@ class directory {
   void unhold(std::uint32_t pool_index);
   void dissolve(std::uint32_t pool_index);
   void relist(std::uint32_t worker_index);
-  void list_as(std::uint32_t worker_index, std::uint32_t free);
+  void relist(std::uint32_t worker_index, std::uint32_t lane);
+  void list_as(pool_lane& in, std::uint32_t worker_index, std::uint32_t lane, std::uint32_t free);
   bool make_room_for(const manifest& from);
 
   std::size_t commands_max_;

@@ -27,6 +27,7 @@ struct key_line {
   std::uint32_t home = none;     ///< the worker that runs one of its calls, or is to run the first
   std::uint32_t command = none;  ///< while `homeless`: in whose list
   listing where = listing::nowhere;
+  std::uint8_t lane = 0;         ///< while it waits at its `home`: for a slot of which lane
   links by_place;
 };
 

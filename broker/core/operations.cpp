@@ -105,15 +105,17 @@ std::string broker_core::list_workers(instant now, const inquiry& wanted, outbox
   for (const auto each : all) {
     const auto& worker = directory_.worker_at(each);
     const auto& pool = directory_.pool_of(each);
-    entries{payload, 8}
-        .text("instance", worker.instance)
+    const bool has_quick = pool.lane_count > 1;
+    entries row{payload, has_quick ? 10u : 8u};
+    row.text("instance", worker.instance)
         .text("service", pool.service)
         .text("version", pool.version)
-        .number("slots", worker.slots)
-        .number("in_flight", worker.in_flight)
+        .number("slots", worker.lanes[0].slots)
+        .number("in_flight", worker.lanes[0].in_flight)
         .flag("draining", worker.draining)
-        .number("keys", worker.keys.size())
+        .number("keys", worker.keys())
         .number("heard_ms", milliseconds_between(presence_of(worker.peer).heard, now));
+    if (has_quick) row.number("quick_slots", worker.lanes[1].slots).number("quick_in_flight", worker.lanes[1].in_flight);
   }
   return payload;
 }
@@ -279,7 +281,7 @@ std::string broker_core::drain_workers(instant now, const inquiry& wanted, outbo
     const auto& worker = directory_.worker_at(each);
     if (worker.instance != wanted.worker) continue;
     ++drained;
-    in_flight += worker.in_flight;
+    in_flight += worker.in_flight();
     if (worker.draining) continue;
     out.note(directory_.describe(each) + " is asked to leave");
     wire::append_leave(frame_for(worker.peer, out), 0);

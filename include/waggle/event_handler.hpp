@@ -33,14 +33,13 @@ class event_handler {
     return *this;
   }
   /// It runs on the thread of the connection, as a `command::quick` does, and must end within microseconds.
-  event_handler& quick() { return quick_ = true, *this; }
+  event_handler& quick() { return manifest_.quick = true, *this; }
 
  private:
   friend class service;
   static std::uint64_t count(std::chrono::milliseconds time) { return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)); }
 
   event_manifest manifest_;
-  bool quick_ = false;
   detail::bytes_handler handler_;
 };
 

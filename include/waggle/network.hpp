@@ -16,8 +16,10 @@ struct network_instance {
   std::uint64_t slots = 0;
   std::uint64_t in_flight = 0;
   bool draining = false;
+  std::optional<std::uint64_t> quick_slots{};  ///< if it has slots of their own for quick handlers; `slots` are for the others then
+  std::optional<std::uint64_t> quick_in_flight{};
 };
-WAGGLE_FIELDS(network_instance, instance, slots, in_flight, draining)
+WAGGLE_FIELDS(network_instance, instance, slots, in_flight, draining, quick_slots, quick_in_flight)
 
 struct network_service {
   std::string service;

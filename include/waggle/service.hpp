@@ -23,10 +23,12 @@
 #include <vector>
 
 #include <waggle/client.hpp>
+#include <waggle/command.hpp>
 #include <waggle/context.hpp>
 #include <waggle/detail/handler.hpp>
 #include <waggle/detail/handler_pool.hpp>
 #include <waggle/detail/service_events.hpp>
+#include <waggle/detail/service_slots.hpp>
 #include <waggle/detail/worker_core.hpp>
 #include <waggle/environment.hpp>
 #include <waggle/event_handler.hpp>
@@ -41,43 +43,14 @@ struct service_options {
   std::string broker = environment("WAGGLE_BROKER", default_broker);
   std::string instance;            ///< names this process among those of its service; empty: made up
   unsigned threads = 8;            ///< handlers that run at the same time
-  /// Calls the broker may hand over at the same time; 0: twice the threads, so that none idles, or 1024 if all handlers are quick.
+  /// Calls for handlers of the pool that the broker may hand over at the same time; 0: four for each thread, which
+  /// is one that runs and three that wait here, where no other worker can take them (`detail::pool_slots` says more).
   unsigned slots = 0;
+  /// Calls for quick handlers, which do not count among the others; 0: 1024. Where all are quick, `slots` says the same.
+  unsigned quick_slots = 0;
   milliseconds drain{10'000};      ///< how long calls at hand may take after a stop
   net::context* sockets = nullptr; ///< to share one, as `inproc://` needs; it must outlive the service
   key_options keys{};              ///< for a broker that wants them
-};
-
-/// What a service says of one of its commands; goes into its manifest.
-class command {
- public:
-  /// One sentence, for OpenAPI and `waggle describe`.
-  command& doc(std::string text) { return manifest_.doc = std::move(text), *this; }
-  /// A route of the gateway, as in "GET /things/{id}". May be called several times.
-  command& http(std::string route) { return manifest_.http.push_back(std::move(route)), *this; }
-  /// Changes nothing: may run twice, and is retried when a worker dies.
-  command& safe() { return manifest_.retry = retry_class::safe, *this; }
-  /// Running it twice leaves the same state as once.
-  command& idempotent() { return manifest_.retry = retry_class::idempotent, *this; }
-  /// Sends parts (`context::part`) before its reply.
-  command& streams() { return manifest_.streams = true, *this; }
-  /// The handler runs on the thread of the connection, one at a time, instead of in the pool: that spares two thread switches, which cost more
-  /// than a small answer does. For what ends within microseconds and waits for nothing: no calls, no parts, no files, no locks that are held
-  /// for long. While it runs, no other quick handler does, and the broker hears no pulse.
-  command& quick() { return quick_ = true, *this; }
-  /// An actor: needs a key, and calls of one key run one at a time, in order, on one worker for as long as that lives. Commands of one
-  /// group share their keys: "account.pay" and "account.close" of one account exclude each other when both are keyed("account").
-  command& keyed(std::string group = {}) {
-    manifest_.needs_key = true;
-    manifest_.group = std::move(group);
-    return *this;
-  }
-
- private:
-  friend class service;
-  command_manifest manifest_;
-  bool quick_ = false;
-  detail::bytes_handler handler_;
 };
 
 /// A worker: commands and their handlers. `on` what it serves, then `run` it; nothing is configured anywhere else.
@@ -152,8 +125,6 @@ class service final : private detail::context_host {
 
  private:
   static constexpr milliseconds send_patience{500};
-  /// Of a service whose handlers are all quick. What waits at the worker is at no other's disposal, but this is over in a millisecond.
-  static constexpr unsigned quick_slots = 1024;
   /// So long what has arrived is taken in before what there is to say is said.
   static constexpr milliseconds turn_time_max{1};
 
@@ -173,8 +144,8 @@ class service final : private detail::context_host {
   client& caller() override;
   bool send_part(void* call, std::string payload, const std::stop_token& stop) override;
 
-  [[nodiscard]] std::string manifest_bytes(unsigned slots) const;
-  [[nodiscard]] bool all_quick() const;
+  [[nodiscard]] std::string manifest_bytes(const detail::service_slots& slots) const;
+  [[nodiscard]] bool is_any(bool quick) const;
   std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
   void receive(detail::worker_core& core);
   void answer(detail::worker_core& core);
@@ -224,10 +195,10 @@ class service final : private detail::context_host {
   std::unique_ptr<client> caller_;
 };
 
-inline std::string service::manifest_bytes(unsigned slots) const {
-  manifest all{name_, version_, instance_, std::min<std::uint32_t>(slots, wire::slots_max), wire::bundle_frames_max, {}, true, {}, wire::attachments_max};
+inline std::string service::manifest_bytes(const detail::service_slots& slots) const {
+  manifest all{name_, version_, instance_, slots.all, wire::bundle_frames_max, {}, true, {}, slots.quick, wire::attachments_max};
   for (const auto& each : commands_) {
-    if (each.quick_ && each.manifest_.streams) {
+    if (each.manifest_.quick && each.manifest_.streams) {
       throw std::invalid_argument{"\"" + each.manifest_.name + "\" is quick and streams: parts wait for the thread that a quick handler keeps"};
     }
     all.commands.push_back(each.manifest_);
@@ -243,9 +214,10 @@ inline std::string service::manifest_bytes(unsigned slots) const {
   return bytes;
 }
 
-inline bool service::all_quick() const {
-  const auto is_quick = [](const auto& each) { return each.quick_; };
-  return std::all_of(commands_.begin(), commands_.end(), is_quick) && std::all_of(events_.begin(), events_.end(), is_quick);
+/// Whether it has any handlers of that class.
+inline bool service::is_any(bool quick) const {
+  const auto is = [&](const auto& each) { return each.manifest_.quick == quick; };
+  return std::any_of(commands_.begin(), commands_.end(), is) || std::any_of(events_.begin(), events_.end(), is);
 }
 
 inline bool service::serve(const service_options& with, const std::stop_token& stop,
@@ -266,7 +238,8 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   }
   refused_.reset();
   asked_to_leave_ = false;
-  const auto slots = with.slots != 0 ? with.slots : all_quick() ? quick_slots : 2 * options_.threads;
+  const bool has_pool = is_any(false);
+  const auto slots = detail::slots_for(is_any(true), has_pool, options_.threads, with.slots, with.quick_slots);
   detail::worker_core core{clock::now(), {manifest_bytes(slots), options_.broker, seed}};
   {
     auto first = std::make_unique<net::dealer>(*options_.sockets);
@@ -277,7 +250,7 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   auto drained_by = clock::time_point::min();
   std::exception_ptr failed;  // the handlers under way get their time to end all the same, and no more than that
   try {
-    if (!all_quick()) pool_->start(options_.threads);
+    if (has_pool) pool_->start(options_.threads);
     drained_by = keep_connected(core, stop);
   } catch (...) {
     failed = std::current_exception();
@@ -401,7 +374,7 @@ inline void service::take(const detail::lease& lease, const wire::frame& in) {
   std::optional<handled_event> event;
   const auto found = [&](const auto& by) {
     handler = &by.handler_;
-    quick = by.quick_;
+    quick = by.manifest_.quick;
   };
   if (in.type == wire::frame_type::event) {
     auto about = detail::read_delivery(in);

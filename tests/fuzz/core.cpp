@@ -189,6 +189,7 @@ class world {
     out.credit = retry < 3;
     out.bundle = out.slots;
     out.attachments = out.slots % 3;
+    if (retry % 2 == 1) out.quick_slots = in.one_of(slots);
     if (commands.size() > 4) {
       out.commands.emplace_back().name = commands;
     } else {
@@ -197,6 +198,7 @@ class world {
         made.name = each;
         made.retry = static_cast<retry_class>(retry % 3);
         made.needs_key = each == 'e';
+        made.quick = each == 'b' || each == 'd';
         if (commands == "cde" || commands == "e") made.group = "g";
       }
     }
@@ -402,7 +404,7 @@ class world {
       case frame_type::join: {
         auto& asked = ask(book, in.id);
         if (const auto read = wire::read_manifest(in.manifest)) {
-          book.slots = std::max(book.slots, read->slots);
+          book.slots = std::max(book.slots, read->slots + read->quick_slots);
           book.bundle = std::max(book.bundle, read->bundle);
           book.attachments = std::max(book.attachments, read->attachments);
           all_heed_credit_ = all_heed_credit_ && read->credit;

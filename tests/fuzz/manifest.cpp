@@ -30,7 +30,7 @@ void require_sound(const manifest& of) {
   require(is_name(of.service), "a service has a name");
   require(of.version.size() <= name_bytes_max && is_utf8(of.version), "a version is a short text");
   require(of.instance.empty() || is_name(of.instance), "an instance that is named has a name");
-  require(of.slots >= 1 && of.slots <= slots_max, "slots are within their limit");
+  require(of.slots >= 1 && of.slots <= slots_max && of.quick_slots <= slots_max, "slots are within their limit");
   require(of.bundle >= 1 && of.bundle <= bundle_frames_max, "a bundle is within its limit");
   require(!of.commands.empty() || !of.events.empty(), "there are commands, or events");
   require(of.commands.size() <= manifest_commands_max && of.events.size() <= manifest_events_max, "there are not too many of them");

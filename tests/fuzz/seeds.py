@@ -9,10 +9,10 @@ import msgpack
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-FULL = {"service": "shop", "version": "2.1.0", "instance": "shop-1", "slots": 16, "bundle": 64, "of a newer version": [1, None], "commands": [
+FULL = {"service": "shop", "version": "2.1.0", "instance": "shop-1", "slots": 16, "quick_slots": 64, "bundle": 64, "of a newer version": [1, None], "commands": [
     {"name": "order.list", "retry": "safe", "doc": "Lists orders.", "http": ["GET /orders", "GET /orders/{id}"], "request": SCHEMA},
     {"name": "order.place", "retry": "idempotent", "streams": True, "reply": SCHEMA, "group": "order", "needs_key": True},
-    {"name": "order.drop"}], "credit": True}
+    {"name": "order.drop", "quick": True}], "credit": True}
 
 
 def write(folder, name, content):

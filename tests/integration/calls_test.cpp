@@ -106,6 +106,32 @@ TEST_CASE("network: quick handlers answer and fail as others do, beside those of
   CHECK(slow.get().value().message == "Bob");
 }
 
+TEST_CASE("network: handlers of the pool that fill all their slots, and more that wait, do not delay quick ones", "[network]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service mixed{"mixed", "1"};
+  std::atomic<bool> over{false};
+  std::atomic<int> slow{0};
+  mixed.on("mixed.slow", [&] { ++slow, eventually([&] { return over.load(); }); });
+  mixed.on("mixed.quick", [](int in) { return in; }).quick();
+  auto with = at(broker, sockets, 2);
+  with.slots = 2;
+  running_service serving{mixed, with};
+  client net{caller(broker, sockets)};
+  std::vector<std::future<result<nothing>>> waiting;
+  for (int i = 0; i < 8; ++i) waiting.push_back(net.call_async<nothing>("mixed.slow", nothing{}, 60s));
+  REQUIRE(eventually([&] { return slow == 2; }));
+  int wrong = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto got = net.call<int>("mixed.quick", i, 20s);
+    wrong += got && *got == i ? 0 : 1;
+  }
+  CHECK(wrong == 0);
+  CHECK(slow == 2);  // no more than it has slots for
+  over = true;
+  for (auto& each : waiting) CHECK(each.get().has_value());
+}
+
 TEST_CASE("network: a quick handler that would wait for its own thread fails instead", "[network]") {
   net::context sockets;
   running_broker broker{sockets};

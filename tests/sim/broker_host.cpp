@@ -16,7 +16,7 @@ void add(model::sums& to, const model::sums& more) {
                           &model::sums::again, &model::sums::requeued, &model::sums::taken_back, &model::sums::rejected, &model::sums::orphaned,
                           &model::sums::parts, &model::sums::dead, &model::sums::broken, &model::sums::drained, &model::sums::held,
                           &model::sums::announced, &model::sums::keyed, &model::sums::overrun, &model::sums::asked_to_leave,
-                          &model::sums::expected}) {
+                          &model::sums::expected, &model::sums::quick}) {
     to.*each += more.*each;
   }
 }

@@ -80,6 +80,11 @@ climate climate_of(std::uint64_t seed) {
   out.raw_peers = static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(1, 5));
   for (auto wanted = chance.between(1, 6); wanted > 0; --wanted) out.commands.push_back("cmd." + std::to_string(wanted));
   out.services = services_of(chance, out.commands);
+  random classes{seed ^ 0x717569636b6c79u};  // by itself, so that seeds without any go where they went before there were
+  out.quick = classes.chance(1, 2);
+  for (auto& kind : out.services) {
+    for (auto& each : kind.commands) each.quick = out.quick && classes.chance(1, 2);
+  }
 
   out.delay_max = microseconds{chance.between(1, 4) == 1 ? chance.between(1000, 50'000) : chance.between(50, 1000)};
   out.spikes = static_cast<std::uint32_t>(chance.chance(1, 2) ? 0 : chance.between(1, 20));

@@ -19,8 +19,8 @@ void model::say(const char* how, peer_id who, const wire::frame& in) const {
 
 std::string model::in_words(peer_id worker) const {
   const auto& who = peers_[static_cast<std::size_t>(worker)];
-  return "worker " + std::to_string(static_cast<std::uint32_t>(worker)) + " (" + who.instance + ", " + std::to_string(who.in_flight) + " of " +
-         std::to_string(who.slots) + (who.draining ? ", leaves)" : ")");
+  return "worker " + std::to_string(static_cast<std::uint32_t>(worker)) + " (" + who.instance + ", " + std::to_string(who.in_flight[0]) + " of " +
+         std::to_string(who.slots[0]) + " and " + std::to_string(who.in_flight[1]) + " of " + std::to_string(who.slots[1]) + (who.draining ? ", leaves)" : ")");
 }
 
 /// Takes in what the core has sent since the last step.

@@ -33,7 +33,7 @@ class model {
     std::uint64_t abandoned = 0;  ///< of them, those whose caller was gone first
     std::uint64_t refused = 0;    ///< calls that were not opened
     std::uint64_t leases = 0, again = 0, requeued = 0, taken_back = 0, rejected = 0, orphaned = 0, parts = 0, dead = 0, broken = 0,
-                  drained = 0, held = 0, announced = 0, keyed = 0, overrun = 0, asked_to_leave = 0, expected = 0;
+                  drained = 0, held = 0, announced = 0, keyed = 0, overrun = 0, asked_to_leave = 0, expected = 0, quick = 0;
   };
 
   model(const broker::settings& limits, const broker::broker_core& core, const broker::outbox& out, const trace& log)
@@ -76,6 +76,7 @@ class model {
     std::string headers;
     peer_id worker{};
     std::uint64_t lease = 0;
+    std::size_t lane = 0;     ///< whose slot it takes at its worker
     std::string line;         ///< of its key: group and key; empty without one
     std::uint64_t parts = 0;  ///< that its caller still takes
 
@@ -115,9 +116,11 @@ class model {
     retry_class retry = retry_class::once;
     bool needs_key = false;
     std::string group;
+    bool quick = false;
   };
   struct pool {
     std::string identity;
+    bool has_quick = false;  ///< its workers have slots of their own for what is quick
     std::vector<membership> commands;
     std::size_t workers = 0, active = 0;
     bool held = false, died = false, remembered = false;
@@ -136,16 +139,17 @@ class model {
     std::size_t kept_bytes = 0;      ///< of these
 
     pool* seat = nullptr;
-    std::uint32_t slots = 0;
-    std::size_t in_flight = 0;
+    // Of calls in general, and of quick ones where those have slots of their own:
+    std::uint32_t slots[2] = {};
+    std::size_t in_flight[2] = {};
+    bool passed_over[2] = {};
+    std::uint64_t listed[2] = {};  ///< when its free slots changed last
     bool draining = false;  ///< gets no calls
     bool leaving = false;   ///< because it said so
     bool credit = false;    ///< heeds it
     std::string instance;
     std::uint64_t seed = 0;  ///< decides which keys are its own
-    bool passed_over = false;
     std::uint64_t leave_id = 0;
-    std::uint64_t listed = 0;  ///< when its free slots changed last
     instant pulse_due{};
     std::vector<call_number> leases;  ///< in the order in which it got them
   };
@@ -217,7 +221,8 @@ class model {
   [[nodiscard]] bool is_home(const key_line& line, peer_id worker) const;
   bool best_home(const command& what, std::string_view name, peer_id& best) const;
   bool takes(peer_id worker, const command& what) const;
-  bool has_slot(peer_id worker) const;
+  [[nodiscard]] std::size_t lane_at(const peer& worker, const command& what) const;
+  bool has_slot(peer_id worker, const command& what) const;
   void check_exclusion(const call& leased) const;
   bool goes_back(const call& leased, std::string_view passed_on) const;
   told* lease_of(const call& waiting, bool now = false);
@@ -226,7 +231,7 @@ class model {
   void lease(call_number number, bool at_once);
   void hand_over(call_number number, told& frame);
   void dispatch();
-  void return_slot(peer_id from);
+  void return_slot(peer_id from, std::size_t lane);
   void tell_watchers();
 
   // Services, in model_services.cpp

@@ -222,7 +222,7 @@ model::told* model::lease_of(const call& waiting, bool now) {
 }
 
 bool model::may_have(peer_id worker, const call& waiting) const {
-  if (!takes(worker, *waiting.what) || !has_slot(worker)) return false;
+  if (!takes(worker, *waiting.what) || !has_slot(worker, *waiting.what)) return false;
   if (waiting.line.empty()) return true;
   const auto found = keys_.find(waiting.line);
   if (found == keys_.end()) return true;
@@ -231,9 +231,10 @@ bool model::may_have(peer_id worker, const call& waiting) const {
 
 bool model::somebody_can_take(const command& what) const {
   if (what.paused) return false;
-  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
-    return each.known && each.seat != nullptr && !each.draining && !each.passed_over && each.in_flight < each.slots && serves(each, what);
-  });
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (takes(static_cast<peer_id>(i), what) && has_slot(static_cast<peer_id>(i), what)) return true;
+  }
+  return false;
 }
 
 /// The core has given a call without a key to some worker: one that may have it. `at_once`: to the one with the most free slots.
@@ -244,13 +245,15 @@ void model::lease(call_number number, bool at_once) {
   if (at_once) ++listings_;
   const auto& worker = at(found->to);
   if (at_once && worker.known && worker.seat != nullptr) {
-    const auto free_at = [](const peer& of) {
-      return std::min<std::size_t>(of.slots - std::min<std::size_t>(of.slots, of.in_flight), broker::directory::free_listed_max);
+    const auto free_at = [&](const peer& of) {
+      const auto lane = lane_at(of, *leased.what);
+      return std::min<std::size_t>(of.slots[lane] - std::min<std::size_t>(of.slots[lane], of.in_flight[lane]), broker::directory::free_listed_max);
     };
+    const auto lane = lane_at(worker, *leased.what);
     for (const auto& each : peers_) {
       if (!each.known || each.seat == nullptr || each.draining || !serves(each, *leased.what)) continue;
       if (free_at(each) > free_at(worker)) fail("a call goes to a worker though another has more free slots");
-      if (each.seat == worker.seat && free_at(each) == free_at(worker) && each.listed < worker.listed) {
+      if (each.seat == worker.seat && free_at(each) == free_at(worker) && each.listed[lane] < worker.listed[lane]) {
         fail("a call goes to a worker though it is another's turn");
       }
     }
@@ -273,8 +276,9 @@ void model::hand_over(call_number number, told& given) {
   if (worker.draining) fail("a CALL goes to a worker that leaves");
   if (!serves(worker, *leased.what)) fail("a CALL goes to a worker that does not serve it");
   if (leased.what->paused) fail("a call begins though its command is paused");
-  if (worker.in_flight >= worker.slots) fail("a worker has more calls than slots");
-  if (worker.passed_over) fail("a call goes back to the worker that has just rejected it, though another is free");
+  const auto lane = lane_at(worker, *leased.what);
+  if (worker.in_flight[lane] >= worker.slots[lane]) fail("a worker has more calls of a class than slots");
+  if (worker.passed_over[lane]) fail("a call goes back to the worker that has just rejected it, though another is free");
   if (leased.deadline <= now_) fail("a call is handed out though its budget has passed");
   if (leased.attempts >= limits_.attempts_max) fail("a call is handed out too often");
   if (leased.parted) fail("a call of which a PART was passed on begins again");
@@ -286,10 +290,12 @@ void model::hand_over(call_number number, told& given) {
   leased.state = call::leased;
   leased.worker = given.to;
   leased.lease = frame.id;
+  leased.lane = lane;
   check_exclusion(leased);
   ++leased.attempts;
-  ++worker.in_flight;
-  worker.listed = listings_;
+  ++worker.in_flight[lane];
+  worker.listed[lane] = listings_;
+  sums_.quick += lane;
   worker.leases.push_back(number);
   ++sums_.leases;
   if (leased.attempts > 1) ++sums_.again;
@@ -346,7 +352,7 @@ void model::dispatch() {
       const auto number = line.waiting.front();
       const auto& first = calls_.at(number);
       if (line.where == key_line::at_home && !first.what->paused) {
-        consider(number, !line.doubtful && has_slot(line.home));
+        consider(number, !line.doubtful && has_slot(line.home, *first.what));
       } else if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) {
         late = number;
       }
@@ -376,8 +382,10 @@ void model::dispatch() {
   }
   // Where a slot is free everybody who waits there has been looked at: those that are paused wait elsewhere now.
   for (auto& [name, line] : keys_) {
-    if (line.where != key_line::at_home || !calls_.at(line.waiting.front()).what->paused) continue;
-    if (!has_slot(line.home)) {
+    if (line.where != key_line::at_home) continue;
+    const auto& what = *calls_.at(line.waiting.front()).what;
+    if (!what.paused) continue;
+    if (!has_slot(line.home, what)) {
       line.doubtful = true;
     } else {
       line.where = key_line::unplaced;
@@ -386,12 +394,12 @@ void model::dispatch() {
   }
 }
 
-void model::return_slot(peer_id from) {
+void model::return_slot(peer_id from, std::size_t lane) {
   auto& worker = at(from);
-  --worker.in_flight;
-  worker.listed = ++listings_;
+  --worker.in_flight[lane];
+  worker.listed[lane] = ++listings_;
   dispatch();
-  if (worker.leaving && worker.in_flight == 0) finish_drain(from);
+  if (worker.leaving && worker.in_flight[0] + worker.in_flight[1] == 0) finish_drain(from);
 }
 
 void model::on_part(peer_id from, const wire::frame& in) {
@@ -426,14 +434,15 @@ void model::on_reply(peer_id from, const wire::frame& in) {
   const auto number = found->second;
   auto& leased = calls_.at(number);
   if (leased.worker != from) return;
+  const auto lane = leased.lane;
   if (in.status == status::unavailable && goes_back(leased, in.payload)) {
     ++sums_.rejected;
     std::erase(at(from).leases, number);
     requeue(number);
-    at(from).passed_over = true;
+    at(from).passed_over[lane] = true;
     dispatch();
-    at(from).passed_over = false;
-    return return_slot(from);
+    at(from).passed_over[lane] = false;
+    return return_slot(from, lane);
   }
   if (leased.state == call::leased) {
     const auto same = [&](const auto& each) { return each.status == in.status && each.payload == in.payload && each.headers == in.headers; };
@@ -444,7 +453,7 @@ void model::on_reply(peer_id from, const wire::frame& in) {
   }
   std::erase(at(from).leases, number);
   close(number);
-  return_slot(from);
+  return_slot(from, lane);
 }
 
 void model::on_built_in(peer_id from, const wire::frame& in) {

@@ -15,9 +15,9 @@ void model::on_keyed_call(peer_id from, const wire::frame& in, command& what) {
       return !each.expected && each.in.type == wire::frame_type::call && each.in.name == in.name && each.in.payload == in.payload && each.in.headers == in.headers;
     };
     const auto given = std::find_if(told_.begin(), told_.end(), is_this);
-    const bool must = line.has_home && !line.doubtful && has_slot(line.home) && !what.paused;
+    const bool must = line.has_home && !line.doubtful && has_slot(line.home, what) && !what.paused;
     if (given == told_.end() && must) fail("a call with a key does not begin though its home is free: " + in_words(line.home));
-    if (must || (line.doubtful && !what.paused && given != told_.end() && takes(given->to, what) && has_slot(given->to))) {
+    if (must || (line.doubtful && !what.paused && given != told_.end() && takes(given->to, what) && has_slot(given->to, what))) {
       if (!is_home(line, given->to)) fail("a call with a key goes to a worker that is not its home");
       open(from, in, now_ + milliseconds{in.budget_ms}, &what).line = name;
       line.where = key_line::runs;
@@ -87,9 +87,19 @@ bool model::takes(peer_id worker, const command& what) const {
   return who.known && who.seat != nullptr && !who.draining && serves(who, what);
 }
 
-bool model::has_slot(peer_id worker) const {
+/// Whose slots a call of this command takes at this worker.
+std::size_t model::lane_at(const peer& worker, const command& what) const {
+  if (worker.seat == nullptr || !worker.seat->has_quick) return 0;
+  for (const auto& member : worker.seat->commands) {
+    if (member.what == &what) return member.quick ? 1 : 0;
+  }
+  return 0;
+}
+
+bool model::has_slot(peer_id worker, const command& what) const {
   const auto& who = peers_[static_cast<std::size_t>(worker)];
-  return who.in_flight < who.slots && !who.passed_over;
+  const auto lane = lane_at(who, what);
+  return who.in_flight[lane] < who.slots[lane] && !who.passed_over[lane];
 }
 
 /// Of all that would take it, the one whose name goes best with the key.

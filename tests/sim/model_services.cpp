@@ -38,16 +38,17 @@ model::pool& model::pool_of(const manifest& from) {
   auto sorted = from.commands;
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   std::string identity;
-  wire::append_manifest(identity, manifest{from.service, from.version, {}, 1, 1, std::move(sorted)});
+  wire::append_manifest(identity, manifest{from.service, from.version, {}, 1, 1, std::move(sorted), false, {}, from.quick_slots > 0 ? 1u : 0u});
   for (auto& each : pools_) {
     if (each.identity == identity) return each;
   }
   auto& made = pools_.emplace_back();
   made.identity = std::move(identity);
+  made.has_quick = from.quick_slots > 0;
   for (const auto& each : from.commands) {
     auto* const served = &command_of(each.name);
     const bool twice = std::any_of(made.commands.begin(), made.commands.end(), [&](const auto& other) { return other.what == served; });
-    if (!twice) made.commands.push_back({served, each.retry, each.needs_key, each.group.empty() ? each.name : each.group});
+    if (!twice) made.commands.push_back({served, each.retry, each.needs_key, each.group.empty() ? each.name : each.group, each.quick});
   }
   return made;
 }
@@ -116,12 +117,17 @@ void model::on_join(peer_id from, const wire::frame& in) {
   settle_as(who, *wanted);
   who.leaving = false;
   who.credit = wanted->credit;
-  who.slots = wanted->slots;
+  who.slots[0] = wanted->slots;
+  who.slots[1] = wanted->quick_slots;
+  if (!entered.has_quick) {  // what it has at hand counts there, whatever it was before
+    who.in_flight[0] += std::exchange(who.in_flight[1], 0);
+    for (const auto number : who.leases) calls_.at(number).lane = 0;
+  }
   who.bundle = wanted->bundle;
   who.bundle_in_round = std::max(who.bundle_in_round, who.bundle);
   who.attachments = wanted->attachments;
   who.attachments_in_round = std::max(who.attachments_in_round, who.attachments);
-  who.listed = ++listings_;
+  who.listed[0] = who.listed[1] = ++listings_;
   const auto& reply = expect_reply(from, in.id, "a JOIN", is_welcome);
   const auto said = detail::read_welcome(reply.payload);
   if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) {
@@ -144,7 +150,7 @@ void model::on_leave(peer_id from, const wire::frame& in) {
   who.leave_id = in.id;
   who.leaving = true;
   drain(from);
-  if (who.in_flight == 0) finish_drain(from);
+  if (who.in_flight[0] + who.in_flight[1] == 0) finish_drain(from);
 }
 
 void model::drain(peer_id worker) {
@@ -269,9 +275,12 @@ void model::remove_worker(peer_id from) {
   }
   leave_home(from);
   leave_pool(who);
-  who.slots = 0;
-  who.in_flight = 0;
-  who.draining = who.leaving = who.passed_over = false;
+  for (const auto lane : {0, 1}) {
+    who.slots[lane] = 0;
+    who.in_flight[lane] = 0;
+    who.passed_over[lane] = false;
+  }
+  who.draining = who.leaving = false;
   who.pulse_due = {};
   who.heard = now_;
   network_changed();

@@ -64,6 +64,10 @@ void raw_peer::join(wire::message& to) {
   what.credit = chance.chance(1, 2);
   what.attachments = static_cast<std::uint32_t>(chance.below(4));
   if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(number_);
+  if (around_.in.quick) {
+    what.quick_slots = static_cast<std::uint32_t>(chance.below(4));  // 0: has none, for once
+    for (auto& each : what.commands) each.quick = (each.name.back() + what.slots) % 2 == 0;  // of one class, should it come twice
+  }
   std::string bytes;
   wire::append_manifest(bytes, what);
   wire::append_join(to.bundle, some_id(wire::frame_type::join), bytes);

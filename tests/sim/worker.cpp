@@ -42,10 +42,11 @@ void worker::start(instant now) {
   auto& chance = around_.chance;
   kind_ = &chance.pick(around_.in.services);
   slots_ = static_cast<std::uint32_t>(chance.between(1, around_.in.slots_max));
+  quick_slots_ = !around_.in.quick || chance.chance(1, 4) ? 0 : static_cast<std::uint32_t>(chance.between(1, around_.in.slots_max));
   const auto bundle = static_cast<std::uint32_t>(chance.chance(1, 3) ? 1 : chance.between(1, 100));
   std::string bytes;
   wire::append_manifest(bytes, manifest{kind_->service, kind_->version, chance.chance(1, 2) ? "worker-" + std::to_string(number_) : "",
-                                        slots_, bundle, kind_->commands, kind_->credit, {}, static_cast<std::uint32_t>(chance.below(4))});
+                                        slots_, bundle, kind_->commands, kind_->credit, {}, quick_slots_, static_cast<std::uint32_t>(chance.below(4))});
   core_.emplace(clock(now), detail::worker_core::options{.manifest = bytes, .broker = "sim", .jitter_seed = chance.next(), .attachment_bytes_min = chance.between(1, 60)});
   socket_.open(now);
 }
@@ -65,14 +66,16 @@ void worker::depart(instant now) {
 void worker::take(instant now, const detail::lease& under, const wire::frame& in) {
   auto& chance = around_.chance;
   const auto& climate = around_.in;
-  // Handlers of an earlier seat may still run, for nobody.
-  const auto in_seat = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.lease.seat == under.seat; });
-  if (static_cast<std::size_t>(in_seat) >= slots_) throw violation{"a worker has more calls than slots"};
   const auto command = std::find_if(kind_->commands.begin(), kind_->commands.end(), [&](const auto& each) { return each.name == in.name; });
   if (command == kind_->commands.end()) throw violation{"a worker gets a call that it does not serve"};
+  const bool quick = command->quick && quick_slots_ > 0;
+  // Handlers of an earlier seat may still run, for nobody.
+  const auto in_class = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.lease.seat == under.seat && each.quick == quick; });
+  if (static_cast<std::size_t>(in_class) >= (quick ? quick_slots_ : slots_)) throw violation{"a worker has more calls of a class than slots"};
   if (number_in(in.payload) == 0) throw violation{"a worker gets a payload that nobody has sent"};
   auto& made = jobs_.emplace_back();
   made.lease = under;
+  made.quick = quick;
   made.payload = in.payload;
   if (kind_->credit) made.credit = in.parts;
   const auto longest = static_cast<std::uint64_t>(around_.calm ? 20 : climate.handler_max.count());

@@ -11,8 +11,8 @@
 
 namespace waggle::sim {
 
-/// A process that serves: the SDK's `worker_core`, with handlers that take virtual time. Checks that it never has more calls than
-/// slots, and tells the ledger of everything that runs.
+/// A process that serves: the SDK's `worker_core`, with handlers that take virtual time. Checks that it never has more calls of
+/// a class than slots, and tells the ledger of everything that runs.
 class worker : public actor {
  public:
   using actor::actor;
@@ -29,6 +29,7 @@ class worker : public actor {
  private:
   struct job {
     detail::lease lease;
+    bool quick = false;        ///< takes one of `quick_slots_`
     std::string payload;
     instant next{};            ///< its next PART or its end
     std::uint32_t parts = 0;   ///< sent
@@ -45,6 +46,7 @@ class worker : public actor {
   std::optional<detail::worker_core> core_;
   const service_kind* kind_ = nullptr;
   std::uint32_t slots_ = 1;
+  std::uint32_t quick_slots_ = 0;
   std::uint64_t seat_ = 0;
   std::vector<job> jobs_;
   wire::message message_;

@@ -76,6 +76,12 @@ class serves {
   }
   serves& attachments(std::uint32_t count) { return manifest_.attachments = count, *this; }
   serves& slots(std::uint32_t count) { return manifest_.slots = count, *this; }
+  serves& quick_slots(std::uint32_t count) { return manifest_.quick_slots = count, *this; }
+  /// The command, or the event, that was named last.
+  serves& quick() {
+    (manifest_.events.empty() ? manifest_.commands.back().quick : manifest_.events.back().quick) = true;
+    return *this;
+  }
   serves& bundle(std::uint32_t frames) { return manifest_.bundle = frames, *this; }
   serves& version(std::string value) { return manifest_.version = std::move(value), *this; }
   serves& instance(std::string value) { return manifest_.instance = std::move(value), *this; }

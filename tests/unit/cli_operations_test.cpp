@@ -144,3 +144,11 @@ TEST_CASE("cli: a drain is done when those that drain under the name have nothin
 TEST_CASE("cli: what a newer broker adds to a list is stepped over", "[cli]") {
   CHECK(answered<worker_list>(R"({"total":0,"workers":[],"more":{"a":1}})").workers.empty());
 }
+
+TEST_CASE("cli: slots for quick handlers are shown beside the others, and what takes them counts in a drain", "[cli]") {
+  CHECK(busy_text(2, 16, std::nullopt, std::nullopt) == "2/16");
+  CHECK(busy_text(2, 16, 5, 1024) == "2/16 + 5/1024 quick");
+  const auto all = answered<worker_list>(R"({"total":1,"workers":[{"instance":"mix-1","service":"mix","version":"1","slots":16,"in_flight":1,
+    "draining":true,"keys":0,"heard_ms":0,"quick_slots":1024,"quick_in_flight":3}]})");
+  CHECK(progress_of(all, "mix-1").in_flight == 4);
+}

@@ -286,6 +286,16 @@ std::map<std::string, std::function<std::string()>> encoders(const std::map<std:
                      }));
        })},
       {"join", [] { return joins({"hello.say"}); }},
+      {"join-quick", bytes([](std::string& to) {
+         manifest hello{"hello", "1.0.0", {}, 4, 1, {}, false, {}, 1024};
+         hello.commands.emplace_back().name = "hello.say";
+         hello.commands.back().retry = retry_class::safe;
+         hello.commands.back().quick = true;
+         hello.commands.emplace_back().name = "hello.sing";
+         std::string manifest_bytes;
+         append_manifest(manifest_bytes, hello);
+         append_join(to, 1, manifest_bytes);
+       })},
       {"leave", bytes([](std::string& to) { append_leave(to, 2); })},
       {"pulse", bytes([](std::string& to) { append_pulse(to); })},
       {"pulse-seats",
@@ -355,6 +365,8 @@ TEST_CASE("PROTOCOL.md: the examples mean what stands beside them", "[protocol]"
   CHECK_FALSE(read_error(status::unavailable, read("error").payload).may_have_run);
   CHECK(read_error(status::unavailable, read("error").payload).retry_after == 100ms);
   CHECK(read_manifest(read("join").manifest)->commands[0].name == "hello.say");
+  const auto quick = read_manifest(read("join-quick").manifest);
+  CHECK((quick && quick->quick_slots == 1024 && quick->commands[0].quick && !quick->commands[1].quick));
   const auto mailer = read_manifest(read("join-events").manifest);
   REQUIRE(mailer);
   CHECK((mailer->events[0].topic == "order.*" && mailer->events[0].from_beginning));

@@ -69,6 +69,7 @@ TEST_CASE("manifest: everything that is written is read", "[wire]") {
   CHECK(read->version == from.version);
   CHECK(read->instance == from.instance);
   CHECK(read->slots == from.slots);
+  CHECK(read->quick_slots == 0);
   CHECK(read->bundle == from.bundle);
   REQUIRE(read->commands.size() == 2);
   const auto& buy = read->commands[0];
@@ -82,6 +83,25 @@ TEST_CASE("manifest: everything that is written is read", "[wire]") {
   CHECK(read->commands[1].retry == retry_class::safe);
   CHECK_FALSE(read->commands[1].streams);
   CHECK(bytes_of(*read) == bytes_of(from));
+}
+
+TEST_CASE("manifest: slots for what is quick, and what is, are read as they are written", "[wire]") {
+  auto from = everything();
+  from.quick_slots = 1024;
+  from.commands[1].quick = true;
+  from.events.emplace_back().topic = "order.*";
+  from.events.emplace_back().topic = "user.*";
+  from.events.back().quick = true;
+  const auto read = read_manifest(bytes_of(from));
+  REQUIRE(read);
+  CHECK(read->quick_slots == 1024);
+  CHECK_FALSE(read->commands[0].quick);
+  CHECK(read->commands[1].quick);
+  CHECK(read->events == from.events);
+  CHECK(bytes_of(*read) == bytes_of(from));
+  CHECK(wrong_at(with(2, "\xabquick_slots\x00"s + std::string{one_command})) == "quick_slots");
+  CHECK(wrong_at(with(2, "\xabquick_slots\xcd\x10\x01" + std::string{one_command})) == "quick_slots");
+  CHECK(wrong_at(with(1, "\xa8" "commands\x91\x81\xa5quick\x01")) == "commands[0].quick");
 }
 
 TEST_CASE("manifest: one that is cut at any byte is refused", "[wire]") {

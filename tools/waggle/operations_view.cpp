@@ -59,6 +59,11 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{} {}", two_digits(value), units[unit]);
 }
 
+std::string busy_text(std::uint64_t in_flight, std::uint64_t slots, std::optional<std::uint64_t> quick_in_flight,
+                      std::optional<std::uint64_t> quick_slots) {
+  return fmt::format("{}/{}", in_flight, slots) + (quick_slots ? fmt::format(" + {}/{} quick", quick_in_flight.value_or(0), *quick_slots) : "");
+}
+
 std::string counted(std::uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
@@ -68,7 +73,7 @@ std::string workers_text(const worker_list& all, const screen& on) {
   table rows{{"INSTANCE", "SERVICE", "BUSY", "KEYS", "HEARD", "STATE"}};
   for (const auto& each : all.workers) {
     rows.row({printable(each.instance), printable(each.service) + " " + printable(each.version),
-              fmt::format("{}/{}", each.in_flight, each.slots), unless_zero(each.keys),
+              busy_text(each.in_flight, each.slots, each.quick_in_flight, each.quick_slots), unless_zero(each.keys),
               milliseconds_text(each.heard_ms) + " ago", each.draining ? "draining" : "serving"});
   }
   return rows.lines(on);
@@ -135,7 +140,7 @@ drain_progress progress_of(const worker_list& all, std::string_view instance) {
   for (const auto& each : all.workers) {
     if (each.instance != instance || !each.draining) continue;
     ++out.draining;
-    out.in_flight += each.in_flight;
+    out.in_flight += each.in_flight + each.quick_in_flight.value_or(0);
   }
   return out;
 }

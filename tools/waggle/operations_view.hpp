@@ -24,8 +24,10 @@ struct worker_row {
   bool draining = false;
   std::uint64_t keys = 0;      ///< that wait for it
   std::uint64_t heard_ms = 0;  ///< since it was last heard
+  std::optional<std::uint64_t> quick_slots{};  ///< if it has slots of their own for quick handlers
+  std::optional<std::uint64_t> quick_in_flight{};
 };
-WAGGLE_FIELDS(worker_row, instance, service, version, slots, in_flight, draining, keys, heard_ms)
+WAGGLE_FIELDS(worker_row, instance, service, version, slots, in_flight, draining, keys, heard_ms, quick_slots, quick_in_flight)
 
 struct worker_list {
   std::uint64_t total = 0;
@@ -107,6 +109,10 @@ WAGGLE_FIELDS(broker_statistics, uptime_ms, counters, total, commands)
 
 /// 812 B, 1.2 KiB, 34 MiB.
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
+
+/// Slots that are taken, of how many: 2/16, or 2/16 + 5/1024 quick.
+[[nodiscard]] std::string busy_text(std::uint64_t in_flight, std::uint64_t slots, std::optional<std::uint64_t> quick_in_flight,
+                                    std::optional<std::uint64_t> quick_slots);
 
 /// One thing or several: 1 call, 2 calls.
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view noun);

@@ -16,8 +16,11 @@ namespace waggle::cli {
 namespace {
 
 std::string instances_summary(const service_entry& of) {
-  std::uint64_t slots = 0, busy = 0;
-  for (const auto& each : of.instances) slots += each.slots, busy += each.in_flight;
+  std::uint64_t slots = 0, busy = 0;  // of both classes: what is full of one is told for each instance
+  for (const auto& each : of.instances) {
+    slots += each.slots + each.quick_slots.value_or(0);
+    busy += each.in_flight + each.quick_in_flight.value_or(0);
+  }
   return fmt::format("{} {}, {} of {} slots busy", of.instances.size(),
                      of.instances.size() == 1 ? "instance" : "instances", busy, slots);
 }
@@ -73,7 +76,7 @@ std::string services_text(const network& all, const screen& on) {
     }
     table instances{{"INSTANCE", "BUSY", "STATE"}};
     for (const auto& each : service.instances) {
-      instances.row({printable(each.instance), fmt::format("{}/{}", each.in_flight, each.slots),
+      instances.row({printable(each.instance), busy_text(each.in_flight, each.slots, each.quick_in_flight, each.quick_slots),
                      each.draining ? "draining" : "serving"});
     }
     if (!commands.empty()) out += commands.lines(on, 2);
@@ -102,8 +105,10 @@ std::string command_text(const std::vector<served_command>& served, const screen
     for (std::size_t i = 0; i < what.http.size(); ++i) out += entry(i == 0 ? "routes" : "", printable(what.http[i]));
     for (std::size_t i = 0; i < by->instances.size(); ++i) {
       const auto& one = by->instances[i];
-      out += entry(i == 0 ? "served by" : "", fmt::format("{}, {} of {} slots busy{}", printable(one.instance),
-                                                          one.in_flight, one.slots, one.draining ? ", draining" : ""));
+      const bool quick = what.quick && one.quick_slots;  // whose slots are not those of the others
+      out += entry(i == 0 ? "served by" : "", fmt::format("{}, {} of {} {}slots busy{}", printable(one.instance),
+                                                          quick ? one.quick_in_flight.value_or(0) : one.in_flight,
+                                                          quick ? *one.quick_slots : one.slots, quick ? "quick " : "", one.draining ? ", draining" : ""));
     }
     out +=
         schema_lines("request", what.request, on) + schema_lines(what.streams ? "last reply" : "reply", what.reply, on);

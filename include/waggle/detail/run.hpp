@@ -47,7 +47,8 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
       {"broker", "WAGGLE_BROKER", "ENDPOINT", "the broker's command endpoint", default_broker},
       {"instance", "WAGGLE_INSTANCE", "NAME", "this process among those of its service; made up if not given", ""},
       {"threads", "WAGGLE_THREADS", "N", "handlers that run at the same time", "8"},
-      {"slots", "WAGGLE_SLOTS", "N", "calls at hand at the same time; 0: twice the threads", "0"},
+      {"slots", "WAGGLE_SLOTS", "N", "calls at hand at the same time, but for quick ones; 0: four times the threads", "0"},
+      {"quick-slots", "WAGGLE_QUICK_SLOTS", "N", "calls of quick handlers at hand at the same time; 0: 1024", "0"},
       {"drain", "WAGGLE_DRAIN", "TIME", "how long calls at hand may take after SIGTERM", "10s"},
       {"key-file", "WAGGLE_KEY", "FILE", "our own key pair (`waggle keygen`), for a broker that wants keys", ""},
       {"broker-key", "WAGGLE_BROKER_KEY", "KEY", "that broker's public key, or the .pub file that has it", ""},
@@ -57,8 +58,8 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
       {"insecure", "WAGGLE_INSECURE", nullptr, "with --listen: let whoever reaches it into the broker inside, not only this machine", ""},
       {"routes", "WAGGLE_ROUTES", "PATH", "with --http: a file of routes or a directory of them; may be repeated", ""},
   };
-  auto &broker = flags[0], &instance = flags[1], &drain_time = flags[4], &key = flags[5], &broker_key = flags[6], &http = flags[7], &listen = flags[8],
-       &insecure = flags[9], &routes = flags[10];
+  auto &broker = flags[0], &instance = flags[1], &drain_time = flags[5], &key = flags[6], &broker_key = flags[7], &http = flags[8], &listen = flags[9],
+       &insecure = flags[10], &routes = flags[11];
   if (const auto code = read_service_flags(argc, argv, name, version, flags)) return code;
   const auto complain = [&](const std::string& what) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), what.c_str());
@@ -66,20 +67,21 @@ inline std::unique_ptr<hybrid> make_hybrid(hybrid_options) { return nullptr; }
   };
   const auto threads = number_of(flags[2], 1, 1024);
   const auto slots = number_of(flags[3], 0, wire::slots_max);
+  const auto quick_slots = number_of(flags[4], 0, wire::slots_max);
   const auto drain = parse_duration(drain_time.now);
   if (!drain) std::fprintf(stderr, "--drain (WAGGLE_DRAIN): %s\n", duration_problem(drain_time.now).c_str());
   if (!instance.now.empty() && !wire::is_name(instance.now)) {
     std::fprintf(stderr, "--instance (WAGGLE_INSTANCE) is a name of 1 to 128 bytes without spaces, not '%s'\n", instance.now.c_str());
     return 2;
   }
-  if (!threads || !slots || !drain) return 2;
+  if (!threads || !slots || !quick_slots || !drain) return 2;
   const key_options keys{key.now, broker_key.now};
   try {
     static_cast<void>(read_keys(keys));
   } catch (const key_error& e) {
     return complain(e.what());
   }
-  out.with = {broker.now, instance.now, *threads, *slots, *drain, nullptr, keys};
+  out.with = {broker.now, instance.now, *threads, *slots, *quick_slots, *drain, nullptr, keys};
 
   if (http.now.empty()) {
     // By the environment they may be meant for others: the gateway reads WAGGLE_ROUTES, too.

@@ -36,6 +36,7 @@ struct command_manifest {
   std::string reply;              ///< likewise
   bool needs_key = false;         ///< a call without the header `key` is refused
   std::string group{};            ///< calls of one key run one at a time in all commands of a group; empty: in this command
+  bool quick = false;             ///< its calls take `quick_slots` of the worker, if it has any
 };
 
 /// What a worker says of events that it handles, as one of a consumer group.
@@ -49,6 +50,7 @@ struct event_manifest {
   std::uint64_t backoff_max_ms = 300'000; ///< and never more than this
   std::string doc{};
   std::string payload{};           ///< JSON Schema as one msgpack map; empty: anything
+  bool quick = false;              ///< its deliveries take `quick_slots` of the worker, if it has any
 
   friend bool operator==(const event_manifest&, const event_manifest&) = default;
 };
@@ -63,6 +65,7 @@ struct manifest {
   std::vector<command_manifest> commands;
   bool credit = false;       ///< it sends no more PARTs than it has credit for
   std::vector<event_manifest> events{};
+  std::uint32_t quick_slots = 0;  ///< calls of quick commands and events that it takes besides; 0: they take `slots` like the others
   std::uint32_t attachments = 0;  ///< that it takes in one message
 };
 
@@ -70,7 +73,8 @@ namespace wire {
 
 inline void append_manifest(std::string& bytes, const manifest& from) {
   writer out{bytes};
-  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.credit ? 1 : 0) + (from.attachments == 0 ? 0 : 1) + (from.events.empty() ? 0 : 1));
+  out.map(5 + (from.instance.empty() ? 0 : 1) + (from.quick_slots == 0 ? 0 : 1) + (from.credit ? 1 : 0) + (from.attachments == 0 ? 0 : 1) +
+          (from.events.empty() ? 0 : 1));
   out.string("service");
   out.string(from.service);
   out.string("version");
@@ -81,6 +85,10 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   }
   out.string("slots");
   out.unsigned_integer(from.slots);
+  if (from.quick_slots != 0) {
+    out.string("quick_slots");
+    out.unsigned_integer(from.quick_slots);
+  }
   out.string("bundle");
   out.unsigned_integer(from.bundle);
   if (from.credit) {
@@ -94,7 +102,7 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   out.string("commands");
   out.array(from.commands.size());
   for (const auto& each : from.commands) {
-    out.map(2 + (each.doc.empty() ? 0 : 1) + (each.streams ? 1 : 0) + (each.needs_key ? 1 : 0) +
+    out.map(2 + (each.doc.empty() ? 0 : 1) + (each.streams ? 1 : 0) + (each.quick ? 1 : 0) + (each.needs_key ? 1 : 0) +
             (each.group.empty() ? 0 : 1) + (each.http.empty() ? 0 : 1) +
             (each.request.empty() ? 0 : 1) + (each.reply.empty() ? 0 : 1));
     out.string("name");
@@ -107,6 +115,10 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
     }
     if (each.streams) {
       out.string("streams");
+      out.boolean(true);
+    }
+    if (each.quick) {
+      out.string("quick");
       out.boolean(true);
     }
     if (each.needs_key) {
@@ -135,7 +147,7 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   out.string("events");
   out.array(from.events.size());
   for (const auto& each : from.events) {
-    out.map(6 + (each.group.empty() ? 0 : 1) + (each.doc.empty() ? 0 : 1) + (each.payload.empty() ? 0 : 1));
+    out.map(6 + (each.quick ? 1 : 0) + (each.group.empty() ? 0 : 1) + (each.doc.empty() ? 0 : 1) + (each.payload.empty() ? 0 : 1));
     out.string("topic");
     out.string(each.topic);
     out.string("from");
@@ -148,6 +160,10 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
     out.unsigned_integer(each.backoff_ms);
     out.string("backoff_max_ms");
     out.unsigned_integer(each.backoff_max_ms);
+    if (each.quick) {
+      out.string("quick");
+      out.boolean(true);
+    }
     if (!each.group.empty()) {
       out.string("group");
       out.string(each.group);
@@ -172,12 +188,13 @@ class manifest_reader {
 
   result<manifest> read() {
     manifest out;
-    std::uint64_t slots = 1, bundle = 1, attachments = 0;
+    std::uint64_t slots = 1, quick_slots = 0, bundle = 1, attachments = 0;
     const bool whole = entries("", [&](std::string_view key) {
       if (key == "service") return text(key, out.service, name_bytes_max);
       if (key == "version") return text(key, out.version, name_bytes_max);
       if (key == "instance") return text(key, out.instance, name_bytes_max);
       if (key == "slots") return number(key, slots, 1, slots_max);
+      if (key == "quick_slots") return number(key, quick_slots, 1, slots_max);
       if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
       if (key == "attachments") return number(key, attachments, 0, ~std::uint64_t{0});
       if (key == "credit") return flag(key, out.credit);
@@ -194,6 +211,7 @@ class manifest_reader {
     }
     if (!in_.ok() || !problem_.message.empty()) return refused("the manifest is refused");
     out.slots = static_cast<std::uint32_t>(slots);
+    out.quick_slots = static_cast<std::uint32_t>(quick_slots);
     out.bundle = static_cast<std::uint32_t>(bundle < bundle_frames_max ? bundle : bundle_frames_max);
     out.attachments = static_cast<std::uint32_t>(attachments < attachments_max ? attachments : attachments_max);
     return out;
@@ -244,6 +262,7 @@ class manifest_reader {
         if (key == "doc") return text(path, each.doc, 4096);
         if (key == "retry") return text(path, retry, 16);
         if (key == "streams") return flag(path, each.streams);
+        if (key == "quick") return flag(path, each.quick);
         if (key == "needs_key") return flag(path, each.needs_key);
         if (key == "group") return text(path, each.group, name_bytes_max);
         if (key == "http") return routes(path, each.http);
@@ -296,6 +315,7 @@ class manifest_reader {
         if (key == "attempts") return number(path, attempts, 1, event_attempts_max);
         if (key == "backoff_ms") return number(path, each.backoff_ms, 1, budget_ms_max);
         if (key == "backoff_max_ms") return number(path, each.backoff_max_ms, 1, budget_ms_max);
+        if (key == "quick") return flag(path, each.quick);
         if (key == "doc") return text(path, each.doc, 4096);
         if (key == "payload") return schema(path, each.payload);
         return in_.skip();

@@ -135,6 +135,7 @@ event_climate event_climate_of(std::uint64_t seed) {
   for (auto* each : {&net.disconnects, &net.stalls, &net.freezes, &net.crashes, &net.departures, &out.silences}) *each = weight();
   for (auto* each : {&net.broker_freezes, &net.broker_crashes, &out.power_cuts, &out.disk_full, &out.disk_errors}) *each = weight() / 2;
   out.damage = chance.chance(1, 5) ? weight() / 2 : 0;
+  out.quick = random{seed ^ 0x717569636b6c79u}.chance(1, 2);  // by itself, so that seeds without go where they went before there was
   return out;
 }
 

@@ -67,6 +67,7 @@ struct event_climate {
   // What members do
   milliseconds handler_max{};
   std::uint32_t slots_max = 1;
+  bool quick = false;                  ///< some members have slots of their own for some groups and commands
   std::uint32_t failures = 0;          ///< of a thousand deliveries, those that fail
   std::uint32_t mute = 0;              ///< that are never answered
   std::uint32_t late = 0;              ///< that are answered after their budget

@@ -64,6 +64,7 @@ void member::join(instant now) {
       each.budget_ms = static_cast<std::uint64_t>(group.budget.count());
       each.backoff_ms = static_cast<std::uint64_t>(group.backoff.count());
       each.backoff_max_ms = static_cast<std::uint64_t>(group.backoff_max.count());
+      each.quick = in_quick_class(group.group);
       manifest_.events.push_back(each);
     }
   }
@@ -71,7 +72,9 @@ void member::join(instant now) {
     if (!takes_everything_ && !chance.chance(1, 2) && !manifest_.events.empty()) continue;
     manifest_.commands.emplace_back().name = command.name;
     manifest_.commands.back().retry = command.retry;
+    manifest_.commands.back().quick = in_quick_class(command.name);
   }
+  if (in.quick && !chance.chance(1, 4)) manifest_.quick_slots = static_cast<std::uint32_t>(chance.between(1, in.slots_max));
   for (auto& each : jobs_) each.doubtful = true;
   std::string bytes;
   wire::append_manifest(bytes, manifest_);
@@ -82,17 +85,19 @@ void member::join(instant now) {
   if (around_.log.verbose()) around_.log.say(now, "member " + std::to_string(number_) + " joins with " + std::to_string(manifest_.slots) + " slots");
 }
 
-member::job& member::begin(instant now, const wire::frame& in) {
+member::job& member::begin(instant now, const wire::frame& in, bool quick) {
   auto& chance = around_.chance;
   const auto& like = around_.events;
   // What it has answered the broker may not know yet, so only what it has not is counted.
-  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_ && !each.doubtful; });
-  auto slots_max = manifest_.slots;
-  for (const auto& each : before_) slots_max = std::max(slots_max, each.slots);
+  const auto has = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& each) { return each.seat == seat_ && each.quick == quick && !each.doubtful; });
+  const auto slots_of = [&](const manifest& from) { return quick && from.quick_slots > 0 ? from.quick_slots : from.slots; };
+  auto slots_max = slots_of(manifest_);
+  for (const auto& each : before_) slots_max = std::max(slots_max, slots_of(each));
   if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};
   auto& made = jobs_.emplace_back();
   made.lease = in.id;
   made.seat = seat_;
+  made.quick = quick;
   const auto longest = static_cast<std::uint64_t>(around_.calm ? 5 : like.handler_max.count());
   made.ends = now + microseconds{chance.below(1000 * longest) + 1};
   old_leases_.push_back(in.id);
@@ -109,7 +114,7 @@ void member::take_event(instant now, const wire::frame& in) {
     return std::any_of(from.events.begin(), from.events.end(), [&](const auto& each) { return each.group == group && pattern_takes(each.topic, in.name); });
   };
   if (!takes(manifest_) && std::none_of(before_.begin(), before_.end(), takes)) throw violation{"a member gets an event of " + std::string{in.name} + " in " + group + ", which it does not handle"};
-  auto& made = begin(now, in);
+  auto& made = begin(now, in, in_quick_class(group));
   if (around_.calm) return;
   const auto budget = milliseconds{about.number("budget_ms")};
   const bool poisoned = in.payload.find("poison") != std::string_view::npos;
@@ -138,7 +143,7 @@ void member::take_command(instant now, const wire::frame& in) {
   };
   if (!serves(manifest_) && std::none_of(before_.begin(), before_.end(), serves)) throw violation{"a member gets a call that it does not serve"};
   if (operation == headers.end()) throw violation{"a member gets a call that nobody has made"};
-  auto& made = begin(now, in);
+  auto& made = begin(now, in, in_quick_class(in.name));
   made.payload = packed(std::string{in.payload} + " done");
   if (around_.calm) return around_.books.begins(operation->second);
   if (chance.chance(like.rejections, 1000)) {  // it has not begun, and says so

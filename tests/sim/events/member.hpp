@@ -42,13 +42,16 @@ class member : public actor {
     std::uint32_t answers = 1;
     std::string payload;
     std::uint64_t seat = 0;
+    bool quick = false;     ///< its group or command is
     bool doubtful = false;  ///< the broker may have given it up before it heard the last JOIN
   };
 
   void read(instant now, const wire::frame& in);
   void take_event(instant now, const wire::frame& in);
   void take_command(instant now, const wire::frame& in);
-  job& begin(instant now, const wire::frame& in);
+  /// Whether all that comes for this group, or for this command, is quick.
+  [[nodiscard]] bool in_quick_class(std::string_view name) const { return around_.events.quick && name.back() % 2 == 0; }
+  job& begin(instant now, const wire::frame& in, bool quick);
   void answer(std::uint64_t lease, status as, std::string_view payload);
   void work(instant now);
   void join(instant now);
