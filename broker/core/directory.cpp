@@ -92,7 +92,7 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
     } else {
       command_index = commands_.take();
       commands_[command_index] = command{};
-      commands_[command_index].name = each.name;
+      commands_[command_index].name_it(each.name);
       commands_[command_index].serial = ++named_;
       by_name_.insert(hash_of(each.name), command_index);
     }
@@ -310,7 +310,7 @@ std::uint32_t directory::expect(std::string_view name) {
   if (expected_commands_.size() >= expected_max || commands_.used() >= commands_max_) return none;
   const auto index = commands_.take();
   commands_[index] = command{};
-  commands_[index].name = name;
+  commands_[index].name_it(name);
   commands_[index].serial = ++named_;
   commands_[index].expected = true;
   expected_commands_.push_back(commands_, index);

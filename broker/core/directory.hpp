@@ -66,21 +66,27 @@ class directory {
     };
 
     few<membership> pools;
-    std::string name;
+    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
     bool served = false;       ///< somebody serves it, or has
     bool paused = false;       ///< its calls wait
     bool expected = false;     ///< nobody has served it yet, but the broker is so young that somebody may be about to
-    // Filled and emptied by whoever owns the calls:
+    text_here<28> name_here;   ///< a copy of the name: to find a command touches no line besides this one
+    // Filled and emptied by whoever owns the calls, and a line of memory with the meter:
     call_queue queue;  ///< of calls without a key
     call_meter meter;
 
-    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
+    std::string name;
     index_list<&key_line::by_place> homeless;
     std::size_t keyed_calls = 0;  ///< that wait, wherever
     std::size_t keyed_bytes = 0;
     std::string group;  ///< whose calls of one key exclude each other; empty: only this command's
     links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
 
+    void name_it(std::string_view given) {
+      name = given;
+      name_here.copy(given);
+    }
+    [[nodiscard]] bool is_named(std::string_view given) const { return name_here.holds(given.size()) ? name_here == given : name == given; }
     [[nodiscard]] std::size_t waiting_calls() const { return queue.calls + keyed_calls; }
     [[nodiscard]] std::size_t waiting_bytes() const { return queue.bytes + keyed_bytes; }
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
@@ -136,7 +142,7 @@ class directory {
 
   /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
   [[nodiscard]] std::uint32_t find(std::string_view name) const {
-    return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].name == name; });
+    return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].is_named(name); });
   }
   /// Whether a worker that is not draining serves it, or did a moment ago.
   [[nodiscard]] bool is_awaited(std::uint32_t command_index) const {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace waggle::broker {
@@ -46,6 +49,25 @@ class few {
   std::unique_ptr<std::vector<T>> more_;
   T one_{};
   bool has_one_ = false;
+};
+
+/// A copy of a text in the object itself if it is no longer than this, where a std::string of more than 15 bytes has memory elsewhere. Longer texts
+/// are not in it.
+template <std::size_t Bytes>
+class text_here {
+ public:
+  [[nodiscard]] static constexpr bool holds(std::size_t size) { return size <= Bytes; }
+  void copy(std::string_view from) {
+    size_ = static_cast<std::uint8_t>(std::min(from.size(), Bytes + 1));
+    if (holds(from.size())) std::copy(from.begin(), from.end(), bytes_.begin());
+  }
+  /// With a text that it would hold.
+  [[nodiscard]] bool operator==(std::string_view other) const { return size_ == other.size() && std::equal(other.begin(), other.end(), bytes_.begin()); }
+
+ private:
+  static_assert(Bytes < 255);
+  std::uint8_t size_ = 0;
+  std::array<char, Bytes> bytes_{};
 };
 
 /// A queue that takes no memory before something is in it, where an empty std::deque has 576 bytes.
