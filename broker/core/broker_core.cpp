@@ -34,13 +34,14 @@ void broker_core::receive(instant now, peer_id from, std::string_view bundle, ou
   ++counts_.bundles;
   if (!admit(now, from, out)) return;
   heard(now, from);
-  wire::bundle_reader frames{bundle};
-  wire::frame in;
+  auto& frames = look_ahead_;
+  frames.begin(bundle);
+  const wire::frame* in = nullptr;
   for (;;) {
     const auto next = frames.next(in);
     if (next == wire::decoded::frame) {
       ++counts_.frames;
-      on_frame(now, from, in, out);
+      on_frame(now, from, *in, out);
     } else if (next == wire::decoded::unknown) {
       ++counts_.unknown_frames;
     } else if (next == wire::decoded::broken) {

@@ -128,6 +128,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
     index = workers_.take();
     workers_[index] = worker{};
     workers_[index].peer = peer;
+    workers_[index].taken = taken_;
   } else if (workers_[again].pool != pool_index || workers_[again].draining) {
     pools_[pool_index].active++;  // a pool that somebody is about to enter is not dissolved
     deactivate(now, again, false);
@@ -217,7 +218,6 @@ void directory::list_as(std::uint32_t worker_index, std::uint32_t free) {
   if (moved.listed_free != none) in.by_free[moved.listed_free].erase(workers_, worker_index);
   moved.listed_free = free;
   if (free != none) {
-    if (in.by_free.size() <= free) in.by_free.resize(std::size_t{free} + 1);
     in.by_free[free].push_back(workers_, worker_index);
     in.free_max = std::max(in.free_max, free);
   }
@@ -352,25 +352,31 @@ std::uint32_t directory::home_of(std::uint32_t command_index, std::uint64_t hash
 std::uint32_t directory::take_slot(std::uint32_t command_index) {
   std::uint32_t best = none, most = 0;
   for (const auto& member : commands_[command_index].pools) {
-    if (pools_[member.pool].free_max > most) {
-      most = pools_[member.pool].free_max;
-      best = member.pool;
-    }
+    const auto free = pools_[member.pool].free_max;
+    if (free < most || free == 0 || (free == most && !is_before(member.pool, best))) continue;
+    most = free;
+    best = member.pool;
   }
   return best == none ? none : take_slot_in(best);
+}
+
+/// Of two pools whose workers are equally free, whether the one whose turn it is in this has waited for longer.
+bool directory::is_before(std::uint32_t pool_index, std::uint32_t other) {
+  const auto last_of = [&](std::uint32_t pool) { return workers_[pools_[pool].by_free[pools_[pool].free_max].front()].taken; };
+  return static_cast<std::int32_t>(last_of(pool_index) - last_of(other)) < 0;
 }
 
 std::uint32_t directory::take_slot_in(std::uint32_t pool_index) {
   auto& in = pools_[pool_index];
   if (in.free_max == 0) return none;
   const auto index = in.by_free[in.free_max].front();
-  workers_[index].in_flight++;
-  relist(index);
+  take_slot_of(index);
   return index;
 }
 
 void directory::take_slot_of(std::uint32_t worker_index) {
   workers_[worker_index].in_flight++;
+  workers_[worker_index].taken = ++taken_;
   relist(worker_index);
 }
 

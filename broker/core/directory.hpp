@@ -46,6 +46,7 @@ class directory {
     bool credit = false;         ///< heeds the credit of a call's PARTs
     bool draining = false;       ///< gets no new calls
     bool leaving = false;        ///< because it said so; otherwise somebody else did, and it stays until it leaves or joins again
+    std::uint32_t taken = 0;     ///< number of the slot that was taken last of it, among all that ever were; it runs over
     links by_pulse;              ///< among all workers, by when the broker's next pulse to them is due
     instant pulse_due{};
 
@@ -92,15 +93,31 @@ class directory {
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
+  /// Workers by the number of their free slots, longest unused first; those with the most, of whom a call gets one as a rule, are listed in the
+  /// object itself.
+  class free_lists {
+   public:
+    [[nodiscard]] index_list<&worker::by_free>& operator[](std::uint32_t free) {
+      if (free == free_listed_max) return most_;
+      if (fewer_.size() <= free) fewer_.resize(std::size_t{free} + 1);
+      return fewer_[free];
+    }
+    [[nodiscard]] std::uint32_t first_of_most() const { return most_.front(); }
+
+   private:
+    index_list<&worker::by_free> most_;
+    std::vector<index_list<&worker::by_free>> fewer_;
+  };
+
   struct alignas(64) pool {
-    std::uint32_t active = 0;                           ///< of its workers, those that do not drain
-    std::uint32_t free_max = 0;                         ///< the highest n that has a worker, or 0
-    bool held = false;                                  ///< lost its last active worker lately: its commands still queue calls
-    bool died = false;                                  ///< that worker did not say that it leaves
-    bool remembered = false;                            ///< it was not replaced in time, and is listed still, until `held_until`
-    std::uint32_t slots = 0;                            ///< of the active
-    std::vector<index_list<&worker::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
-    turns<std::uint32_t> waiting;                       ///< commands that have queued calls, in turn
+    std::uint32_t active = 0;      ///< of its workers, those that do not drain
+    std::uint32_t free_max = 0;    ///< the highest n that has a worker, or 0
+    std::uint32_t slots = 0;       ///< of the active
+    bool held = false;             ///< lost its last active worker lately: its commands still queue calls
+    bool died = false;             ///< that worker did not say that it leaves
+    bool remembered = false;       ///< it was not replaced in time, and is listed still, until `held_until`
+    free_lists by_free;            ///< [n]: workers with n free slots (or more, in the last)
+    turns<std::uint32_t> waiting;  ///< commands that have queued calls, in turn
 
     struct home {
       std::uint64_t seed = 0;
@@ -144,6 +161,38 @@ class directory {
   [[nodiscard]] std::uint32_t find(std::string_view name) const {
     return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].is_named(name); });
   }
+  // With thousands of commands and workers, what a call needs of them is in no cache, one piece behind the other. Each of these has the processor
+  // fetch a piece, found through the one before, while other calls are handled. They change nothing, and what they find need not be so any more.
+  [[nodiscard]] std::uint64_t fetch_entry(std::string_view name) const {
+    const auto hash = hash_of(name);
+    by_name_.fetch(hash);
+    return hash;
+  }
+  /// The command that probably has the name of this hash, or `none`.
+  [[nodiscard]] std::uint32_t fetch_command(std::uint64_t hash) const {
+    const auto index = by_name_.likely(hash);
+    fetch_command_at(index);
+    return index;
+  }
+  void fetch_command_at(std::uint32_t index) const {
+    if (commands_.has(index)) detail::fetch_lines<2>(&commands_[index]);
+  }
+  void fetch_meter(std::uint32_t command_index) const {
+    if (commands_.has(command_index)) commands_[command_index].meter.fetch();
+  }
+  /// The command's first pool, or `none`.
+  [[nodiscard]] std::uint32_t fetch_pool(std::uint32_t command_index) const {
+    if (!commands_.has(command_index)) return none;
+    const auto index = commands_[command_index].pools.begin()->pool;
+    if (pools_.has(index)) detail::fetch_lines<1>(&pools_[index]);
+    return index;
+  }
+  /// The worker whose turn it is, if the pool has one with many free slots.
+  void fetch_worker(std::uint32_t pool_index) const {
+    if (!pools_.has(pool_index)) return;
+    if (const auto index = pools_[pool_index].by_free.first_of_most(); index != none) detail::fetch_lines<1>(&workers_[index]);
+  }
+
   /// Whether a worker that is not draining serves it, or did a moment ago.
   [[nodiscard]] bool is_awaited(std::uint32_t command_index) const {
     if (commands_[command_index].expected) return true;
@@ -249,6 +298,7 @@ class directory {
   void dissolve(std::uint32_t pool_index);
   void relist(std::uint32_t worker_index);
   void list_as(std::uint32_t worker_index, std::uint32_t free);
+  [[nodiscard]] bool is_before(std::uint32_t pool_index, std::uint32_t other);
   bool make_room_for(const manifest& from);
 
   std::size_t commands_max_;
@@ -266,6 +316,7 @@ class directory {
   index_list<&pool::by_hold> remembered_pools_;
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t named_ = 0;   ///< makes up serials of commands
+  std::uint32_t taken_ = 0;   ///< slots, ever; runs over
 };
 
 }  // namespace waggle::broker

@@ -70,27 +70,35 @@ class text_here {
   std::array<char, Bytes> bytes_{};
 };
 
-/// A queue that takes no memory before something is in it, where an empty std::deque has 576 bytes.
+/// A queue that takes no memory before something has been in it, and eight bytes of the object it is in, where an empty std::deque has 576.
 template <class T>
 class turns {
  public:
-  [[nodiscard]] bool empty() const { return next_ == items_.size(); }
-  [[nodiscard]] const T& front() const { return items_[next_]; }
-  void push_back(const T& added) { items_.push_back(added); }
+  [[nodiscard]] bool empty() const { return !in_ || in_->next == in_->items.size(); }
+  [[nodiscard]] const T& front() const { return in_->items[in_->next]; }
+  void push_back(const T& added) {
+    if (!in_) in_ = std::make_unique<line>();
+    in_->items.push_back(added);
+  }
   void pop_front() {
-    ++next_;
-    if (next_ == items_.size()) {
-      items_.clear();
-      next_ = 0;
-    } else if (next_ >= 32 && 2 * next_ >= items_.size()) {  // moves no more than it has popped
-      items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_));
-      next_ = 0;
+    auto& [items, next] = *in_;
+    ++next;
+    if (next == items.size()) {
+      items.clear();
+      next = 0;
+    } else if (next >= 32 && 2 * next >= items.size()) {  // moves no more than it has popped
+      items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(next));
+      next = 0;
     }
   }
 
  private:
-  std::vector<T> items_;
-  std::size_t next_ = 0;
+  struct line {
+    std::vector<T> items;
+    std::size_t next = 0;
+  };
+
+  std::unique_ptr<line> in_;
 };
 
 }  // namespace waggle::broker
