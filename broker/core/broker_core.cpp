@@ -35,15 +35,16 @@ void broker_core::receive(instant now, peer_id from, const wire::message_view& m
   if (!admit(now, from, out)) return;
   heard(now, from);
   counts_.attachments += message.attachments.size();
-  wire::bundle_reader frames{message};
-  wire::frame in;
+  auto& frames = look_ahead_;
+  frames.begin(message);
+  wire::frame* in = nullptr;
   for (;;) {
     const auto next = frames.next(in);
     if (next == wire::decoded::frame) {
       ++counts_.frames;
       // To share a small one could keep a large buffer alive that it lies in.
-      if (in.attached != nullptr && in.payload.size() < settings_.attachment_bytes_min) in.attached = nullptr;
-      on_frame(now, from, in, out);
+      if (in->attached != nullptr && in->payload.size() < settings_.attachment_bytes_min) in->attached = nullptr;
+      on_frame(now, from, *in, out);
     } else if (next == wire::decoded::unknown) {
       ++counts_.unknown_frames;
     } else if (next == wire::decoded::broken) {

@@ -12,6 +12,7 @@
 #include "broker/core/calls.hpp"
 #include "broker/core/directory.hpp"
 #include "broker/core/keys.hpp"
+#include "broker/core/look_ahead.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/role.hpp"
 #include "broker/core/types.hpp"
@@ -221,6 +222,7 @@ class broker_core : private event_members {
   detail::deadline_lanes<&call::deadline, &call::by_deadline, &call::deadline_at> deadlines_;
   kept_payloads kept_;
   std::vector<peer> peers_;
+  look_ahead look_ahead_{directory_, calls_, settings_.look_ahead_from};
   std::vector<presence> presences_;
   peer self_;
   index_list<&presence::by_silence> silent_;   ///< peers that are no workers

@@ -182,6 +182,17 @@ class call_table {
     return state == call_state::leased || state == call_state::orphaned ? index : none;
   }
 
+  /// Has the processor fetch the record that this lease names, if it is one.
+  void fetch(std::uint64_t lease) const {
+    const auto index = static_cast<std::uint32_t>(lease & (size_max - 1));
+    if (items_.has(index)) detail::fetch_lines<2>(&items_[index]);
+  }
+  /// The command of the call in that record, whatever its lease; `none` without a record or a command.
+  [[nodiscard]] std::uint32_t command_of(std::uint64_t lease) const {
+    const auto index = static_cast<std::uint32_t>(lease & (size_max - 1));
+    return items_.has(index) ? items_[index].command : none;
+  }
+
   /// The call that the events' core has under this lease, `none` if it has ended.
   [[nodiscard]] std::uint32_t asked_as(std::uint64_t lease) const {
     const auto index = static_cast<std::uint32_t>(lease & (size_max - 1));

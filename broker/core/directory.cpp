@@ -96,7 +96,7 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
     } else {
       command_index = commands_.take();
       commands_[command_index] = command{};
-      commands_[command_index].name = each.name;
+      commands_[command_index].name_it(each.name);
       commands_[command_index].serial = ++named_;
       by_name_.insert(hash_of(each.name), command_index);
     }
@@ -132,6 +132,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
     index = workers_.take();
     workers_[index] = worker{};
     workers_[index].peer = peer;
+    for (auto& each : workers_[index].lanes) each.taken = taken_;
   } else if (workers_[again].pool != pool_index || workers_[again].draining) {
     pools_[pool_index].active++;  // a pool that somebody is about to enter is not dissolved
     deactivate(now, again, false);
@@ -233,7 +234,6 @@ void directory::list_as(pool_lane& in, std::uint32_t worker_index, std::uint32_t
   if (moved.listed_free != none) in.by_free[moved.listed_free].erase(items, worker_index);
   moved.listed_free = free;
   if (free != none) {
-    if (in.by_free.size() <= free) in.by_free.resize(std::size_t{free} + 1);
     in.by_free[free].push_back(items, worker_index);
     in.free_max = std::max(in.free_max, free);
   }
@@ -326,7 +326,7 @@ std::uint32_t directory::expect(std::string_view name) {
   if (expected_commands_.size() >= expected_max || commands_.used() >= commands_max_) return none;
   const auto index = commands_.take();
   commands_[index] = command{};
-  commands_[index].name = name;
+  commands_[index].name_it(name);
   commands_[index].serial = ++named_;
   commands_[index].expected = true;
   expected_commands_.push_back(commands_, index);
@@ -369,26 +369,35 @@ std::uint32_t directory::take_slot(std::uint32_t command_index) {
   std::uint32_t best = none, most = 0, best_lane = 0;
   for (const auto& member : commands_[command_index].pools) {
     const auto free = pools_[member.pool].lanes[member.lane].free_max;
-    if (free > most) {
-      most = free;
-      best = member.pool;
-      best_lane = member.lane;
-    }
+    if (free < most || free == 0 || (free == most && !is_before(member.pool, member.lane, best, best_lane))) continue;
+    most = free;
+    best = member.pool;
+    best_lane = member.lane;
   }
   return best == none ? none : take_slot_in(best, best_lane);
+}
+
+/// Of two pools whose workers are equally free, whether the one whose turn it is in this has waited for longer.
+bool directory::is_before(std::uint32_t pool_index, std::uint32_t lane, std::uint32_t other, std::uint32_t other_lane) {
+  const auto last_of = [&](std::uint32_t of, std::uint32_t in_lane) {
+    auto& from = pools_[of].lanes[in_lane];
+    return workers_[from.by_free[from.free_max].front()].lanes[in_lane].taken;
+  };
+  return static_cast<std::int32_t>(last_of(pool_index, lane) - last_of(other, other_lane)) < 0;
 }
 
 std::uint32_t directory::take_slot_in(std::uint32_t pool_index, std::uint32_t lane) {
   auto& in = pools_[pool_index].lanes[lane];
   if (in.free_max == 0) return none;
   const auto index = in.by_free[in.free_max].front();
-  workers_[index].lanes[lane].in_flight++;
-  relist(index, lane);
+  take_slot_of(index, lane);
   return index;
 }
 
 void directory::take_slot_of(std::uint32_t worker_index, std::uint32_t lane) {
-  workers_[worker_index].lanes[lane].in_flight++;
+  auto& of = workers_[worker_index].lanes[lane];
+  of.in_flight++;
+  of.taken = ++taken_;
   relist(worker_index, lane);
 }
 

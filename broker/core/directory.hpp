@@ -42,6 +42,7 @@ class directory {
     std::uint32_t slots = 0;
     std::uint32_t in_flight = 0;
     std::uint32_t listed_free = none;  ///< under how many free slots its pool lists it; `none` when it drains or is passed over
+    std::uint32_t taken = 0;       ///< number of the slot that was taken last of it, among all that ever were; it runs over
     links by_free;
     index_list<&key_line::by_place> keys;  ///< that wait for a slot of this worker; filled and emptied by whoever owns the calls
   };
@@ -79,31 +80,53 @@ class directory {
     };
 
     few<membership> pools;
-    std::string name;
+    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
     bool served = false;       ///< somebody serves it, or has
     bool paused = false;       ///< its calls wait
     bool expected = false;     ///< nobody has served it yet, but the broker is so young that somebody may be about to
-    // Filled and emptied by whoever owns the calls:
+    text_here<28> name_here;   ///< a copy of the name: to find a command touches no line besides this one
+    // Filled and emptied by whoever owns the calls, and a line of memory with the meter:
     call_queue queue;  ///< of calls without a key
     call_meter meter;
 
-    std::uint64_t serial = 0;  ///< no two commands have the same, even if one takes the other's place
+    std::string name;
     index_list<&key_line::by_place> homeless;
     std::size_t keyed_calls = 0;  ///< that wait, wherever
     std::size_t keyed_bytes = 0;
     std::string group;  ///< whose calls of one key exclude each other; empty: only this command's
     links by_idleness;  ///< among commands that nobody serves now, or among those that are expected
 
+    void name_it(std::string_view given) {
+      name = given;
+      name_here.copy(given);
+    }
+    [[nodiscard]] bool is_named(std::string_view given) const { return name_here.holds(given.size()) ? name_here == given : name == given; }
     [[nodiscard]] std::size_t waiting_calls() const { return queue.calls + keyed_calls; }
     [[nodiscard]] std::size_t waiting_bytes() const { return queue.bytes + keyed_bytes; }
     [[nodiscard]] std::string_view key_group() const { return group.empty() ? name : group; }
   };
 
+  /// Workers by the number of their free slots, longest unused first; those with the most, of whom a call gets one as a rule, are listed in the
+  /// object itself.
+  class free_lists {
+   public:
+    [[nodiscard]] index_list<&worker_lane::by_free>& operator[](std::uint32_t free) {
+      if (free == free_listed_max) return most_;
+      if (fewer_.size() <= free) fewer_.resize(std::size_t{free} + 1);
+      return fewer_[free];
+    }
+    [[nodiscard]] std::uint32_t first_of_most() const { return most_.front(); }
+
+   private:
+    index_list<&worker_lane::by_free> most_;
+    std::vector<index_list<&worker_lane::by_free>> fewer_;
+  };
+
   struct pool_lane {
-    std::uint32_t free_max = 0;                              ///< the highest n that has a worker, or 0
-    std::uint32_t slots = 0;                                 ///< of the active
-    std::vector<index_list<&worker_lane::by_free>> by_free;  ///< [n]: workers with n free slots (or more, in the last), longest unused first
-    turns<std::uint32_t> waiting;                            ///< commands that have queued calls, in turn
+    std::uint32_t free_max = 0;    ///< the highest n that has a worker, or 0
+    std::uint32_t slots = 0;       ///< of the active
+    free_lists by_free;            ///< [n]: workers with n free slots (or more, in the last)
+    turns<std::uint32_t> waiting;  ///< commands that have queued calls, in turn
   };
 
   struct alignas(64) pool {
@@ -155,8 +178,40 @@ class directory {
 
   /// The command of this name, or `none` if no worker has ever served it (as far as is remembered).
   [[nodiscard]] std::uint32_t find(std::string_view name) const {
-    return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].name == name; });
+    return by_name_.find(hash_of(name), [&](auto index) { return commands_[index].is_named(name); });
   }
+  // With thousands of commands and workers, what a call needs of them is in no cache, one piece behind the other. Each of these has the processor
+  // fetch a piece, found through the one before, while other calls are handled. They change nothing, and what they find need not be so any more.
+  [[nodiscard]] std::uint64_t fetch_entry(std::string_view name) const {
+    const auto hash = hash_of(name);
+    by_name_.fetch(hash);
+    return hash;
+  }
+  /// The command that probably has the name of this hash, or `none`.
+  [[nodiscard]] std::uint32_t fetch_command(std::uint64_t hash) const {
+    const auto index = by_name_.likely(hash);
+    fetch_command_at(index);
+    return index;
+  }
+  void fetch_command_at(std::uint32_t index) const {
+    if (commands_.has(index)) detail::fetch_lines<2>(&commands_[index]);
+  }
+  void fetch_meter(std::uint32_t command_index) const {
+    if (commands_.has(command_index)) commands_[command_index].meter.fetch();
+  }
+  /// The command's first pool, or `none`.
+  [[nodiscard]] std::uint32_t fetch_pool(std::uint32_t command_index) const {
+    if (!commands_.has(command_index)) return none;
+    const auto index = commands_[command_index].pools.begin()->pool;
+    if (pools_.has(index)) detail::fetch_lines<1>(&pools_[index]);
+    return index;
+  }
+  /// The worker whose turn it is in the first lane, if the pool has one with many free slots.
+  void fetch_worker(std::uint32_t pool_index) const {
+    if (!pools_.has(pool_index)) return;
+    if (const auto index = pools_[pool_index].lanes[0].by_free.first_of_most(); index != none) detail::fetch_lines<1>(&workers_[index]);
+  }
+
   /// Whether a worker that is not draining serves it, or did a moment ago.
   [[nodiscard]] bool is_awaited(std::uint32_t command_index) const {
     if (commands_[command_index].expected) return true;
@@ -280,6 +335,7 @@ class directory {
   void relist(std::uint32_t worker_index);
   void relist(std::uint32_t worker_index, std::uint32_t lane);
   void list_as(pool_lane& in, std::uint32_t worker_index, std::uint32_t lane, std::uint32_t free);
+  [[nodiscard]] bool is_before(std::uint32_t pool_index, std::uint32_t lane, std::uint32_t other, std::uint32_t other_lane);
   bool make_room_for(const manifest& from);
 
   std::size_t commands_max_;
@@ -297,6 +353,7 @@ class directory {
   index_list<&pool::by_hold> remembered_pools_;
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t named_ = 0;   ///< makes up serials of commands
+  std::uint32_t taken_ = 0;   ///< slots, ever; runs over
 };
 
 }  // namespace waggle::broker

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace waggle::broker {
@@ -48,27 +51,54 @@ class few {
   bool has_one_ = false;
 };
 
-/// A queue that takes no memory before something is in it, where an empty std::deque has 576 bytes.
+/// A copy of a text in the object itself if it is no longer than this, where a std::string of more than 15 bytes has memory elsewhere. Longer texts
+/// are not in it.
+template <std::size_t Bytes>
+class text_here {
+ public:
+  [[nodiscard]] static constexpr bool holds(std::size_t size) { return size <= Bytes; }
+  void copy(std::string_view from) {
+    size_ = static_cast<std::uint8_t>(std::min(from.size(), Bytes + 1));
+    if (holds(from.size())) std::copy(from.begin(), from.end(), bytes_.begin());
+  }
+  /// With a text that it would hold.
+  [[nodiscard]] bool operator==(std::string_view other) const { return size_ == other.size() && std::equal(other.begin(), other.end(), bytes_.begin()); }
+
+ private:
+  static_assert(Bytes < 255);
+  std::uint8_t size_ = 0;
+  std::array<char, Bytes> bytes_{};
+};
+
+/// A queue that takes no memory before something has been in it, and eight bytes of the object it is in, where an empty std::deque has 576.
 template <class T>
 class turns {
  public:
-  [[nodiscard]] bool empty() const { return next_ == items_.size(); }
-  [[nodiscard]] const T& front() const { return items_[next_]; }
-  void push_back(const T& added) { items_.push_back(added); }
+  [[nodiscard]] bool empty() const { return !in_ || in_->next == in_->items.size(); }
+  [[nodiscard]] const T& front() const { return in_->items[in_->next]; }
+  void push_back(const T& added) {
+    if (!in_) in_ = std::make_unique<line>();
+    in_->items.push_back(added);
+  }
   void pop_front() {
-    ++next_;
-    if (next_ == items_.size()) {
-      items_.clear();
-      next_ = 0;
-    } else if (next_ >= 32 && 2 * next_ >= items_.size()) {  // moves no more than it has popped
-      items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_));
-      next_ = 0;
+    auto& [items, next] = *in_;
+    ++next;
+    if (next == items.size()) {
+      items.clear();
+      next = 0;
+    } else if (next >= 32 && 2 * next >= items.size()) {  // moves no more than it has popped
+      items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(next));
+      next = 0;
     }
   }
 
  private:
-  std::vector<T> items_;
-  std::size_t next_ = 0;
+  struct line {
+    std::vector<T> items;
+    std::size_t next = 0;
+  };
+
+  std::unique_ptr<line> in_;
 };
 
 }  // namespace waggle::broker

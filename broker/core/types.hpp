@@ -52,6 +52,7 @@ struct settings {
   std::size_t caller_kept_bytes_max = 128u << 20;  ///< those of one caller: likewise
   std::size_t watchers_max = 1024;            ///< calls of waggle.services that wait for a change: RESOURCE_EXHAUSTED
   std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< a smaller attachment goes on inside its frame
+  std::size_t look_ahead_from = 256;          ///< commands or workers from which on bundles are read ahead of what is handled; 0: always
   milliseconds retry_after{100};              ///< what RESOURCE_EXHAUSTED tells a caller to wait
 };
 

@@ -87,3 +87,23 @@ TEST_CASE("broker: the calls of a caller that goes leave their line, and the oth
   CHECK(served(net, 2, {"a", "b"}) == "ab");
   CHECK(net.core().open_calls() == 0);
 }
+
+TEST_CASE("broker: workers of two versions have their turns when they are equally free", "[broker]") {
+  broker_fixture net;
+  net.join("old", serves("a.b").slots(200));
+  net.join("new", serves("a.b").version("2").slots(200));
+  net.join("new too", serves("a.b").version("2").slots(200));
+  SECTION("a call at a time") {
+    for (std::uint64_t id = 1; id <= 9; ++id) {
+      net.call("caller", id, "a.b", 60s);
+      for (const char* each : {"old", "new", "new too"}) net.answer(each);
+      REQUIRE(net.replies_to("caller") == id);
+    }
+  }
+  SECTION("many at once") {
+    for (std::uint64_t id = 1; id <= 9; ++id) net.call("caller", id, "a.b", 60s);
+  }
+  CHECK(net.calls_at("old") == 3);
+  CHECK(net.calls_at("new") == 3);
+  CHECK(net.calls_at("new too") == 3);
+}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -7,6 +8,12 @@
 namespace waggle::detail {
 
 inline constexpr std::uint32_t none = 0xffffffffu;
+
+/// Has the processor fetch the first lines of memory of an object, which will be needed soon.
+template <std::size_t Lines>
+inline void fetch_lines(const void* object) {
+  for (std::size_t i = 0; i < Lines; ++i) __builtin_prefetch(static_cast<const char*>(object) + 64 * i);
+}
 
 /// Objects named by small integers, which are used again. References are valid until the next `take`.
 template <class T>

@@ -92,6 +92,21 @@ class Proxy(System):
         return [program, "client", front, "LOAD", self.how]
 
 
+class ProxyCrowd(Proxy):
+    """As many workers as a crowd of waggle's, for what a message for each call costs by itself."""
+
+    def __init__(self, bin_folder, workers):
+        super().__init__(bin_folder, "lean")
+        self.workers = workers
+        self.name = self.family = f"zmq_proxy, {workers:,} workers"
+
+    def start(self, group, scenario):
+        program = self.program("waggle-bench-calls-proxy")
+        front, back = group.start("broker", [program, "proxy"]).ready()[1]
+        group.start("worker", [program, "crowd", back, self.workers]).ready()
+        return [program, "client", front, "LOAD", self.how]
+
+
 class Nats(System):
     family = "NATS"
     needs = (("nats-server", "Debian's nats-server"), ("waggle-bench-calls-nats", "libnats-dev was not there when this was configured"))

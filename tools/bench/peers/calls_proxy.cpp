@@ -4,10 +4,14 @@
 // Two ways to write it:
 //   lean  the number of the call is in front of its payload, in one part; client and worker (a DEALER) take all that is there before they wait
 //   book  as the ZeroMQ guide has it: parts of their own for the number and the delimiter, a REP socket for a worker, a poll before each message
+#include <sys/epoll.h>
 #include <zmq.hpp>
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
+
+#include <waggle/detail/descriptor_limit.hpp>
 
 #include "tools/bench/peers/calls.hpp"
 
@@ -58,6 +62,36 @@ bool is_lean(std::string_view how) {
     if (!lean && !part.more()) wait_for(socket, -1);
     if (!socket.recv(part)) continue;
     socket.send(part, part.more() ? zmq::send_flags::sndmore : zmq::send_flags::none);
+  }
+}
+
+/// Many lean workers in one process and one thread, as waggle's crowd is: a message for each, whoever stands between.
+[[noreturn]] void be_crowd(const std::string& address, std::size_t workers) {
+  waggle::detail::raise_descriptor_limit();
+  zmq::context_t context{1};
+  context.set(zmq::ctxopt::max_sockets, static_cast<int>(workers) + 16);
+  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+  std::vector<zmq::socket_t> sockets;
+  for (std::size_t i = 0; i < workers; ++i) {
+    auto& made = sockets.emplace_back(context, zmq::socket_type::dealer);
+    set_up(made);
+    made.connect(address);
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = i;
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, made.get(zmq::sockopt::fd), &event) != 0) throw std::runtime_error{"epoll_ctl"};
+  }
+  say_ready();
+  std::vector<epoll_event> events(1024);
+  zmq::message_t part;
+  for (;;) {
+    const auto got = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
+    for (int i = 0; i < got; ++i) {
+      auto& socket = sockets[events[static_cast<std::size_t>(i)].data.u64];
+      do {
+        while (socket.recv(part, zmq::recv_flags::dontwait)) socket.send(part, part.more() ? zmq::send_flags::sndmore : zmq::send_flags::none);
+      } while ((socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0);
+    }
   }
 }
 
@@ -122,8 +156,9 @@ int main(int argc, char** argv) {
   return run_program([&] {
     if (role == "proxy") be_proxy();
     if (role == "worker" && argc == 4) be_worker(argv[2], is_lean(argv[3]));
+    if (role == "crowd" && argc == 4) be_crowd(argv[2], std::strtoul(argv[3], nullptr, 10));
     if (role != "client" || argc < 8) {
-      throw std::runtime_error{"usage: waggle-bench-calls-proxy proxy | worker ADDRESS HOW | client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS HOW\n"
+      throw std::runtime_error{"usage: waggle-bench-calls-proxy proxy | worker ADDRESS HOW | crowd ADDRESS WORKERS | client ADDRESS IN_FLIGHT PAYLOAD_BYTES WARM_UP_S SECONDS HOW\n"
                                "HOW: lean or book"};
     }
     be_client(argv[2], load_from(argc, argv, 3), is_lean(argv[7]));

@@ -76,7 +76,8 @@ class crowd {
     sockets_.native().set(zmq::ctxopt::max_sockets, static_cast<int>(workers) + 16);
     members_.reserve(workers);
     for (std::size_t w = 0; w < workers; ++w) {
-      manifest joins{"crowd-" + std::to_string(::getpid()) + "-" + std::to_string(w), "1", "", slots, wire::bundle_frames_max, {}};
+      // Those that serve the same are one service, as its instances are.
+      manifest joins{"crowd-" + std::to_string(::getpid()) + "-" + std::to_string(w % commands), "1", "", slots, wire::bundle_frames_max, {}};
       for (std::size_t c = w; c < std::max(commands, workers); c += workers) {
         joins.commands.push_back({command_name(c % commands), "", retry_class::once, false, {}, "", ""});
       }

@@ -25,17 +25,19 @@ class Calls:
 
 
 class Commands(Calls):
-    """What many commands and workers cost. waggle only."""
+    """What many commands and workers cost. What waggle is beside is itself, and libzmq by itself with as many workers."""
 
     ours = "one command, one worker"
-    note = "The workers are one process with one thread and a connection for each; commands are called one after the other."
+    note = ("The workers are one process with one thread and a connection for each; commands are called one after the other. With 1,000 calls in flight "
+            "at 1,000 workers each call is a message of its own on both of a worker's ways: zmq_proxy with as many workers shows what that costs by itself.")
 
     def systems(self, bin_folder, _cache):
         return [calls.WaggleCrowd(bin_folder, self.ours, 1, 1, 1),
                 calls.WaggleCrowd(bin_folder, "10,000 commands, 4 workers, all are called", 4, 10_000, 10_000),
                 calls.WaggleCrowd(bin_folder, "one command, 1,000 workers", 1000, 1, 1),
                 calls.WaggleCrowd(bin_folder, "10,000 commands, 1,000 workers, one is called", 1000, 10_000, 1),
-                calls.WaggleCrowd(bin_folder, "10,000 commands, 1,000 workers, all are called", 1000, 10_000, 10_000)]
+                calls.WaggleCrowd(bin_folder, "10,000 commands, 1,000 workers, all are called", 1000, 10_000, 10_000),
+                calls.ProxyCrowd(bin_folder, 1000)]
 
 
 class Http:
