@@ -47,19 +47,16 @@ inline constexpr auto classes = make_classes();
 /// The same as `all` with `value_char`, eight bytes at a time: values are the most of what there is of a head.
 [[nodiscard]] inline bool is_field_value(std::string_view text) {
   constexpr std::uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-  if (text.size() < 8) return all(text, value_char);
-  const auto last = text.substr(text.size() - 8);
-  for (bool more = true; more; text.remove_prefix(8)) {
-    more = text.size() > 8;
-    if (!more) text = last;  // which may have been looked at in part
+  while (text.size() >= 8) {
     std::uint64_t block;
     std::memcpy(&block, text.data(), 8);
     const std::uint64_t if_delete = block ^ ones * 0x7f;
     // The top bit of a byte below 0x20, and of one that is 0x7f (the borrow of such a byte may set others, which then only are looked at again).
     const std::uint64_t suspect = ((block - ones * 0x20) & ~block) | ((if_delete - ones) & ~if_delete);
     if ((suspect & tops) != 0 && !all(text.substr(0, 8), value_char)) return false;
+    text.remove_prefix(8);
   }
-  return true;
+  return all(text, value_char);
 }
 
 [[nodiscard]] inline bool is_token(std::string_view text) { return !text.empty() && all(text, token_char); }
