@@ -4,10 +4,10 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "gateway/exchange.hpp"
 #include "gateway/front/application.hpp"
+#include "gateway/recycled.hpp"
 #include "gateway/telemetry/access_log.hpp"
 #include "gateway/telemetry/metrics.hpp"
 
@@ -49,7 +49,7 @@ class answer_desk final : public front::responder {
   std::shared_ptr<access_log> log_;
   access_log_config logged_;
   std::minstd_rand chance_;  ///< of the sample
-  std::unordered_map<std::uint64_t, exchange> open_;
+  recycled_table<exchange> open_;
 };
 
 }  // namespace waggle::gateway

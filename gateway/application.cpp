@@ -283,8 +283,8 @@ void application::run_deadlines(front::instant now) {
   }
 }
 
-/// What goes along with a call or an event.
-std::string application::headers_of(const open_request& of, const extra_headers& with) const {
+/// What goes along with a call or an event; good until the next one's.
+std::string_view application::headers_of(const open_request& of, const extra_headers& with) {
   std::array<std::pair<std::string_view, std::string_view>, 7> all;
   std::size_t count = 0, bytes = 0;
   const auto add = [&](std::string_view name, std::string_view value) {
@@ -302,15 +302,15 @@ std::string application::headers_of(const open_request& of, const extra_headers&
   if (with.key) add("key", *with.key);
   add("request_id", of.request_id);
   add("traceparent", of.trace);
-  std::string out;
-  out.reserve(bytes + text_header_bytes_max);
-  wire::writer map{out};
+  headers_.clear();
+  headers_.reserve(bytes + text_header_bytes_max);
+  wire::writer map{headers_};
   map.map(count);
   for (const auto& [name, value] : std::span{all}.first(count)) {
     map.string(name);
     map.string(value);
   }
-  return out;
+  return headers_;
 }
 
 void application::on_abandoned(front::instant now, front::exchange_id id) {

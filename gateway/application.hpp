@@ -20,6 +20,7 @@
 #include "gateway/identity/authenticator.hpp"
 #include "gateway/live_config.hpp"
 #include "gateway/open_request.hpp"
+#include "gateway/recycled.hpp"
 #include "gateway/replies/reply_cache.hpp"
 #include "gateway/replies/reply_keeper.hpp"
 #include "gateway/routes/router.hpp"
@@ -173,10 +174,11 @@ class application final : public front::application {
     const std::optional<std::string>& event_id;
     const planned_call* kept = nullptr;  ///< not null: a command that is to be kept and run later
   };
-  [[nodiscard]] std::string headers_of(const open_request& of, const extra_headers& with) const;
+  [[nodiscard]] std::string_view headers_of(const open_request& of, const extra_headers& with);
   void log(std::string text) const;
   void note(std::string text);
 
+  recycled_memory memory_;  ///< of requests; before all that may hold one
   application_options options_;
   answer_desk desk_;
   metrics::level open_calls_, open_plans_, open_streams_;
@@ -202,7 +204,8 @@ class application final : public front::application {
   digest served_{};                                              ///< what the network serves: what is kept is of that
   event_hub events_;
   wire::message message_;  ///< taken from the core and not sent yet
-  std::unordered_map<std::uint64_t, open_request_ptr> unanswered_;  ///< by exchange
+  std::string headers_;  ///< of the last call
+  recycled_table<open_request_ptr> unanswered_;  ///< by exchange
   std::unordered_map<open_request*, open_request_ptr> runs_;        ///< plans with something left to do
   std::size_t plan_bytes_ = 0;                                      ///< what these keep
   std::multimap<front::instant, std::weak_ptr<open_request>> deadlines_;

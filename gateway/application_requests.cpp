@@ -5,13 +5,13 @@
 #include <utility>
 #include <variant>
 
+#include <waggle/detail/hex.hpp>
 #include <waggle/wire/json.hpp>
 #include <waggle/wire/json_string.hpp>
 
 #include "gateway/application.hpp"
 #include "gateway/docs/docs_page.hpp"
 #include "gateway/front/http_syntax.hpp"
-#include "gateway/hex.hpp"
 #include "gateway/https_redirect.hpp"
 #include "gateway/routes/body.hpp"
 #include "gateway/routes/operations.hpp"
@@ -74,7 +74,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   rate_report rates;
   if (!within_rates(now, seen, traffic_->first_rates, who, rates)) return;
 
-  auto to = std::make_shared<open_request>();
+  auto to = std::allocate_shared<open_request>(recycling<open_request>{memory_});
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
@@ -126,7 +126,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
   } else {
     to->run = std::make_unique<plan_run>(std::get<plan_run>(std::move(planned)));
   }
-  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  unanswered_[static_cast<std::uint64_t>(seen.id)] = to;
   if (by.of != nullptr && by.of->what.idempotency != key_use::none && take_keyed(now, to, by, in)) return;
   if (by.of != nullptr && by.of->cached && take_kept(now, to, by, in, path, claims)) return;
   begin(now, to);
@@ -253,7 +253,7 @@ bool application::own_answer(front::instant now, exchange& seen, const front::re
 
 /// The broker is asked for its queues; without an answer in time the rest is shown.
 void application::show_metrics(front::instant now, exchange& seen, const front::request& in) {
-  auto to = std::make_shared<open_request>();
+  auto to = std::allocate_shared<open_request>(recycling<open_request>{memory_});
   to->exchange = seen.id;
   to->head = in.method == "HEAD";
   to->request_id = seen.request_id;
@@ -263,7 +263,7 @@ void application::show_metrics(front::instant now, exchange& seen, const front::
   to->call.payload = "\x80";
   to->call.budget = metrics_budget;
   to->call.idempotent = true;
-  unanswered_.emplace(static_cast<std::uint64_t>(seen.id), to);
+  unanswered_[static_cast<std::uint64_t>(seen.id)] = to;
   begin(now, to);
 }
 
@@ -294,10 +294,10 @@ trace_text application::trace_of(const front::request& in) {
   const auto sent = in.find("traceparent");
   if (sent && is_traceparent(*sent)) return *sent;
   trace_text out{"00-"};
-  append_hex(out, random_());
-  append_hex(out, random_() | 1);
+  detail::append_hex(out, random_());
+  detail::append_hex(out, random_() | 1);
   out.append("-");
-  append_hex(out, random_() | 1);
+  detail::append_hex(out, random_() | 1);
   return out.append("-01");
 }
 
@@ -305,8 +305,8 @@ request_id_text application::request_id_of(const front::request& in) {
   const auto sent = in.find("x-request-id");
   if (sent && is_request_id(*sent)) return *sent;
   request_id_text out;
-  append_hex(out, random_());
-  append_hex(out, random_());
+  detail::append_hex(out, random_());
+  detail::append_hex(out, random_());
   return out;
 }
 

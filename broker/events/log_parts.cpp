@@ -6,6 +6,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include <waggle/detail/hex.hpp>
+
 namespace waggle::broker {
 
 log_sources system_log_sources() {
@@ -24,12 +26,8 @@ log_sources system_log_sources() {
 }
 
 std::string new_operation(const log_sources& from) {
-  static constexpr char digits[] = "0123456789abcdef";
   std::string out;
-  for (int half = 0; half < 2; ++half) {
-    auto bits = from.random();
-    for (int i = 0; i < 16; ++i, bits >>= 4) out += digits[bits & 15];
-  }
+  for (int half = 0; half < 2; ++half) detail::append_hex(out, from.random());
   return out;
 }
 

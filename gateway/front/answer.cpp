@@ -20,11 +20,26 @@ bool is_owned_by_front(std::string_view name) {
                      [&](std::string_view known) { return syntax::equal_without_case(name, known); });
 }
 
-void append_number(std::string& out, std::uint64_t number, int base = 10) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, base).ptr;
-  out.append(digits.data(), end);
-}
+/// Room for the parts of a head whose texts are here and in reason_phrase.hpp, with room to spare.
+constexpr std::size_t frame_bytes_max = 256;
+
+/// Writes into room that is there: a head has dozens of parts, and to have the room looked at for each takes longer than to write them.
+class text_writer {
+ public:
+  explicit text_writer(char* to) : at_{to} {}
+  text_writer& operator<<(std::string_view text) {
+    at_ = std::copy(text.begin(), text.end(), at_);
+    return *this;
+  }
+  text_writer& operator<<(std::uint64_t number) {
+    at_ = std::to_chars(at_, at_ + 20, number).ptr;
+    return *this;
+  }
+  [[nodiscard]] char* end() const { return at_; }
+
+ private:
+  char* at_;
+};
 
 }  // namespace
 
@@ -42,44 +57,38 @@ bool asks_to_close(const response& answer) {
 }
 
 void append_head(std::string& out, std::string_view date, const response& answer, const answer_style& how) {
-  out += "HTTP/1.1 ";
-  append_number(out, static_cast<std::uint64_t>(answer.status));
-  out += ' ';
-  out += reason_phrase(answer.status);
-  out += "\r\nDate: ";
-  out += date;
-  if (!answer.content_type.empty()) {
-    out += "\r\nContent-Type: ";
-    out += answer.content_type;
-  }
+  auto room = frame_bytes_max + date.size() + answer.content_type.size();
+  for (const auto& [name, value] : answer.headers) room += name.size() + value.size() + 4;
+  const auto before = out.size();
+  out.resize(before + room);
+  text_writer to{out.data() + before};
+  to << "HTTP/1.1 " << static_cast<std::uint64_t>(answer.status) << " " << reason_phrase(answer.status) << "\r\nDate: " << date;
+  if (!answer.content_type.empty()) to << "\r\nContent-Type: " << answer.content_type;
   for (const auto& [name, value] : answer.headers) {
-    if (is_owned_by_front(name)) continue;
-    out += "\r\n";
-    out += name;
-    out += ": ";
-    out += value;
+    if (!is_owned_by_front(name)) to << "\r\n" << name << ": " << value;
   }
   if (answer.status == 205) {
-    out += "\r\nContent-Length: 0";
+    to << "\r\nContent-Length: 0";
   } else if (may_have_body(answer.status)) {
     if (how.body == framing::sized) {
-      out += "\r\nContent-Length: ";
-      append_number(out, answer.body.size());
+      to << "\r\nContent-Length: " << answer.body.size();
     } else if (how.body == framing::chunked) {
-      out += "\r\nTransfer-Encoding: chunked";
+      to << "\r\nTransfer-Encoding: chunked";
     }
   }
   if (how.close) {
-    out += "\r\nConnection: close";
+    to << "\r\nConnection: close";
   } else if (how.is_http10) {
-    out += "\r\nConnection: keep-alive";
+    to << "\r\nConnection: keep-alive";
   }
-  out += "\r\n\r\n";
+  to << "\r\n\r\n";
+  out.resize(static_cast<std::size_t>(to.end() - out.data()));
 }
 
 void append_chunk(std::string& out, std::string_view bytes) {
   if (bytes.empty()) return;
-  append_number(out, bytes.size(), 16);
+  std::array<char, 16> digits;
+  out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), bytes.size(), 16).ptr);
   out += "\r\n";
   out += bytes;
   out += "\r\n";

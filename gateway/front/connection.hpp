@@ -84,6 +84,10 @@ class connection {
   /// what is read is thrown away: it is how the client's going is noticed.
   [[nodiscard]] bool wants_read() const;
   [[nodiscard]] bool peer_ended() const { return peer_ended_; }
+  /// All that has come is with the application, which has said nothing yet, and more may come: the shell has nothing to do, and no new deadline.
+  [[nodiscard]] bool only_waits_for_answers() const {
+    return !open_.empty() && output_.empty() && parser_.buffered_bytes() == 0 && stage_ == http_parser::stage::idle && !input_done_ && wants_read();
+  }
   /// Each request that was taken has had its answer.
   [[nodiscard]] bool owes_nothing() const { return open_.empty() && output_.empty(); }
   /// Nothing will be said after `output`.

@@ -46,7 +46,6 @@ bool connection::respond(instant now, exchange_id to, const response& answer) {
 void connection::append_whole(std::string& out, const exchange& to, const response& answer, bool last) const {
   if (!is_sendable(answer)) return append_whole(out, to, problem(500, "the answer could not be sent"), last);
   const bool has_body = may_have_body(answer.status) && !to.is_head;
-  out.reserve(out.size() + 256 + (has_body ? answer.body.size() : 0));
   append_head(out, context_->date, answer, {framing::sized, last, to.is_http10});
   if (has_body) out += answer.body;
 }

@@ -241,7 +241,8 @@ void reactor_thread::pump(std::uint32_t index) {
       if (!client.respond(now_, id, problem(500, "the request could not be handled"))) client.abort(now_, id);
     }
   }
-  mark(index);
+  const bool is_quiet = client.only_waits_for_answers() && slots_[index].reading && slots_[index].held_bytes == 0 && !slots_[index].tls;
+  if (!is_quiet) mark(index);
 }
 
 /// Everything that has been touched in a batch is looked at once at its end, so that all that is ready leaves in one

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
+
+#include <waggle/detail/hex.hpp>
 
 namespace waggle::front {
 namespace {
@@ -62,13 +65,7 @@ client_certificate describe_client(const X509* of) {
   out.subject = subject_of(of);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
-  if (X509_digest(of, EVP_sha256(), digest.data(), &size) == 1) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    for (unsigned i = 0; i < size; ++i) {
-      out.fingerprint += digits[digest[i] >> 4];
-      out.fingerprint += digits[digest[i] & 15];
-    }
-  }
+  if (X509_digest(of, EVP_sha256(), digest.data(), &size) == 1) out.fingerprint = waggle::detail::hex_of(std::span{digest}.first(size));
   for_each_name(of, [&](int kind, std::string text) {
     (kind == GEN_DNS ? out.dns_names : kind == GEN_URI ? out.uris : out.emails).push_back(std::move(text));
   });

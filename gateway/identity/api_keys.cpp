@@ -8,13 +8,13 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <waggle/detail/hex.hpp>
 #include <waggle/detail/text.hpp>
 #include <waggle/wire/json.hpp>
 #include <waggle/wire/reader.hpp>
 #include <waggle/wire/utf8.hpp>
 #include <waggle/wire/writer.hpp>
 
-#include "gateway/hex.hpp"
 #include "gateway/identity/openssl.hpp"
 
 namespace waggle::gateway {
@@ -25,12 +25,6 @@ constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
 bool is_word(std::string_view text, std::size_t size) {
   return text.size() == size && text.find_first_not_of(alphabet) == std::string_view::npos;
-}
-
-std::string hex(const digest& bytes) {
-  std::string out;
-  append_hex(out, bytes);
-  return out;
 }
 
 bool read_hex(std::string_view text, digest& out) {
@@ -193,7 +187,7 @@ std::string written(const api_key& key) {
   };
   wire::append_json_string(out, key.id);
   member("name", key.name);
-  member("hash", hex(key.hash));
+  member("hash", waggle::detail::hex_of(key.hash));
   out += ",\"scopes\":[";
   for (std::size_t i = 0; i < key.scopes.size(); ++i) {
     if (i != 0) out += ',';

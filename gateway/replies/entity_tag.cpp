@@ -2,8 +2,9 @@
 
 #include <span>
 
+#include <waggle/detail/hex.hpp>
+
 #include "gateway/front/http_syntax.hpp"
-#include "gateway/hex.hpp"
 #include "gateway/replies/digest.hpp"
 
 namespace waggle::gateway {
@@ -17,11 +18,8 @@ std::string_view opaque_of(std::string_view tag) { return tag.starts_with("W/") 
 
 std::string entity_tag_of(std::string_view body) {
   const auto of = sha256(body);
-  std::string out;
-  out.reserve(2 * tag_bytes + 2);
-  out += '"';
-  append_hex(out, std::span{of}.first<tag_bytes>());
-  out += '"';
+  std::string out(2 * tag_bytes + 2, '"');
+  waggle::detail::write_hex(out.data() + 1, std::span{of}.first<tag_bytes>());
   return out;
 }
 

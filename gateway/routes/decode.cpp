@@ -12,8 +12,12 @@ namespace {
 /// The text that `escaped` stands for: itself, or a view into `storage`, which must have room for it already, since
 /// views into it stay. Null `why` if it can be decoded.
 std::string_view decode(std::string_view escaped, bool plus_is_space, std::string& storage, const char*& why) {
-  const bool plain =
-      std::none_of(escaped.begin(), escaped.end(), [&](char c) { return c == '%' || (plus_is_space && c == '+'); });
+  bool plain = true, ascii = true;
+  for (const char c : escaped) {
+    plain = plain && c != '%' && !(plus_is_space && c == '+');
+    ascii = ascii && static_cast<signed char>(c) > 0;
+  }
+  if (plain && ascii) return escaped;  // nearly all are
   std::string_view text = escaped;
   if (!plain) {
     const auto from = storage.size();
@@ -78,21 +82,31 @@ decoded_query::decoded_query(std::string_view query) {
     const auto name = decode(pair.substr(0, equals), true, decoded_, why_);
     const auto value = decode(pair.substr(std::min(equals + 1, pair.size())), true, decoded_, why_);
     if (why_ != nullptr) return;
-    if (parameters_.size() == query_parameters_max) {
+    if (parameters().size() == query_parameters_max) {
       why_ = "it has more than 256 parameters";
       return;
     }
-    parameters_.emplace_back(name, value);
+    add({name, value});
   }
-  if (parameters_.size() < 2) return;  // std::stable_sort would allocate all the same
-  std::stable_sort(parameters_.begin(), parameters_.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto by_name = [](const auto& a, const auto& b) { return a.first < b.first; };
+  if (std::ranges::is_sorted(parameters(), by_name)) return;  // std::stable_sort would allocate all the same
+  const std::span all = many_.empty() ? std::span{few_}.first(few_count_) : std::span{many_};
+  std::stable_sort(all.begin(), all.end(), by_name);
+}
+
+void decoded_query::add(const parameter& each) {
+  if (many_.empty() && few_count_ < few_.size()) {
+    few_[few_count_++] = each;
+    return;
+  }
+  if (many_.empty()) many_.assign(few_.begin(), few_.end());
+  many_.push_back(each);
 }
 
 void decoded_query::find(std::string_view name, std::vector<std::string_view>& out) const {
   const auto before = [](const auto& parameter, std::string_view wanted) { return parameter.first < wanted; };
-  for (auto at = std::lower_bound(parameters_.begin(), parameters_.end(), name, before);
-       at != parameters_.end() && at->first == name; ++at) {
+  const auto all = parameters();
+  for (auto at = std::lower_bound(all.begin(), all.end(), name, before); at != all.end() && at->first == name; ++at) {
     out.push_back(at->second);
   }
 }

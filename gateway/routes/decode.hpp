@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,14 +50,20 @@ class decoded_query {
   /// Null if all is well.
   [[nodiscard]] const char* why() const { return why_; }
   /// By name.
-  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& parameters() const {
-    return parameters_;
+  using parameter = std::pair<std::string_view, std::string_view>;
+  [[nodiscard]] std::span<const parameter> parameters() const {
+    return many_.empty() ? std::span<const parameter>{few_}.first(few_count_) : std::span<const parameter>{many_};
   }
   /// Appends the values of one name.
   void find(std::string_view name, std::vector<std::string_view>& out) const;
 
  private:
-  std::vector<std::pair<std::string_view, std::string_view>> parameters_;
+  void add(const parameter& each);
+
+  // Most queries have a few, which are not worth an allocation; where there are more, all of them are in `many_`.
+  std::array<parameter, 4> few_;
+  std::size_t few_count_ = 0;
+  std::vector<parameter> many_;
   std::string decoded_;
   const char* why_ = nullptr;
 };

@@ -45,13 +45,19 @@ class payload_plan::usual {
   std::string query() {
     map_builder map{out_};
     write_parameters(map);
-    const auto& all = in_.query().parameters();
+    const auto all = in_.query().parameters();
     for (std::size_t i = 0; i < all.size();) {
+      const auto from = i;
       const auto name = all[i].first;
-      texts_.clear();
-      for (; i < all.size() && all[i].first == name; ++i) texts_.push_back(all[i].second);
+      while (i < all.size() && all[i].first == name) ++i;
       if (is_parameter(name)) continue;
-      write(map, plan_.rule_for(name), std::string{name}, "query parameter ");
+      if (i == from + 1) {
+        write(map, plan_.rule_for(name), name, "query parameter ", {&all[from].second, 1});
+        continue;
+      }
+      texts_.clear();
+      for (const auto& each : all.subspan(from, i - from)) texts_.push_back(each.second);
+      write(map, plan_.rule_for(name), name, "query parameter ", texts_);
     }
     map.finish();
     return std::move(out_);
@@ -85,20 +91,21 @@ class payload_plan::usual {
 
  private:
   /// Writes the value of what came under one name, or notes what is wrong with it.
-  void write(map_builder& map, const text_rule& rule, const std::string& field, const char* where) {
-    value_.clear();
-    if (const char* const expected = rule.append(value_, texts_)) {
-      if (wrong_.size() < wire::error_problems_max) wrong_.push_back({field, where + field + ": " + expected});
-      return;
-    }
+  void write(map_builder& map, const text_rule& rule, std::string_view field, const char* where, std::span<const std::string_view> texts) {
+    const auto before = out_.size();
     map.key(field);
-    out_ += value_;
+    const char* const expected = rule.append(out_, texts);
+    if (expected == nullptr) return;
+    out_.resize(before);
+    map.take_back_key();
+    const std::string name{field};
+    if (wrong_.size() < wire::error_problems_max) wrong_.push_back({name, where + name + ": " + expected});
   }
 
   void write_parameters(map_builder& map) {
     for (const auto& each : plan_.parameters_) {
-      texts_.assign(1, in_.path()[each.segment]);
-      write(map, *each.rule, each.name, "path parameter ");
+      const auto text = in_.path()[each.segment];
+      write(map, *each.rule, each.name, "path parameter ", {&text, 1});
     }
   }
 
@@ -110,7 +117,6 @@ class payload_plan::usual {
   request_reader& in_;
   std::vector<problem>& wrong_;
   std::string out_;
-  std::string value_;
   std::vector<std::string_view> texts_;
 };
 

@@ -147,7 +147,7 @@ void text_rule::describe() {
   expected_ = "expected " + types;
 }
 
-const char* text_rule::append(std::string& out, const std::vector<std::string_view>& texts) const {
+const char* text_rule::append(std::string& out, std::span<const std::string_view> texts) const {
   for (const auto text : texts) {
     if (!wire::is_utf8(text)) return "expected UTF-8";
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,7 @@ class text_rule {
   ///
   /// A list takes any number of texts, everything else exactly one. Of several types the first that fits is taken:
   /// integer, number, boolean, string. An empty text is null where null is allowed and a string is not.
-  [[nodiscard]] const char* append(std::string& out, const std::vector<std::string_view>& texts) const;
+  [[nodiscard]] const char* append(std::string& out, std::span<const std::string_view> texts) const;
 
  private:
   enum : std::uint8_t { integer = 1, number = 2, boolean = 4, string = 8, null = 16, list = 32, object = 64 };

@@ -14,6 +14,33 @@ TEST_CASE("http: an answer has a Date and a length and leaves the connection ope
   CHECK(net.client.wants_read());
 }
 
+TEST_CASE("http: there is nothing to do for a client whose requests are all with the application, until something is said or begun", "[http]") {
+  client_fixture net;
+  CHECK_FALSE(net.client.only_waits_for_answers());
+  net.send(get("/0") + get("/1"));
+  CHECK(net.client.only_waits_for_answers());
+  CHECK(net.client.next_deadline() == instant::max());
+  net.send("GET /2 HT");  // of which the rest has to come in time
+  CHECK_FALSE(net.client.only_waits_for_answers());
+  net.send("TP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(net.client.only_waits_for_answers());
+  CHECK(net.answer(0, "zero"));
+  CHECK_FALSE(net.client.only_waits_for_answers());
+  net.read();
+  CHECK(net.client.only_waits_for_answers());
+  net.client.receive_end(net.now);
+  CHECK_FALSE(net.client.only_waits_for_answers());
+}
+
+TEST_CASE("http: a client that may send no more until it has an answer is looked at", "[http]") {
+  client_fixture net;
+  for (std::size_t i = 0; i < net.context.bounds.unanswered_max; ++i) net.send(get("/"));
+  CHECK_FALSE(net.client.only_waits_for_answers());
+  client_fixture last;
+  last.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  CHECK_FALSE(last.client.only_waits_for_answers());
+}
+
 TEST_CASE("http: answers out of order leave in the order of the requests", "[http]") {
   client_fixture net;
   net.send(get("/0") + get("/1") + get("/2"));

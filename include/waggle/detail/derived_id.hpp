@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <waggle/detail/hex.hpp>
 #include <waggle/wire/limits.hpp>
 
 namespace waggle::detail {
@@ -22,9 +23,7 @@ namespace waggle::detail {
   auto out = std::string{cause}.append("/").append(topic).append("/").append(std::to_string(number));
   if (out.size() <= wire::event_id_bytes_max) return out;
   std::string hash;
-  for (const auto half : {hash_of(out, 0xcbf29ce484222325ull), hash_of(out, 0x84222325cbf29ce4ull)}) {
-    for (int shift = 60; shift >= 0; shift -= 4) hash += "0123456789abcdef"[half >> shift & 15];
-  }
+  for (const auto half : {hash_of(out, 0xcbf29ce484222325ull), hash_of(out, 0x84222325cbf29ce4ull)}) append_hex(hash, half);
   auto end = wire::event_id_bytes_max - hash.size() - 1;
   while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xc0) == 0x80) --end;  // not inside a character
   out.resize(end);
