@@ -14,7 +14,8 @@ void model::fail(const std::string& what) const { throw violation{what}; }
 void model::say(const char* how, peer_id who, const wire::frame& in) const {
   log_.say(now_, std::string{"  broker "} + how + ": peer " + std::to_string(static_cast<std::uint32_t>(who)) + ", type " +
                      std::to_string(static_cast<int>(in.type)) + ", id " + std::to_string(in.id) + " " + std::string{in.name} + " " +
-                     std::string{name(in.status)} + ", " + std::to_string(in.payload.size()) + " bytes");
+                     std::string{name(in.status)} + ", " + std::to_string(in.payload.size()) + " bytes" +
+                     (in.status == status::ok ? "" : " " + wire::read_error(in.status, in.payload).message));
 }
 
 std::string model::in_words(peer_id worker) const {
@@ -34,6 +35,7 @@ void model::begin(instant now) {
     now_ = now;
   }
   told_.clear();
+  late_ = 0;
   read_.resize(out_.messages());
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto& message = out_.message_at(i);

@@ -298,6 +298,7 @@ class model {
     std::size_t attached_bytes = 0;
   };
   std::vector<seen> read_;  ///< of each message there
+  std::size_t late_ = 0;  ///< calls whose budgets were found to have passed, in this step
   std::size_t broadcasts_ = 0;
   std::vector<peer_id> forgotten_;
 };

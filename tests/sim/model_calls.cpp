@@ -358,6 +358,7 @@ void model::dispatch() {
       }
     }
     if (late != 0) {
+      ++late_;
       end(late, status::deadline_exceeded, "its budget has passed before its turn came");
     } else if (next != 0 && calls_.at(next).line.empty()) {
       lease(next, false);

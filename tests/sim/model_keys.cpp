@@ -147,9 +147,13 @@ void model::place_lines() {
       const auto number = line.waiting.front();
       const auto& first = calls_.at(number);
       if (first.deadline <= now_) {
+        ++late_;
         end(number, status::deadline_exceeded, "its budget has passed");
       } else if (!awaited(*first.what)) {
         end(number, fate(*first.what), "nobody serves it any more");
+      } else if (commands_.size() >= limits_.commands_max && first.attempts == 0 && replied(first.caller, first.id, status::unavailable)) {
+        // While its key had another call at a worker, its command was without workers and had to make room; that it is back is of no use to it.
+        end(number, status::unavailable, "its command has been forgotten");
       } else {
         place(line, name);
       }
