@@ -216,6 +216,7 @@ class model {
   void leave_home(peer_id worker);
   void seek_homes(const command& what);
   void place_lines();
+  [[nodiscard]] bool is_forgotten(const call& which) const;
   void place(key_line& line, std::string_view name);
   void find_home(key_line& line, const command& what, std::string_view name);
   [[nodiscard]] bool is_home(const key_line& line, peer_id worker) const;

@@ -139,6 +139,14 @@ void model::place(key_line& line, std::string_view name) {
   line.wants = &what;
 }
 
+/// Whether the core says of a call that it does not know its command any more, which it says without a name.
+bool model::is_forgotten(const call& which) const {
+  return std::any_of(told_.begin(), told_.end(), [&](const told& each) {
+    return !each.expected && each.to == which.caller && each.in.type == wire::frame_type::reply && each.in.id == which.id && each.in.status == status::unavailable &&
+           wire::read_error(each.in.status, each.in.payload).message == "the last worker that served the command is gone";
+  });
+}
+
 /// Lines that are to find their place: those of commands that nobody serves end.
 void model::place_lines() {
   for (auto each = keys_.begin(); each != keys_.end();) {
@@ -151,7 +159,7 @@ void model::place_lines() {
         end(number, status::deadline_exceeded, "its budget has passed");
       } else if (!awaited(*first.what)) {
         end(number, fate(*first.what), "nobody serves it any more");
-      } else if (commands_.size() >= limits_.commands_max && first.attempts == 0 && replied(first.caller, first.id, status::unavailable)) {
+      } else if (commands_.size() >= limits_.commands_max && is_forgotten(first)) {
         // While its key had another call at a worker, its command was without workers and had to make room; that it is back is of no use to it.
         end(number, status::unavailable, "its command has been forgotten");
       } else {
