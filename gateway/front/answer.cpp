@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <span>
 
 #include "gateway/front/http_syntax.hpp"
 #include "gateway/front/reason_phrase.hpp"
@@ -23,22 +24,23 @@ bool is_owned_by_front(std::string_view name) {
 /// Room for the parts of a head whose texts are here and in reason_phrase.hpp, with room to spare.
 constexpr std::size_t frame_bytes_max = 256;
 
-/// Writes into room that is there: a head has dozens of parts, and to have the room looked at for each takes longer than to write them.
+/// Writes into room that is there, and never past it: a head has dozens of parts, and a string that grows by each takes longer than to write them.
 class text_writer {
  public:
-  explicit text_writer(char* to) : at_{to} {}
+  explicit text_writer(std::span<char> to) : at_{to.data()}, end_{to.data() + to.size()} {}
   text_writer& operator<<(std::string_view text) {
-    at_ = std::copy(text.begin(), text.end(), at_);
+    at_ = std::copy_n(text.data(), std::min(text.size(), static_cast<std::size_t>(end_ - at_)), at_);
     return *this;
   }
   text_writer& operator<<(std::uint64_t number) {
-    at_ = std::to_chars(at_, at_ + 20, number).ptr;
+    at_ = std::to_chars(at_, end_, number).ptr;
     return *this;
   }
   [[nodiscard]] char* end() const { return at_; }
 
  private:
   char* at_;
+  char* end_;
 };
 
 }  // namespace
@@ -61,7 +63,7 @@ void append_head(std::string& out, std::string_view date, const response& answer
   for (const auto& [name, value] : answer.headers) room += name.size() + value.size() + 4;
   const auto before = out.size();
   out.resize(before + room);
-  text_writer to{out.data() + before};
+  text_writer to{std::span{out}.subspan(before)};
   to << "HTTP/1.1 " << static_cast<std::uint64_t>(answer.status) << " " << reason_phrase(answer.status) << "\r\nDate: " << date;
   if (!answer.content_type.empty()) to << "\r\nContent-Type: " << answer.content_type;
   for (const auto& [name, value] : answer.headers) {

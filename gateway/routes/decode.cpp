@@ -104,7 +104,7 @@ void decoded_query::add(const parameter& each) {
 }
 
 void decoded_query::find(std::string_view name, std::vector<std::string_view>& out) const {
-  const auto before = [](const auto& parameter, std::string_view wanted) { return parameter.first < wanted; };
+  const auto before = [](const auto& one, std::string_view wanted) { return one.first < wanted; };
   const auto all = parameters();
   for (auto at = std::lower_bound(all.begin(), all.end(), name, before); at != all.end() && at->first == name; ++at) {
     out.push_back(at->second);

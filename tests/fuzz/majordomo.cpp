@@ -162,7 +162,8 @@ class world {
   void perform() {
     while (!out_.empty() || adapter_.unsettled()) {
       for (std::size_t i = 0; i < out_.messages(); ++i) {
-        const auto& [to, bytes] = out_.message_at(i);
+        const auto to = out_.message_at(i).to;
+        const auto& bytes = out_.message_at(i).bundle;
         auto& book = books_[static_cast<std::uint32_t>(to)];
         require(book.known, "nothing is sent to a peer that is forgotten");
         if (!book.speaks_majordomo) {

@@ -160,10 +160,10 @@ class majordomo_fixture {
         if (to == names_.end()) {
           FAIL_CHECK("a message to a peer that is forgotten");
         } else if (speaks_majordomo_.contains(to->second)) {
-          const auto parts = adapter_.translate(now_, each.to, each.bytes, out_);
+          const auto parts = adapter_.translate(now_, each.to, each.bundle, out_);
           if (!parts.empty()) inboxes_[to->second].emplace_back(parts.begin(), parts.end());
         } else {
-          inboxes_[to->second].push_back({each.bytes});
+          inboxes_[to->second].push_back({each.bundle});
         }
       }
       notes_.insert(notes_.end(), out_.notes().begin(), out_.notes().end());

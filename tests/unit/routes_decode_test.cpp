@@ -39,7 +39,7 @@ TEST_CASE("decode: a query has at most 256 parameters", "[routes]") {
 }
 
 TEST_CASE("decode: text that has nothing to decode is checked as that which has", "[routes]") {
-  for (const std::string bad : {std::string(1, '\0'), std::string{"a\0b", 3}, std::string{"\xff"}, std::string{"a\xc3"}, std::string{"%00"}, std::string{"%ff"}}) {
+  for (const std::string& bad : {std::string(1, '\0'), std::string{"a\0b", 3}, std::string{"\xff"}, std::string{"a\xc3"}, std::string{"%00"}, std::string{"%ff"}}) {
     CAPTURE(bad);
     CHECK(decoded_query{"x=" + bad}.why() != nullptr);
     CHECK(decoded_path{"/" + bad}.why() != nullptr);

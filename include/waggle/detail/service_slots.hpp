@@ -14,7 +14,7 @@ struct service_slots {
 };
 
 /// What waits at the worker is at no other's disposal, but this is over in a millisecond.
-inline constexpr unsigned quick_slots = 1024;
+inline constexpr unsigned quick_slots_usual = 1024;
 
 /// Four calls for each thread: one that runs and three that wait. With more the network carries more calls in a bundle, and each costs
 /// less; but what waits here cannot go to another worker, or be overtaken by another caller's or another command's, and when this worker
@@ -28,8 +28,8 @@ inline constexpr unsigned quick_slots = 1024;
 /// no more than the pool is for.
 [[nodiscard]] inline service_slots slots_for(bool has_quick, bool has_pool, unsigned threads, unsigned slots, unsigned quick) {
   const auto first_said = [](unsigned one, unsigned other) { return std::min<std::uint32_t>(one != 0 ? one : other, wire::slots_max); };
-  if (!has_pool) return {first_said(quick, first_said(slots, quick_slots)), 0};
-  return {first_said(slots, pool_slots(threads)), has_quick ? first_said(quick, quick_slots) : 0};
+  if (!has_pool) return {first_said(quick, first_said(slots, quick_slots_usual)), 0};
+  return {first_said(slots, pool_slots(threads)), has_quick ? first_said(quick, quick_slots_usual) : 0};
 }
 
 }  // namespace waggle::detail
