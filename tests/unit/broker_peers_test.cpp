@@ -111,6 +111,7 @@ TEST_CASE("broker: HELLO is answered by what a peer needs to know of the broker"
                                                              {"pulse_ms", 700},
                                                              {"missed_pulses_max", 4},
                                                              {"bundle", wire::bundle_frames_max},
+                                                             {"attachments", wire::attachments_max},
                                                              {"message_bytes_max", wire::message_bytes_max},
                                                              {"seats", 0}});
   CHECK(told.texts == std::map<std::string, std::string>{{"broker", "b1"},
