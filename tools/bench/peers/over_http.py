@@ -20,21 +20,14 @@ class HttpSystem(System):
         raise NotImplementedError
 
 
-#: For handlers that do not wait: a pool of threads would only wake one for each call.
-ONE_THREAD = ["--threads", "1", "--slots", "64"]
-
-
 class Waggle(HttpSystem):
+    """The example service as it is: its handler is quick."""
+    name = family = "waggle"
     needs = (WRK, ("waggle-broker", "this build"), ("waggle-gateway", "this build"), ("waggle-hello", "this build"))
-
-    def __init__(self, bin_folder, service_flags=tuple(ONE_THREAD)):
-        super().__init__(bin_folder)
-        self.service_flags = list(service_flags)
-        self.name = self.family = "waggle" if service_flags else "waggle, default flags"
 
     def start(self, group, scenario):
         broker = group.start("broker", [self.program("waggle-broker")] + calls.BROKER_FLAGS).ready()[0]["commands"]
-        group.start("service", [self.program("waggle-hello"), "--broker", broker] + self.service_flags).ready()
+        group.start("service", [self.program("waggle-hello"), "--broker", broker]).ready()
         return group.start("gateway", [self.program("waggle-gateway"), "--broker", broker, "--http", "127.0.0.1:0"]).ready()[0]["http"]
 
 
@@ -43,7 +36,7 @@ class WaggleInOne(HttpSystem):
     needs = (WRK, ("waggle-hello", "this build"))
 
     def start(self, group, scenario):
-        return group.start("service", [self.program("waggle-hello"), "--http", "127.0.0.1:0"] + ONE_THREAD).ready()[0]["http"]
+        return group.start("service", [self.program("waggle-hello"), "--http", "127.0.0.1:0"]).ready()[0]["http"]
 
 
 class Front(HttpSystem):

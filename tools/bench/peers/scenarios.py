@@ -50,7 +50,7 @@ class Http:
         self.name, self.title, self.connections, self.aims = name, title, connections, aims
 
     def systems(self, bin_folder, cache):
-        return [over_http.Waggle(bin_folder), over_http.Waggle(bin_folder, ()), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder),
+        return [over_http.Waggle(bin_folder), over_http.WaggleInOne(bin_folder), over_http.Front(bin_folder),
                 over_http.Nginx(bin_folder), over_http.Nest(bin_folder, cache, "fastify"), over_http.Nest(bin_folder, cache, "express"),
                 over_http.Moleculer(bin_folder, cache)]
 
