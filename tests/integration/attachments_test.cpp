@@ -9,21 +9,6 @@ namespace {
 using namespace waggle;
 using namespace waggle::test;
 
-service_options at(const running_broker& broker, net::context& sockets) {
-  service_options out;
-  out.broker = broker.commands();
-  out.threads = 2;
-  out.sockets = &sockets;
-  return out;
-}
-
-client_options caller(const running_broker& broker, net::context& sockets) {
-  client_options out;
-  out.broker = broker.commands();
-  out.sockets = &sockets;
-  return out;
-}
-
 binary large(std::size_t bytes = 1u << 20) {
   binary out{std::string(bytes, '\0')};
   std::iota(out.bytes.begin(), out.bytes.end(), '\0');

@@ -34,21 +34,6 @@ WAGGLE_FIELDS(seen, traceparent, key, budget_ms)
 using namespace waggle;
 using namespace waggle::test;
 
-service_options at(const running_broker& broker, net::context& sockets, unsigned threads = 4) {
-  service_options out;
-  out.broker = broker.commands();
-  out.threads = threads;
-  out.sockets = &sockets;
-  return out;
-}
-
-client_options caller(const running_broker& broker, net::context& sockets) {
-  client_options out;
-  out.broker = broker.commands();
-  out.sockets = &sockets;
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("network: a typed call reaches its handler and the answer its caller", "[network]") {

@@ -7,7 +7,7 @@ namespace {
 using namespace waggle;
 using namespace waggle::test;
 
-event_options at(const running_broker& broker, net::context& sockets) {
+event_options events_at(const running_broker& broker, net::context& sockets) {
   event_options out;
   out.broker = broker.commands();
   out.sockets = &sockets;
@@ -19,7 +19,7 @@ event_options at(const running_broker& broker, net::context& sockets) {
 TEST_CASE("events: a subscriber gets all topics with its prefix from the moment it is open, and no others", "[events]") {
   net::context sockets;
   running_broker broker{sockets};
-  auto subscriber = subscriber::open({"order."}, at(broker, sockets));
+  auto subscriber = subscriber::open({"order."}, events_at(broker, sockets));
   REQUIRE(subscriber.has_value());
   client net{{broker.commands(), "test", 1000, &sockets}};
   REQUIRE(net.emit("order.placed", std::string{"first"}, 5s, {.key = "c7", .traceparent = {}, .headers = {}}).has_value());
@@ -39,8 +39,8 @@ TEST_CASE("events: a subscriber gets all topics with its prefix from the moment 
 TEST_CASE("events: what a publisher emits once it is open arrives, in order", "[events]") {
   net::context sockets;
   running_broker broker{sockets};
-  auto subscriber = subscriber::open({""}, at(broker, sockets));
-  auto publisher = publisher::open(at(broker, sockets));
+  auto subscriber = subscriber::open({""}, events_at(broker, sockets));
+  auto publisher = publisher::open(events_at(broker, sockets));
   REQUIRE(subscriber.has_value());
   REQUIRE(publisher.has_value());
   for (int i = 0; i < 1000; ++i) REQUIRE(publisher->emit("tick", i).has_value());
@@ -56,7 +56,7 @@ TEST_CASE("events: what a publisher emits once it is open arrives, in order", "[
 TEST_CASE("events: the longest time that can be said is a wait, not an overflow", "[events]") {
   net::context sockets;
   running_broker broker{sockets};
-  auto options = at(broker, sockets);
+  auto options = events_at(broker, sockets);
   options.patience = milliseconds::max();
   auto subscriber = subscriber::open({"late."}, options);
   REQUIRE(subscriber.has_value());
@@ -75,7 +75,7 @@ TEST_CASE("events: the longest time that can be said is a wait, not an overflow"
 TEST_CASE("events: topics that are the broker's own, or no names, are refused", "[events]") {
   net::context sockets;
   running_broker broker{sockets};
-  auto publisher = publisher::open(at(broker, sockets));
+  auto publisher = publisher::open(events_at(broker, sockets));
   REQUIRE(publisher.has_value());
   CHECK(publisher->emit("waggle.hello.x", 1).error().code == status::invalid_argument);
   CHECK(publisher->emit("two words", 1).error().code == status::invalid_argument);
@@ -86,7 +86,7 @@ TEST_CASE("events: topics that are the broker's own, or no names, are refused", 
 TEST_CASE("events: what is published but is no event goes to nobody", "[events]") {
   net::context sockets;
   running_broker broker{sockets};
-  auto subscriber = subscriber::open({""}, at(broker, sockets));
+  auto subscriber = subscriber::open({""}, events_at(broker, sockets));
   REQUIRE(subscriber.has_value());
   net::event_sink rude{sockets};
   rude.connect(broker.at().events_in);
@@ -115,7 +115,7 @@ TEST_CASE("context: events of a handler that succeeds are emitted, of one that f
   options.broker = broker.commands();
   options.sockets = &sockets;
   running_service serving{shop, options};
-  auto subscriber = subscriber::open({"shop."}, at(broker, sockets));
+  auto subscriber = subscriber::open({"shop."}, events_at(broker, sockets));
   REQUIRE(subscriber.has_value());
   client net{{broker.commands(), "test", 1000, &sockets}};
   CHECK_FALSE(net.call<int>("shop.order", -1, 5s).has_value());

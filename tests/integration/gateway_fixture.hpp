@@ -91,11 +91,4 @@ inline std::string header_of(const front::response& of, std::string_view name) {
   return "none";
 }
 
-inline service_options at(const running_broker& broker, net::context& sockets) {
-  service_options out;
-  out.broker = broker.commands();
-  out.sockets = &sockets;
-  return out;
-}
-
 }  // namespace waggle::test

@@ -105,4 +105,19 @@ class running_service {
   std::thread thread_;
 };
 
+inline service_options at(const running_broker& broker, net::context& sockets, unsigned threads = 4) {
+  service_options out;
+  out.broker = broker.commands();
+  out.threads = threads;
+  out.sockets = &sockets;
+  return out;
+}
+
+inline client_options caller(const running_broker& broker, net::context& sockets) {
+  client_options out;
+  out.broker = broker.commands();
+  out.sockets = &sockets;
+  return out;
+}
+
 }  // namespace waggle::test

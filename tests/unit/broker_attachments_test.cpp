@@ -149,5 +149,16 @@ TEST_CASE("broker: a frame that speaks of an attachment which is not there costs
   net.join("worker", serves("echo.say").attachments(4));
   net.send("worker", reply_with(16).bundle);
   CHECK(net.core().worker_count() == 0);
-  CHECK(net.error_of("worker", 0).message.find("the payload is an attachment that the message does not have") != std::string::npos);
+  CHECK(net.error_of("worker", 0).message.find("the payload is an attachment that the message does not have, or that an earlier frame has had") != std::string::npos);
+}
+
+TEST_CASE("broker: an attachment makes one answer, however many frames speak of it", "[broker]") {
+  broker_fixture net;
+  wire::message pings;
+  const auto field = wire::payload_field::attached(pings, wire::attachment{large});
+  for (std::uint64_t id = 1; id <= 100; ++id) wire::append_call(pings.bundle, id, "waggle.ping", field, 10'000, {});
+  net.send("caller", pings);
+  CHECK(net.replies_to("caller", 1) == 1);
+  CHECK(net.replies_to("caller") == 2);  // and what was wrong
+  CHECK(net.error_of("caller", 0).code == status::invalid_argument);
 }

@@ -94,14 +94,20 @@ TEST_CASE("frames: a payload may be one of the message's attachments, each frame
   CHECK(in.next(out) == decoded::end);
 }
 
-TEST_CASE("frames: an attachment that the message does not have, or that is too large, breaks it", "[wire]") {
+TEST_CASE("frames: an attachment that the message does not have, that another frame has had, or that is too large, breaks it", "[wire]") {
   message made;
   append_part(made.bundle, 2, payload_field::attached(made, attachment{std::string(payload_bytes_max + 1, 'x')}));
   frame out;
   bundle_reader large{made};
   CHECK(large.next(out) == decoded::broken);
   CHECK(std::string{large.why()} == "the payload is too large");
-  CHECK(why_not(made.bundle) == "the payload is an attachment that the message does not have");
+  CHECK(why_not(made.bundle) == "the payload is an attachment that the message does not have, or that an earlier frame has had");
+  message doubled;
+  const auto field = payload_field::attached(doubled, attachment{"once"});
+  for (int i = 0; i < 2; ++i) append_part(doubled.bundle, 2, field);
+  bundle_reader twice{doubled};
+  CHECK(twice.next(out) == decoded::frame);
+  CHECK(twice.next(out) == decoded::broken);
   message again;
   append_part(again.bundle, 2, payload_field::attached(again, attachment{}));
   bundle_reader empty{again};

@@ -29,7 +29,7 @@ struct welcome {
   std::uint64_t missed_pulses_max = 3;
   std::uint64_t seats = 0;
   bool durable = false;  ///< it keeps events on disk
-  std::uint64_t attachments = 0;  ///< that it takes in one message
+  std::uint64_t attachments = 0;  ///< that it takes in one message, at most `wire::attachments_max`
 
   [[nodiscard]] milliseconds silence_max() const { return pulse * static_cast<std::int64_t>(missed_pulses_max); }
 };
@@ -60,6 +60,7 @@ struct welcome {
     if (key == "durable" && in.peek() == wire::kind::boolean) return in.boolean(out.durable);
     return in.skip();
   });
+  out.attachments = std::min<std::uint64_t>(out.attachments, wire::attachments_max);
   out.pulse = milliseconds{std::clamp<std::uint64_t>(pulse_ms, 10, 3'600'000)};
   out.missed_pulses_max = std::clamp<std::uint64_t>(out.missed_pulses_max, 1, 1000);
   return out;
@@ -325,7 +326,7 @@ class caller_core {
     auto& call = calls_[index];
     const auto left = std::chrono::duration_cast<milliseconds>(call.deadline - now).count();
     wire::payload_field payload{call.attached.empty() ? std::string_view{call.payload} : call.attached.bytes()};
-    if (!call.attached.empty() && out.attachments.size() < std::min<std::uint64_t>(welcome_.attachments, wire::attachments_max)) {
+    if (!call.attached.empty() && out.attachments.size() < welcome_.attachments) {
       payload = wire::payload_field::attached(out, call.attached);
     }
     if (call.type == wire::frame_type::call) {

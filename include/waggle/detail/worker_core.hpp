@@ -273,8 +273,7 @@ class worker_core {
   template <class Payload>
   [[nodiscard]] wire::payload_field field_of(wire::message& out, Payload&& payload) const {
     const std::string_view bytes{payload};
-    const bool attach = bytes.size() >= options_.attachment_bytes_min && out.attachments.size() < std::min<std::uint64_t>(welcome_.attachments, wire::attachments_max);
-    if (!attach) return bytes;
+    if (bytes.size() < options_.attachment_bytes_min || out.attachments.size() >= welcome_.attachments) return bytes;
     return wire::payload_field::attached(out, wire::attachment{std::string{std::forward<Payload>(payload)}});
   }
 

@@ -231,13 +231,14 @@ class socket {
     }
   }
 
-  /// One part; false when nothing is there.
+  /// One part; false when nothing is there. A signal is no reason to stop: amid a message, what is left would be taken for the next.
   bool receive_part(zmq::message_t& into) {
-    try {
-      return socket_.recv(into, zmq::recv_flags::dontwait).has_value();
-    } catch (const zmq::error_t& e) {
-      if (e.num() == EINTR) return false;
-      throw;
+    for (;;) {
+      try {
+        return socket_.recv(into, zmq::recv_flags::dontwait).has_value();
+      } catch (const zmq::error_t& e) {
+        if (e.num() != EINTR) throw;
+      }
     }
   }
 

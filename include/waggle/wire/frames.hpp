@@ -131,7 +131,11 @@ class bundle_reader {
     if (!reader_.at_binary() && reader_.peek() == kind::unsigned_integer) {
       std::uint64_t number = 0;
       reader_.unsigned_integer(number);
-      if (number >= attachments_.size()) return reader_.fail("the payload is an attachment that the message does not have");
+      // Each is of one frame: otherwise a few bytes more would make another large payload of it for whoever cannot share it.
+      if (number >= attachments_.size() || number < attachments_had_) {
+        return reader_.fail("the payload is an attachment that the message does not have, or that an earlier frame has had");
+      }
+      attachments_had_ = number + 1;
       out.attached = &attachments_[number];
       out.payload = out.attached->bytes();
     } else if (!reader_.binary(out.payload)) {
@@ -204,6 +208,7 @@ class bundle_reader {
 
   reader reader_;
   std::span<const attachment> attachments_;
+  std::uint64_t attachments_had_ = 0;
 };
 
 // Each of these appends one frame to a bundle. An empty payload, headers or manifest is written as nil. What goes in is
