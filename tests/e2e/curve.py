@@ -35,9 +35,12 @@ class Peer:
         self.id = 0
 
     def ask(self, kind, *fields, within=5000):
-        """Status, and what the payload says; nothing if no reply comes."""
+        """Status, and what the payload says; nothing if no reply comes, or if nobody is there: libzmq drops the connection whose handshake was refused."""
         self.id += 1
-        self.socket.send(msgpack.packb([kind, self.id, *fields]))
+        try:
+            self.socket.send(msgpack.packb([kind, self.id, *fields]))
+        except zmq.Again:
+            return None
         return self.reply_to(self.id, within)
 
     def reply_to(self, wanted, within=5000):
