@@ -46,6 +46,8 @@ constexpr std::string_view watched = "waggle.services";
 /// Messages taken from the socket in one go, and goes in one turn, before clients and other sockets have theirs.
 constexpr int receive_max = 1000;
 constexpr int turns_max = 4;
+/// So many calls must be open for others to wait for company.
+constexpr std::size_t gather_from = 8;
 
 
 /// What msgpack puts before a text or a map.
@@ -407,15 +409,29 @@ bool application::send_calls(front::instant now) {
   return any;
 }
 
+/// Whether calls that are ready gain from waiting for company. Small messages cost everybody on their way as much as large ones, and breed small ones:
+/// answers that come one by one let requests come one by one. So where many calls are open and their number still grows, clients that have just had
+/// their answers get the chance to be in the same message. A call that is alone leaves at once.
+bool application::gathers() const {
+  return core_.ready() && message_.empty() && core_.open_calls() >= gather_from && core_.waiting_ids() > gathered_;
+}
+
+bool application::on_batch_end(front::instant now, bool last) {
+  const bool keeps = !last && gathers();
+  gathered_ = keeps ? core_.waiting_ids() : 0;
+  pump(now, keeps);
+  return keeps;
+}
+
 /// Sends what the batch's requests want, receives, lets time pass, sends what came of that; until the socket, whose descriptor tells only of
 /// changes, has nothing more to say, or has said so much that others must have their turn first.
 ///
 /// A send may swallow the descriptor's word that something has come; a receive that finds nothing has looked. So what can be sent is sent first,
 /// and libzmq is asked (which is two system calls) only if something was left to be sent after that.
-void application::pump(front::instant now) {
+void application::pump(front::instant now, bool keeps_calls) {
   const sink to{*this, now};
   int turns = 0;
-  send_calls(now);
+  if (!keeps_calls) send_calls(now);
   do {
     bool drained = false;
     for (int i = 0; i < receive_max && !drained; ++i) {
@@ -449,7 +465,7 @@ void application::pump(front::instant now) {
     }
     if (core_.ready() && !watching_ && watch_at_ <= now) watch(now);
     const bool more_events = events_.pump(now);
-    const bool has_sent = send_calls(now);
+    const bool has_sent = !keeps_calls && send_calls(now);
     behind_ = !drained || more_events || (has_sent && socket_->readable());
   } while (behind_ && ++turns < turns_max);
   open_calls_.set(core_.open_calls());

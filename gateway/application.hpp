@@ -72,7 +72,7 @@ class application final : public front::application {
   [[nodiscard]] int descriptor() const override { return socket_->descriptor(); }
   [[nodiscard]] int second_descriptor() const override { return events_.descriptor(); }
   [[nodiscard]] int third_descriptor() const override { return store_->descriptor(); }
-  void on_batch_end(front::instant now) override { pump(now); }
+  bool on_batch_end(front::instant now, bool last) override;
   [[nodiscard]] front::instant next_deadline() const override;
   void on_drain(front::instant) override { draining_ = true; }
   void on_closing(front::instant now) override;
@@ -164,7 +164,8 @@ class application final : public front::application {
   void watch_later(front::instant now);
   void learn(std::string_view payload);
   bool send_calls(front::instant now);
-  void pump(front::instant now);
+  [[nodiscard]] bool gathers() const;
+  void pump(front::instant now, bool keeps_calls = false);
   void warn(const std::vector<std::string>& warnings);
   [[nodiscard]] trace_text trace_of(const front::request& in);
   [[nodiscard]] request_id_text request_id_of(const front::request& in);
@@ -219,6 +220,7 @@ class application final : public front::application {
   front::instant watch_at_{};
   bool was_ready_ = false;
   bool behind_ = false;  ///< there is more to receive
+  std::size_t gathered_ = 0;  ///< calls that waited for company when the thread last went to look for it
   bool draining_ = false;
   front::instant notes_since_{};  ///< of the second whose notes are counted
   std::uint64_t notes_ = 0;

@@ -30,8 +30,6 @@
 namespace waggle::gateway {
 namespace {
 
-constexpr unsigned threads = 2;  // as many as a gateway has when nothing is said
-
 /// A broker on a thread of its own, for as long as the object lives.
 class broker_inside {
  public:
@@ -111,7 +109,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
     }
     front::server_options at;
     at.listen = {{address->first, address->second, false}};
-    at.threads = threads;
+    at.threads = threads_;
     at.log = [name = options_.service](std::string_view line) {
       std::fprintf(stderr, "%s http: %.*s\n", name.c_str(), static_cast<int>(line.size()), line.data());
     };
@@ -142,7 +140,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
         for (const auto& each : network.services) {
           if (knows || each.service != options_.service || each.instances.empty()) continue;
           knows = true;
-          if (++threads_that_know_ == threads && options_.on_routes) options_.on_routes();
+          if (++threads_that_know_ == threads_ && options_.on_routes) options_.on_routes();
         }
       };
       return std::make_unique<application>(std::move(of), answers);
@@ -169,6 +167,7 @@ class hybrid_parts final : public waggle::detail::hybrid {
   std::string broker_;
   std::string listen_;
   std::atomic<bool> logs_{false};
+  const unsigned threads_ = front::usual_threads();
   std::atomic<unsigned> threads_that_know_{0};
   std::optional<net::context> sockets_;
   std::optional<broker_inside> broker_inside_;

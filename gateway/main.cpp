@@ -40,7 +40,7 @@ struct gateway_flags {
   waggle::key_options keys;
   std::vector<std::string> routes;
   std::vector<std::string> events;
-  unsigned threads = 2;
+  unsigned threads = waggle::front::usual_threads();
   std::string budget = "10s", drain = "10s", notice = "0s";
   bool check = false, schema = false, metrics = false, docs = true;
   std::string access_log;
@@ -211,7 +211,7 @@ int main(int argc, char** argv) {
                  "The folder that keeps answers under Idempotency-Keys, made on first use; none: they are in memory, and gone after a restart")
       ->envname("WAGGLE_GATEWAY_DATA")->capture_default_str()
       ->check([](const std::string& text) { return text.empty() ? std::string{"--data names a folder, or none"} : std::string{}; });
-  app.add_option("--threads", flags.threads, "Reactor threads")
+  app.add_option("--threads", flags.threads, "Reactor threads; if not said, one for every two processors, four at most")
       ->envname("WAGGLE_HTTP_THREADS")->capture_default_str()->check(CLI::Range(1u, 255u));
   app.add_option("--budget", flags.budget, "Of calls whose route names none")
       ->envname("WAGGLE_BUDGET")->capture_default_str()->check(waggle::detail::duration_problem);

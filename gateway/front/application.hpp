@@ -111,8 +111,10 @@ class application {
   [[nodiscard]] virtual int second_descriptor() const { return -1; }
   [[nodiscard]] virtual int third_descriptor() const { return -1; }
   virtual void on_readable(instant) {}
-  /// After each batch of requests or events that the thread has handled: the moment to send what was collected.
-  virtual void on_batch_end(instant) {}
+  /// After each batch of requests or events that the thread has handled: the moment to send what was collected. True: some of it is kept back
+  /// for others to join it, so the thread looks once more at its clients, without waiting, and calls this again. With `last` nothing may be
+  /// kept back: the thread is about to sleep.
+  virtual bool on_batch_end(instant, bool /*last*/) { return false; }
   /// When `on_deadline` wants to be called; `instant::max()` for never.
   [[nodiscard]] virtual instant next_deadline() const { return instant::max(); }
   virtual void on_deadline(instant) {}

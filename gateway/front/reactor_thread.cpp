@@ -27,6 +27,8 @@ using Pistache::Polling::Tag;
 constexpr int accept_batch = 64;
 constexpr int accept_rest_max = 4096;
 constexpr std::size_t read_bytes_max = 64 * 1024;
+// How often the thread looks for requests that may join those whose calls are kept back.
+constexpr int looks_max = 2;
 // A client that holds no more than this is not what fills the memory.
 constexpr std::size_t fair_bytes = 64 * 1024;
 
@@ -60,16 +62,24 @@ void reactor_thread::onReady(const Pistache::Aio::FdSet& ready) {
     update_date();
     handshakes_took_ = {};
     for (const auto& event : ready) handle(event);
-    if (life_ == life::running || life_ == life::draining) finish_batch();
+    for (int looks = 0; is_serving() && finish_batch(looks == looks_max); ++looks) look_again();
   } catch (...) {
     log("a batch of events failed: " + describe(std::current_exception()));
   }
 }
 
+/// Takes what has come meanwhile, without waiting. Level-triggered descriptors of Pistache's own may be among it: it finds them again.
+void reactor_thread::look_again() {
+  looked_.clear();
+  poller_->poll(looked_, std::chrono::milliseconds{0});
+  now_ = clock::now();
+  for (auto& each : looked_) handle(std::move(each));
+}
+
 void reactor_thread::handle(const Pistache::Aio::FdSet::Entry& event) {
   const std::uint64_t tag = event.getTag().value();
   if (tag == wake_tag) return obey();
-  if (life_ != life::running && life_ != life::draining) return;
+  if (!is_serving()) return;
   switch (tag) {
     case timer_tag: {
       std::uint64_t expirations;
@@ -117,7 +127,7 @@ void reactor_thread::obey() {
     }
   }
   if (order == control::order::stop && life_ != life::ended) return end();
-  if (life_ != life::running && life_ != life::draining) return;
+  if (!is_serving()) return;
   if (const std::uint64_t count = plan_->signals.notifications(); count != notifications_seen_) {
     notifications_seen_ = count;
     application_called_ = true;
@@ -188,7 +198,7 @@ void reactor_thread::end() {
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
     if (slots_[index].client) drop(index);
   }
-  if (application_) guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
+  if (application_) guarded("on_batch_end", [&] { application_->on_batch_end(now_, true); });
   guarded("its destructor", [&] { application_.reset(); });
   listeners_.clear();
   timer_fd_.reset();
@@ -359,12 +369,15 @@ void reactor_thread::offer_room() {
   offering_.clear();
 }
 
-void reactor_thread::finish_batch() {
+/// Whether the application has kept something back, and wants the thread to look for more first.
+bool reactor_thread::finish_batch(bool last) {
   run_timers();
   offer_room();
+  bool kept_back = false;
   while (application_called_ || !dirty_.empty()) {
     if (std::exchange(application_called_, false)) {
-      guarded("on_batch_end", [&] { application_->on_batch_end(now_); });
+      kept_back = false;
+      guarded("on_batch_end", [&] { kept_back = application_->on_batch_end(now_, last); });
     }
     flushing_.swap(dirty_);
     for (const std::uint32_t index : flushing_) {
@@ -376,9 +389,14 @@ void reactor_thread::finish_batch() {
   guarded("descriptor", [&] { follow_descriptors(); });
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();
-  if (life_ == life::draining && ((clients_ == 0 && !application_->busy()) || now_ >= patience_until_)) return end();
+  if (life_ == life::draining && ((clients_ == 0 && !application_->busy()) || now_ >= patience_until_)) {
+    end();
+    return false;
+  }
   if (!roomy_.empty()) ::eventfd_write(wake_.get(), 1);
   arm_timer();
+  application_called_ = kept_back;
+  return kept_back;
 }
 
 void reactor_thread::run_timers() {

@@ -95,6 +95,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   /// The slot of the exchange's connection; `slots_.size()` if it has gone.
   [[nodiscard]] std::uint32_t slot_of(exchange_id id) const;
 
+  [[nodiscard]] bool is_serving() const { return life_ == life::running || life_ == life::draining; }
   void handle(const Pistache::Aio::FdSet::Entry& event);
   void obey();
   void begin_life();
@@ -128,7 +129,8 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
   void update_interest(std::uint32_t index);
   bool hold_to_budget(std::uint32_t index);
 
-  void finish_batch();
+  bool finish_batch(bool last);
+  void look_again();
   void offer_room();
   void drain_client(std::uint32_t index);
   void follow_descriptors();
@@ -174,6 +176,7 @@ class reactor_thread final : public Pistache::Aio::Handler, private responder {
 
   std::priority_queue<timer, std::vector<timer>, std::greater<>> timers_;
   instant armed_ = instant::max();
+  std::vector<Pistache::Polling::Event> looked_;  // what look_again has found
   std::vector<char> read_buffer_;
   std::string plain_;  // what one read says, once decrypted
 };

@@ -1,6 +1,9 @@
 #include "gateway/front/server.hpp"
 
+#include <sched.h>
 #include <sys/eventfd.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <mutex>
@@ -9,6 +12,14 @@
 #include "gateway/front/reactor_thread.hpp"
 
 namespace waggle::front {
+
+unsigned usual_threads() {
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  // Fails where there are more processors than a set holds.
+  if (::sched_getaffinity(0, sizeof usable, &usable) != 0) return 4;
+  return std::clamp(static_cast<unsigned>(CPU_COUNT(&usable)) / 2, 1u, 4u);
+}
 
 class server::impl {
  public:

@@ -31,6 +31,10 @@ struct server_options {
   std::function<void(std::string_view)> log{};
 };
 
+/// How many threads suit this machine: one for every two processors that the process may use, four at most. The rest is for the threads of libzmq, for
+/// broker and workers; and what fewer threads send goes in fewer and larger messages.
+[[nodiscard]] unsigned usual_threads();
+
 /// An HTTP/1.1 server of independent threads: each has its own listening sockets, connections, timers and application,
 /// and shares nothing with the others but the word to stop.
 ///

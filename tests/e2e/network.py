@@ -133,7 +133,8 @@ class Network:
         self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse, "--data", self.data.name)
         self.endpoint = self.broker.value("commands")
         self.gateway = self.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", self.endpoint,
-                                  *(["--routes", routes] if routes else []), *(["--events", self.events] if self.events else []), *self.gateway_flags)
+                                  *(["--routes", routes] if routes else []), *(["--events", self.events] if self.events else []), *self.gateway_flags,
+                                  env={"WAGGLE_HTTP_THREADS": "2"})  # whatever the machine has: what threads share is to be seen
         self.http = "http://" + self.gateway.value("http")
 
     def start(self, program, *arguments, env=None):

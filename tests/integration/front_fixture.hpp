@@ -67,7 +67,8 @@ struct board {
 };
 
 /// Paths are orders: /echo answers with the body, /wait waits for the test's word (written to the eventfd) and then
-/// answers everything that waits, the last first; /peer says who asks; /size/N answers N bytes; /throw throws; /hold keeps the thread
+/// answers everything that waits, the last first; /keep is answered with how many of its kind are when it leaves, and the first is kept back until the test
+/// lets the thread go on; /peer says who asks; /size/N answers N bytes; /throw throws; /hold keeps the thread
 /// until the test lets it go; /deadline answers 20 ms
 /// later. Streamed: /pour/N is N bytes as fast as there is room; /open says "open", "tick" with each word of the test's,
 /// and ends with the request /shut; /endless is one that ends when the server closes; /flood appends whether there is room or not; /break aborts; /begin-throw throws.
@@ -90,6 +91,8 @@ class toy final : public application {
     const std::string path(in.path);
     if (path == "/wait") {
       waiting_.emplace_back(id, std::string(in.query));
+    } else if (path == "/keep") {
+      kept_.push_back(id);
     } else if (path == "/deadline") {
       due_ = now + 20ms;
       due_id_ = id;
@@ -142,6 +145,16 @@ class toy final : public application {
     for (auto& each : pouring_) {
       if (each.first == id) return pour(each);
     }
+  }
+  bool on_batch_end(instant, bool last) override {
+    if (kept_.size() == 1 && !last) {
+      notes_.change([&] { notes_.holding = true; });
+      notes_.wait([&] { return notes_.let_go; });
+      return true;
+    }
+    for (const exchange_id each : kept_) answer(each, std::to_string(kept_.size()));
+    kept_.clear();
+    return false;
   }
   void on_notified(instant) override {
     notes_.change([&] { ++notes_.notified; });
@@ -207,7 +220,7 @@ class toy final : public application {
   const int event_, second_event_;
   std::vector<std::pair<exchange_id, std::string>> waiting_;
   std::vector<std::pair<exchange_id, std::size_t>> pouring_;  // and how many bytes are to come
-  std::vector<exchange_id> open_, endless_;
+  std::vector<exchange_id> open_, endless_, kept_;
   instant due_ = instant::max();
   exchange_id due_id_{};
 };

@@ -93,6 +93,21 @@ TEST_CASE("front: hosts are names, addresses of both kinds, or all interfaces", 
   CHECK(endpoint("[::1]").rfind("[::1]:", 0) == 0);
 }
 
+TEST_CASE("front: what is kept back waits for what has come meanwhile, and for nothing else", "[front]") {
+  toy_server net;
+  client first(net.port()), second(net.port());
+  REQUIRE(second.send(get("/")));
+  REQUIRE(second.read_body() == "/");
+  REQUIRE(first.send(get("/keep")));
+  REQUIRE(net.notes.wait([&] { return net.notes.holding; }));
+  REQUIRE(second.send(get("/keep")));
+  net.notes.change([&] { net.notes.let_go = true; });
+  CHECK(first.read_body() == "2");
+  CHECK(second.read_body() == "2");
+  REQUIRE(first.send(get("/keep")));
+  CHECK(first.read_body() == "1");
+}
+
 TEST_CASE("front: drain lets open requests finish, ends idle connections and takes no new ones", "[front]") {
   const bool tls = GENERATE(false, true);
   CAPTURE(tls);

@@ -64,7 +64,7 @@ struct gateway_fixture : front::responder {
     return answers[id];
   }
   void turn() {
-    under_test.on_batch_end(front::clock::now());
+    under_test.on_batch_end(front::clock::now(), true);
   }
   bool ready() {
     return eventually([&] { return turn(), get("/readyz").status == 200; });

@@ -183,7 +183,7 @@ TEST_CASE("keys: a store without room, or whose disk fails, has requests with ke
   const auto post = [&](std::string_view key) {
     small.on_request(front::clock::now(), front::exchange_id{++id}, {"POST", "/orders/a", {}, "{}", {{"Idempotency-Key", key}}, false, nullptr});
     eventually([&] {
-      small.on_batch_end(front::clock::now());
+      small.on_batch_end(front::clock::now(), true);
       return usual.answers.contains(id);
     });
     return usual.answers[id];

@@ -149,7 +149,7 @@ TEST_CASE("cache: commands that are not safe are called each time, and the log s
   CHECK(header_of(net.get("/set"), "Cache-Status") == "none");
   const std::string wanted = "routes.yaml:2: the route \"GET /set\" is not cached, because slow.set is not safe: have its service say so, or remove cache";
   CHECK(eventually([&] {
-    speaking.on_batch_end(front::clock::now());
+    speaking.on_batch_end(front::clock::now(), true);
     return std::find(lines.begin(), lines.end(), wanted) != lines.end();
   }));
 }

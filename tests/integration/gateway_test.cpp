@@ -244,7 +244,7 @@ TEST_CASE("gateway: of a service's own gateway only its own routes are served", 
   const auto status_of = [&](std::string_view path) {
     own.on_request(front::clock::now(), front::exchange_id{++id}, {"GET", path, {}, {}, {}});
     eventually([&] {
-      own.on_batch_end(front::clock::now());
+      own.on_batch_end(front::clock::now(), true);
       return all.answers.contains(id);
     });
     return all.answers[id].status;
@@ -252,4 +252,36 @@ TEST_CASE("gateway: of a service's own gateway only its own routes are served", 
   REQUIRE(eventually([&] { return status_of("/readyz") == 200; }));
   CHECK(status_of("/one") == 200);
   CHECK(status_of("/two") == 404);
+}
+
+TEST_CASE("gateway: where many calls are open, others wait for company as long as it comes; one alone leaves at once", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service one{"one", "1"};
+  one.on("one.get", [](context&) { return 1; }).http("GET /one");
+  running_service serving{one, at(broker, sockets)};
+  gateway_fixture asked{broker, sockets};
+  REQUIRE(asked.ready());
+  REQUIRE(eventually([&] { return asked.get("/one").status == 200; }));
+  asked.answers.clear();
+  const auto keeps_back = [&](bool last = false) { return asked.under_test.on_batch_end(front::clock::now(), last); };
+  const auto ask = [&](int times) {
+    for (int i = 0; i < times; ++i) asked.ask("GET", "/one");
+  };
+
+  ask(1);
+  CHECK_FALSE(keeps_back());
+  REQUIRE(eventually([&] { return asked.turn(), asked.answers.size() == 1; }));
+
+  ask(10);
+  CHECK(keeps_back());
+  ask(1);
+  CHECK(keeps_back());
+  CHECK(asked.answers.size() == 1);
+  CHECK_FALSE(keeps_back());  // nobody has come
+  REQUIRE(eventually([&] { return keeps_back(), asked.answers.size() == 12; }));
+
+  ask(10);
+  CHECK_FALSE(keeps_back(true));  // the thread is about to sleep
+  REQUIRE(eventually([&] { return asked.turn(), asked.answers.size() == 22; }));
 }
