@@ -78,7 +78,7 @@ std::optional<error> broker_core::too_many_calls(peer_id from) {
 void broker_core::run_or_wait(instant now, peer_id from, const wire::frame& in, std::uint32_t command_index, outbox& out) {
   const auto& command = directory_.command_at(command_index);
   if (command.queue.empty() && !command.paused) {
-    if (const auto worker_index = directory_.take_slot(command_index); worker_index != none) {
+    if (const auto worker_index = directory_.take_slot(command_index, out.round()); worker_index != none) {
       const auto call_index = open_call(now, from, in, command_index);
       return lease(now, call_index, worker_index, in.name, contents_of(in), out);
     }
@@ -255,7 +255,7 @@ bool broker_core::dispatch_one(instant now, std::uint32_t pool_index, std::uint3
       expire(call_index, out);
       continue;
     }
-    const auto worker_index = directory_.take_slot_in(pool_index, lane);
+    const auto worker_index = directory_.take_slot_in(pool_index, lane, out.round());
     lines_.serve_front(command.queue);
     lease(now, call_index, worker_index, command.name, kept_[calls_[call_index].kept_at].view(), out);
     return true;

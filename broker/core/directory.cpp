@@ -108,6 +108,8 @@ std::uint32_t directory::pool_for(const manifest& from, std::string identity) {
       made.commands.push_back(command_index);
     }
   }
+  made.lanes[0].quick = made.lane_count == 1 && std::all_of(from.commands.begin(), from.commands.end(), [](const auto& each) { return each.quick; });
+  made.lanes[1].quick = true;
   by_identity_.emplace(identity, index);
   made.identity = std::move(identity);
   return index;
@@ -259,6 +261,9 @@ void directory::leave_pool(std::uint32_t worker_index) {
   auto& leaving = workers_[worker_index];
   const auto pool_index = std::exchange(leaving.pool, none);
   auto& in = pools_[pool_index];
+  for (auto& each : in.lanes) {
+    if (each.burst.worker == worker_index) each.burst = {};
+  }
   in.workers.erase(workers_, worker_index);
   if (in.workers.empty() && in.active == 0 && !in.held) dissolve(pool_index);
 }
@@ -365,7 +370,7 @@ std::uint32_t directory::home_of(std::uint32_t command_index, std::uint64_t hash
   return best;
 }
 
-std::uint32_t directory::take_slot(std::uint32_t command_index) {
+std::uint32_t directory::take_slot(std::uint32_t command_index, std::uint64_t round) {
   std::uint32_t best = none, most = 0, best_lane = 0;
   for (const auto& member : commands_[command_index].pools) {
     const auto free = pools_[member.pool].lanes[member.lane].free_max;
@@ -374,7 +379,7 @@ std::uint32_t directory::take_slot(std::uint32_t command_index) {
     best = member.pool;
     best_lane = member.lane;
   }
-  return best == none ? none : take_slot_in(best, best_lane);
+  return best == none ? none : take_slot_in(best, best_lane, round);
 }
 
 /// Of two pools whose workers are equally free, whether the one whose turn it is in this has waited for longer.
@@ -386,10 +391,23 @@ bool directory::is_before(std::uint32_t pool_index, std::uint32_t lane, std::uin
   return static_cast<std::int32_t>(last_of(pool_index, lane) - last_of(other, other_lane)) < 0;
 }
 
-std::uint32_t directory::take_slot_in(std::uint32_t pool_index, std::uint32_t lane) {
+/// Whose turn it is in a lane that has a free slot.
+std::uint32_t directory::next_in(pool_lane& in, std::uint32_t lane, std::uint64_t round) const {
+  const auto first = in.by_free[in.free_max].front();
+  if (!in.quick) return first;
+  auto& now = in.burst;
+  if (now.round == round && now.left > 0 && now.worker != none && workers_[now.worker].lanes[lane].listed_free == in.free_max) {
+    --now.left;
+    return now.worker;
+  }
+  now = {round, first, burst::calls_max - 1};
+  return first;
+}
+
+std::uint32_t directory::take_slot_in(std::uint32_t pool_index, std::uint32_t lane, std::uint64_t round) {
   auto& in = pools_[pool_index].lanes[lane];
   if (in.free_max == 0) return none;
-  const auto index = in.by_free[in.free_max].front();
+  const auto index = next_in(in, lane, round);
   take_slot_of(index, lane);
   return index;
 }

@@ -122,11 +122,22 @@ class directory {
     std::vector<index_list<&worker_lane::by_free>> fewer_;
   };
 
+  /// Calls of quick commands that come together go to one worker until it has got `calls_max` of them.
+  struct burst {
+    static constexpr std::uint32_t calls_max = 8;
+
+    std::uint64_t round = 0;  ///< those of one round have come together
+    std::uint32_t worker = none;
+    std::uint32_t left = 0;   ///< calls that it may still get
+  };
+
   struct pool_lane {
     std::uint32_t free_max = 0;    ///< the highest n that has a worker, or 0
     std::uint32_t slots = 0;       ///< of the active
     free_lists by_free;            ///< [n]: workers with n free slots (or more, in the last)
     turns<std::uint32_t> waiting;  ///< commands that have queued calls, in turn
+    bool quick = false;            ///< all that takes its slots is
+    struct burst burst;
   };
 
   struct alignas(64) pool {
@@ -246,10 +257,11 @@ class directory {
   /// Of this very worker, which has one.
   void take_slot_of(std::uint32_t worker_index, std::uint32_t lane);
   /// The worker with the most free slots among all that serve the command (up to `free_listed_max`, and in turn among equals), its slot
-  /// taken; `none` if all are busy.
-  std::uint32_t take_slot(std::uint32_t command_index);
+  /// taken; `none` if all are busy. Of a quick command the turn is a burst's among the calls of one round, which only has to be a number of its
+  /// own: a message that carries several calls costs little more than one that carries one.
+  std::uint32_t take_slot(std::uint32_t command_index, std::uint64_t round);
   /// One in the pool, for a command that waits there.
-  std::uint32_t take_slot_in(std::uint32_t pool_index, std::uint32_t lane);
+  std::uint32_t take_slot_in(std::uint32_t pool_index, std::uint32_t lane, std::uint64_t round);
   void release_slot(std::uint32_t worker_index, std::uint32_t lane);
   /// None of these slots is taken before the next `release_slot`.
   void pass_over(std::uint32_t worker_index, std::uint32_t lane);
@@ -334,6 +346,7 @@ class directory {
   void dissolve(std::uint32_t pool_index);
   void relist(std::uint32_t worker_index);
   void relist(std::uint32_t worker_index, std::uint32_t lane);
+  [[nodiscard]] std::uint32_t next_in(pool_lane& in, std::uint32_t lane, std::uint64_t round) const;
   void list_as(pool_lane& in, std::uint32_t worker_index, std::uint32_t lane, std::uint32_t free);
   [[nodiscard]] bool is_before(std::uint32_t pool_index, std::uint32_t lane, std::uint32_t other, std::uint32_t other_lane);
   bool make_room_for(const manifest& from);

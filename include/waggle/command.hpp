@@ -24,7 +24,8 @@ class command {
   /// The handler runs on the thread of the connection, one at a time, instead of in the pool: that spares two thread switches, which cost more
   /// than a small answer does. For what ends within microseconds and waits for nothing: no calls, no parts, no files, no locks that are held
   /// for long. While it runs, no other quick handler does, and the broker hears no pulse.
-  /// Its calls have slots of their own: they do not wait for those of the pool.
+  /// Its calls have slots of their own: they do not wait for those of the pool. Where several workers serve it, calls that come together go to
+  /// one of them eight at a time.
   command& quick() { return manifest_.quick = true, *this; }
   /// An actor: needs a key, and calls of one key run one at a time, in order, on one worker for as long as that lives. Commands of one
   /// group share their keys: "account.pay" and "account.close" of one account exclude each other when both are keyed("account").

@@ -104,6 +104,7 @@ void model::cleared() {
   read_.clear();
   broadcasts_ = 0;
   forgotten_.clear();
+  ++round_;
   for_peers([](peer_id, peer& each) {
     each.bundle_in_round = each.bundle;
     each.attachments_in_round = each.attachments;

@@ -121,6 +121,12 @@ class model {
   struct pool {
     std::string identity;
     bool has_quick = false;  ///< its workers have slots of their own for what is quick
+    bool all_quick = false;
+    struct {
+      std::uint64_t round = 0;
+      peer_id worker{};
+      std::uint32_t calls = 0;
+    } bursts[2];             ///< of calls to one worker, in each lane
     std::vector<membership> commands;
     std::size_t workers = 0, active = 0;
     bool held = false, died = false, remembered = false;
@@ -229,6 +235,7 @@ class model {
   told* lease_of(const call& waiting, bool now = false);
   [[nodiscard]] bool may_have(peer_id worker, const call& waiting) const;
   bool somebody_can_take(const command& what) const;
+  bool continues_burst(peer_id to, const command& what);
   void lease(call_number number, bool at_once);
   void hand_over(call_number number, told& frame);
   void dispatch();
@@ -286,6 +293,7 @@ class model {
   std::vector<pool*> held_, remembered_;  ///< longest first
   std::size_t queued_ = 0, parked_ = 0, settled_ = 0, kept_bytes_ = 0;
   std::uint64_t listings_ = 0;
+  std::uint64_t round_ = 1;  ///< one more each time the outbox is empty
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t changes_ = 0;  ///< of the network: its revision
   sums sums_;

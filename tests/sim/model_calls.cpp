@@ -244,6 +244,7 @@ void model::lease(call_number number, bool at_once) {
   if (found == nullptr) fail("a call of " + leased.what->name + " is not given to a worker though one is free");
   if (at_once) ++listings_;
   const auto& worker = at(found->to);
+  const bool in_burst = worker.known && worker.seat != nullptr && continues_burst(found->to, *leased.what);
   if (at_once && worker.known && worker.seat != nullptr) {
     const auto free_at = [&](const peer& of) {
       const auto lane = lane_at(of, *leased.what);
@@ -253,7 +254,7 @@ void model::lease(call_number number, bool at_once) {
     for (const auto& each : peers_) {
       if (!each.known || each.seat == nullptr || each.draining || !serves(each, *leased.what)) continue;
       if (free_at(each) > free_at(worker)) fail("a call goes to a worker though another has more free slots");
-      if (each.seat == worker.seat && free_at(each) == free_at(worker) && each.listed[lane] < worker.listed[lane]) {
+      if (!in_burst && each.seat == worker.seat && free_at(each) == free_at(worker) && each.listed[lane] < worker.listed[lane]) {
         fail("a call goes to a worker though it is another's turn");
       }
     }
@@ -264,6 +265,20 @@ void model::lease(call_number number, bool at_once) {
     if (!turns.empty() && turns.front().caller == leased.caller) std::rotate(turns.begin(), turns.begin() + 1, turns.end());
   }
   hand_over(number, *found);
+}
+
+/// Whether a quick call goes to the worker that got the last one of this round, which it may a few times though it is another's turn; counts it.
+bool model::continues_burst(peer_id to, const command& what) {
+  auto& seat = *at(to).seat;
+  const auto lane = lane_at(at(to), what);
+  if (lane == 0 && (seat.has_quick || !seat.all_quick)) return false;
+  auto& burst = seat.bursts[lane];
+  if (burst.round == round_ && burst.worker == to && burst.calls < broker::directory::burst::calls_max) {
+    ++burst.calls;
+    return true;
+  }
+  burst = {round_, to, 1};
+  return false;
 }
 
 /// What holds whenever a worker gets a call.

@@ -45,6 +45,7 @@ model::pool& model::pool_of(const manifest& from) {
   auto& made = pools_.emplace_back();
   made.identity = std::move(identity);
   made.has_quick = from.quick_slots > 0;
+  made.all_quick = std::all_of(from.commands.begin(), from.commands.end(), [](const auto& each) { return each.quick; });
   for (const auto& each : from.commands) {
     auto* const served = &command_of(each.name);
     const bool twice = std::any_of(made.commands.begin(), made.commands.end(), [&](const auto& other) { return other.what == served; });

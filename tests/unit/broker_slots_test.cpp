@@ -174,3 +174,48 @@ TEST_CASE("broker: deliveries of quick events take slots of their class", "[brok
   CHECK(slow == 1);
   CHECK(quick == 2);
 }
+
+namespace {
+
+/// Quick calls, `per_message` in each message; where they went.
+std::vector<std::size_t> spread(broker_fixture& net, std::size_t messages, std::size_t per_message, std::string_view command = "a.quick") {
+  static std::uint64_t id = 0;
+  for (std::size_t i = 0; i < messages; ++i) {
+    std::string bundle;
+    for (std::size_t k = 0; k < per_message; ++k) wire::append_call(bundle, ++id, command, "\x01", 60'000, {});
+    net.send("client", bundle);
+  }
+  return {net.calls_at("one"), net.calls_at("two"), net.calls_at("three")};
+}
+
+}  // namespace
+
+TEST_CASE("broker: quick calls that come together go to a worker eight at a time, others one by one", "[broker][slots]") {
+  broker_fixture net;
+  const auto serving = serves("a.slow").and_also("a.quick").quick().slots(200).quick_slots(200);
+  for (const auto* each : {"one", "two", "three"}) net.join(each, serving);
+  CHECK(spread(net, 1, 10) == std::vector<std::size_t>{8, 2, 0});
+  CHECK(spread(net, 1, 8) == std::vector<std::size_t>{8, 2, 8});   // the second has had its turn
+  CHECK(spread(net, 3, 1) == std::vector<std::size_t>{9, 3, 9});
+  CHECK(spread(net, 1, 6, "a.slow") == std::vector<std::size_t>{11, 5, 11});
+}
+
+TEST_CASE("broker: without slots for what is quick calls come in bursts if all is quick", "[broker][slots]") {
+  const bool all_quick = GENERATE(false, true);
+  broker_fixture net;
+  for (const auto* each : {"one", "two", "three"}) {
+    net.join(each, all_quick ? serves("a.quick").quick().slots(200) : serves("a.quick").quick().and_also("a.slow").slots(200));
+  }
+  CHECK(spread(net, 1, 9) == (all_quick ? std::vector<std::size_t>{8, 1, 0} : std::vector<std::size_t>{3, 3, 3}));
+}
+
+TEST_CASE("broker: a burst does not go on to a worker that has fewer free slots than another, nor to one that leaves", "[broker][slots]") {
+  broker_fixture net;
+  for (const auto* each : {"one", "two", "three"}) net.join(each, serves("a.quick").quick().slots(3));
+  CHECK(spread(net, 1, 6) == std::vector<std::size_t>{2, 2, 2});
+  broker_fixture other;
+  for (const auto* each : {"one", "two", "three"}) other.join(each, serves("a.quick").quick().slots(200));
+  CHECK(spread(other, 1, 2) == std::vector<std::size_t>{2, 0, 0});
+  other.leave("one");
+  CHECK(spread(other, 1, 8) == std::vector<std::size_t>{2, 8, 0});
+}

@@ -79,7 +79,9 @@ class crowd {
       // Those that serve the same are one service, as its instances are.
       manifest joins{"crowd-" + std::to_string(::getpid()) + "-" + std::to_string(w % commands), "1", "", slots, wire::bundle_frames_max, {}};
       for (std::size_t c = w; c < std::max(commands, workers); c += workers) {
-        joins.commands.push_back({command_name(c % commands), "", retry_class::once, false, {}, "", ""});
+        auto& served = joins.commands.emplace_back();
+        served.name = command_name(c % commands);
+        served.quick = true;  // what it answers at once, in the thread of the connection
       }
       std::string bytes;
       wire::append_manifest(bytes, joins);
