@@ -35,7 +35,7 @@ class caller {
   void run() {
     // The first call only, from this thread: all others begin where answers arrive.
     begin(steady::now());
-    for (auto wait = std::chrono::milliseconds{1}; !over_.load();) std::this_thread::sleep_for(wait);
+    over_.wait(false);
     load_.report();
   }
 
@@ -50,7 +50,10 @@ class caller {
       auto at = steady::now();
       load_.ended(at, from, got.has_value() && got->size() == payload_.size());
       while (load_.may_begin(at)) begin(at);
-      if (load_.finished(at)) over_ = true;
+      if (load_.finished(at)) {
+        over_ = true;
+        over_.notify_one();
+      }
     });
   }
 
