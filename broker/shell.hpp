@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -111,7 +112,7 @@ class shell {
   /// A peer as ZeroMQ knows it. Routing ids that ROUTER assigns have 5 bytes, which a std::string holds without allocation.
   struct link {
     std::string routing_id;
-    std::deque<unsent> backlog;  ///< after a burst, or of a peer that does not read
+    std::list<unsent> backlog;   ///< after a burst, or of a peer that does not read; as a rule of none, and then without memory
     std::size_t backlog_bytes = 0;
     detail::time_point stuck_since{};  ///< when the first of it should have left
     bool failed = false;

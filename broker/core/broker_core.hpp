@@ -73,7 +73,7 @@ class broker_core : private event_members {
   [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   [[nodiscard]] std::size_t worker_count() const { return directory_.worker_count(); }
-  [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
+  [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size() + resting_.size(); }
 
  private:
   /// What frames from and to a peer need fills one line of memory: with thousands of them it is cold.

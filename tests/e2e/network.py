@@ -117,8 +117,9 @@ class ToolsRun:
 class Network:
     """A broker and a gateway, and whatever else is started on them."""
 
-    def __init__(self, bin_folder, pulse="1s", routes=None, events=None, gateway=()):
+    def __init__(self, bin_folder, pulse="1s", routes=None, events=None, gateway=(), broker=()):
         self.bin = bin_folder
+        self.broker_flags = broker
         self.events = events  # that the gateway lets out
         self.gateway_flags = gateway
         self.started = []
@@ -130,7 +131,8 @@ class Network:
             raise
 
     def begin(self, pulse, routes):
-        self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse, "--data", self.data.name)
+        self.broker = self.start("waggle-broker", "--commands", ANY, "--events-in", ANY, "--events-out", ANY, "--pulse", pulse, "--data", self.data.name,
+                                 *self.broker_flags)
         self.endpoint = self.broker.value("commands")
         self.gateway = self.start("waggle-gateway", "--http", "127.0.0.1:0", "--broker", self.endpoint,
                                   *(["--routes", routes] if routes else []), *(["--events", self.events] if self.events else []), *self.gateway_flags,

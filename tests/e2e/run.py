@@ -221,6 +221,55 @@ def _():
         eventually(lambda: "silent-1" not in net.cli("ls")[1], what="the dead worker is out of the list")
 
 
+@test("broker: a worker that dies is gone at once when its connection ends, idle or with a call at hand, however seldom it pulses")
+def _():
+    with Network(BIN, pulse="60s") as net:
+        one, two = net.hello("--instance", "one"), net.hello("--instance", "two")
+        worker = net.python("tests/e2e/silent_worker.py")
+        eventually(lambda: all(each in net.cli("ls")[1] for each in ("one", "two", "silent-1")), what="all are listed")
+        two.stop(signal.SIGKILL)
+        eventually(lambda: "two" not in net.cli("ls")[1], what="the dead worker is out of the list")
+        answer = in_background(lambda: net.cli("call", "silent.wait", "{}", "--budget", "50s"))
+        eventually(lambda: "called" in worker.read(), what="the worker has the call")
+        worker.stop(signal.SIGKILL)
+        code, _, err = answer()
+        assert code == 24 and "UNAVAILABLE" in err, (code, err)
+        assert "one" in net.cli("ls")[1]
+
+
+@test("broker: workers with nothing to do are hardly heard, and are found dead when they get a call and do not live")
+def _():
+    with Network(BIN, pulse="100ms", broker=("--idle-pulse", "300s")) as net:
+        hello = net.hello("--instance", "idle")
+        net.gateway.stop()  # it says HELLO as often as others pulse
+        def frames():
+            return json.loads(net.cli("stats", "--json")[1])["counters"]["frames"]
+        before, since = frames(), time.monotonic()
+        eventually(lambda: time.monotonic() - since > 2, what="two seconds have passed")
+        assert frames() - before < 10, "a worker that rests pulses"  # 20 of its pulses otherwise
+        hello.process.send_signal(signal.SIGSTOP)
+        code, _, err = net.cli("call", "hello.say", '{"name":"x"}', "--budget", "30s")
+        assert code == 24 and "UNAVAILABLE" in err, (code, err)
+        eventually(lambda: "idle" not in net.cli("ls")[1], what="it is out of the list")
+        hello.process.send_signal(signal.SIGCONT)
+        eventually(lambda: net.cli("call", "hello.say", '{"name":"x"}', "--budget", "1s")[0] == 0, what="it is back")
+
+
+@test("broker: one that is started again has the workers back that rest, as soon as they are connected")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        at = [f"ipc://{folder}/{name}" for name in ("commands", "in", "out")]
+        flags = ["--commands", at[0], "--events-in", at[1], "--events-out", at[2], "--data", "none", "--pulse", "60s"]
+        with Network(BIN) as net:
+            net.endpoint = at[0]
+            first = net.start("waggle-broker", *flags)
+            net.start("waggle-hello", "--broker", at[0], "--instance", "one")
+            eventually(lambda: "one" in net.cli("ls")[1])
+            first.stop(signal.SIGKILL)
+            net.start("waggle-broker", *flags)
+            eventually(lambda: "one" in net.cli("ls")[1], what="the worker is back")
+
+
 @test("broker: killed and started again, everything finds it and goes on")
 def _():
     with tempfile.TemporaryDirectory() as folder:

@@ -88,6 +88,7 @@ class serves {
   serves& safe() { return manifest_.commands.back().retry = retry_class::safe, *this; }
   serves& group(std::string name) { return manifest_.commands.back().group = std::move(name), *this; }
   serves& needs_key() { return manifest_.commands.back().needs_key = true, *this; }
+  serves& idles() { return manifest_.idles = true, *this; }
   serves& credit() { return manifest_.credit = true, *this; }
   serves& idempotent() { return manifest_.commands.back().retry = retry_class::idempotent, *this; }
 
@@ -252,6 +253,11 @@ class broker_fixture {
   void unreachable(const std::string& peer, const std::vector<wire::message_view>& unsent = {}) {
     silence(peer);
     core_.unreachable(now_, number_of(peer), unsent, out_);
+    deliver();
+  }
+  /// The shell has heard that the peer's connection has ended; it need not be true.
+  void connection_ended(const std::string& peer) {
+    core_.connection_ended(now_, number_of(peer), out_);
     deliver();
   }
   /// What is sent to the peer from now on stays with the shell, which at last finds that nothing leaves any more.

@@ -263,13 +263,6 @@ TEST_CASE("broker: a bundle that is cut anywhere but between frames is refused w
   }
 }
 
-TEST_CASE("broker: an empty message is a bundle of no frames", "[broker]") {
-  broker_fixture net;
-  net.send("client", "");
-  CHECK(net.inbox("client").empty());
-  CHECK(net.core().peer_count() == 1);
-}
-
 TEST_CASE("broker: frames of a newer protocol are stepped over, and so are fields behind those we know", "[broker]") {
   broker_fixture net;
   std::string bytes{"\x93\x0b\x01\xa3new"};             // type 11

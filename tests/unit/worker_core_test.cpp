@@ -14,15 +14,17 @@ using namespace std::chrono_literals;
 
 /// A worker core with a clock to turn, whose broker is the test.
 struct worker_fixture {
+  bool idles = false;
+  std::uint64_t idle_pulse_ms = 0;  ///< what the broker says
   detail::time_point now{std::chrono::hours{1}};
-  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000, .receipts_max = 5}};
-  std::vector<detail::lease> calls;
-  std::vector<detail::lease> cancels;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> credits;
+  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000, .idles = idles, .receipts_max = 5}};
+  std::vector<detail::lease> calls{};
+  std::vector<detail::lease> cancels{};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> credits{};
   int asked_to_leave = 0;
   int joined = 0, lost = 0, left = 0, complaints = 0;
-  std::optional<error> refused;
-  std::deque<wire::message> sent;
+  std::optional<error> refused{};
+  std::deque<wire::message> sent{};
   bool durable = false;
   std::uint64_t attachments = 0;  ///< that the broker takes
 
@@ -62,7 +64,11 @@ struct worker_fixture {
     std::string about, bundle;
     if (code == status::ok) {
       wire::writer writer{about};
-      writer.map(4);
+      writer.map(idle_pulse_ms == 0 ? 4 : 5);
+      if (idle_pulse_ms != 0) {
+        writer.string("idle_pulse_ms");
+        writer.unsigned_integer(idle_pulse_ms);
+      }
       writer.string("attachments");
       writer.unsigned_integer(attachments);
       writer.string("durable");
@@ -472,4 +478,58 @@ TEST_CASE("worker: attachments count as what waits to be sent", "[worker]") {
   CHECK_FALSE(net.under_test.has_room());
   net.sends();
   CHECK(net.under_test.has_room());
+}
+
+TEST_CASE("worker: rests while it has nothing at hand, and is heard as usual from a call on until it is answered", "[worker]") {
+  worker_fixture net{.idles = true, .idle_pulse_ms = 1000};
+  net.join();
+  const auto pulses_in = [&](int tenths) {
+    int out = 0;
+    for (int i = 0; i < tenths; ++i) {
+      net.advance(100ms);
+      out += net.sends_of(wire::frame_type::pulse);
+    }
+    return out;
+  };
+  CHECK(pulses_in(20) == 2);  // after 0.1 and 1.1 s
+  CHECK(net.lost == 0);       // though the broker has been silent for longer than three usual pulses
+  net.called(5);
+  CHECK(pulses_in(2) == 2);
+  net.under_test.reply(net.calls.back(), status::ok, "\x01");
+  net.called(6);
+  net.under_test.reply(net.calls.back(), status::ok, "\x01");
+  net.sends();
+  CHECK(pulses_in(10) <= 2);
+  CHECK(net.lost == 0);
+}
+
+TEST_CASE("worker: a broker that falls silent is found dead as usual while a call is at hand, and after idle pulses otherwise", "[worker]") {
+  const bool busy = GENERATE(false, true);
+  worker_fixture net{.idles = true, .idle_pulse_ms = 1000};
+  net.join();
+  if (busy) net.called(5);
+  const auto silent_until = [&](std::chrono::milliseconds limit) {
+    auto passed = 0ms;
+    for (; net.lost == 0 && passed < limit; passed += 10ms) {
+      net.advance(10ms);
+      net.sends();
+    }
+    return passed;
+  };
+  CHECK(silent_until(10s) == (busy ? 300ms : 3000ms));
+  CHECK(net.under_test.wants_connection());
+}
+
+TEST_CASE("worker: does not rest at a broker that knows no rest, nor if its manifest did not say so", "[worker]") {
+  worker_fixture old{.idles = true}, silent{.idle_pulse_ms = 1000};
+  for (auto* const net : {&old, &silent}) {
+    net->join();
+    int pulses = 0;
+    for (int i = 0; i < 10; ++i) {
+      net->advance(100ms);
+      pulses += net->sends_of(wire::frame_type::pulse);
+      net->pulse(1);
+    }
+    CHECK(pulses == 10);
+  }
 }
