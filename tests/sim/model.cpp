@@ -312,6 +312,10 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       if (in.id != 0 && at(from).calls.size() >= limits_.caller_calls_max) return refuse(from, in.id, status::resource_exhausted, "caller_calls_max");
       if (in.id != 0 && calls_.size() >= limits_.calls_max) return refuse(from, in.id, status::resource_exhausted, "calls_max");
       const bool own = in.name.starts_with("waggle.");
+      if (!own && !wire::is_topic(in.name)) {  // a spoilt byte may be one that only patterns have
+        if (in.id != 0) expect_error(from, in.id, status::invalid_argument, false, "what is not a topic");
+        return;
+      }
       if (!own) {
         if (out_.broadcasts().size() <= broadcasts_ || out_.broadcasts()[broadcasts_].topic != in.name) fail("an event is not published");
         ++broadcasts_;
