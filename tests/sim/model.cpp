@@ -35,7 +35,6 @@ void model::begin(instant now) {
     now_ = now;
   }
   told_.clear();
-  late_ = 0;
   read_.resize(out_.messages());
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto& message = out_.message_at(i);
@@ -168,6 +167,10 @@ bool model::admit(peer_id from) {
 
 void model::received(instant now, peer_id from, const wire::message_view& message) {
   begin(now);
+  explain([&] { read(from, message); });
+}
+
+void model::read(peer_id from, const wire::message_view& message) {
   if (admit(from)) {
     at(from).heard = now_;
     at(from).heard_as = ++listings_;
@@ -187,8 +190,10 @@ void model::received(instant now, peer_id from, const wire::message_view& messag
 
 void model::received_garbage(instant now, peer_id from) {
   begin(now);
-  if (admit(from)) broke(from);
-  finish();
+  explain([&] {
+    if (admit(from)) broke(from);
+    finish();
+  });
 }
 
 void model::broke(peer_id from) {
@@ -200,6 +205,10 @@ void model::broke(peer_id from) {
 
 void model::unreachable(instant now, peer_id gone, const std::vector<wire::message_view>& unsent) {
   begin(now);
+  explain([&] { lose(gone, unsent); });
+}
+
+void model::lose(peer_id gone, const std::vector<wire::message_view>& unsent) {
   const auto index = static_cast<std::size_t>(gone);
   if (index < peers_.size() && peers_[index].known) {
     for (const auto& each : unsent) {  // what has not left was not handed over
