@@ -86,14 +86,17 @@ log_queue::item_list log_queue::take_batch(item_list& from) const {
   return out;
 }
 
-/// Trims, but not those of a stream of which an event is to be set aside first; and operations to be forgotten.
+/// Trims, but not those of a stream of which an event is to be set aside first, nor those behind a group to be forgotten: they may take what it
+/// has not handled, and until the log has forgotten it a crash brings it back. And operations to be forgotten.
 log_queue::item_list log_queue::take_what_makes_room() {
   item_list out, others;
   std::set<std::string> wanted;
+  bool forgets_group = false;
   for (auto& each : kept_) {
     if (const auto* bury = std::get_if<write::bury>(&each.what)) wanted.insert(bury->stream);
+    forgets_group |= std::holds_alternative<write::forget_group>(each.what);
     const auto* trim = std::get_if<write::trim>(&each.what);
-    const bool makes_room = trim != nullptr ? !wanted.contains(trim->stream) : std::holds_alternative<write::expire_operations>(each.what);
+    const bool makes_room = trim != nullptr ? !forgets_group && !wanted.contains(trim->stream) : std::holds_alternative<write::expire_operations>(each.what);
     (makes_room && out.size() < settings_.batch_entries_max ? out : others).push_back(std::move(each));
   }
   kept_ = std::move(others);

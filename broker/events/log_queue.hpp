@@ -41,7 +41,8 @@ struct log_answers {
 ///
 /// - Events and durable commands are answered with the error. Who sent them decides whether to send them again.
 /// - Everything else (how far groups are, dead letters, outcomes, trims) is kept, in order and before what comes later, and tried
-///   again, so that a full disk costs no acknowledgement. Trims go before it: they make room.
+///   again, so that a full disk costs no acknowledgement. Trims go before it: they make room. But not before what still needs the events: a dead
+///   letter that is to have a copy of one, or a group that is to be forgotten and has not handled them.
 /// - A `finish` and the entry behind it are in one batch.
 /// - An entry by whose own fault a batch fails (one that touches a damaged part of the log, say) is looked for, and fails alone.
 ///

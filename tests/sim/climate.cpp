@@ -66,6 +66,10 @@ std::vector<service_kind> services_of(random& chance, const std::vector<std::str
       if (!kind.commands.empty()) out.push_back(std::move(kind));
     }
   }
+  if (out.empty()) {  // workers have something to serve
+    out.push_back({"service0", "1", {}, false});
+    out.back().commands.emplace_back().name = commands.front();
+  }
   return out;
 }
 

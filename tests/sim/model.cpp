@@ -35,7 +35,6 @@ void model::begin(instant now) {
     now_ = now;
   }
   told_.clear();
-  late_ = 0;
   read_.resize(out_.messages());
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto& message = out_.message_at(i);
@@ -169,6 +168,10 @@ bool model::admit(peer_id from) {
 
 void model::received(instant now, peer_id from, const wire::message_view& message) {
   begin(now);
+  explain([&] { read(from, message); });
+}
+
+void model::read(peer_id from, const wire::message_view& message) {
   if (admit(from)) {
     at(from).heard = now_;
     at(from).heard_as = ++listings_;
@@ -188,8 +191,10 @@ void model::received(instant now, peer_id from, const wire::message_view& messag
 
 void model::received_garbage(instant now, peer_id from) {
   begin(now);
-  if (admit(from)) broke(from);
-  finish();
+  explain([&] {
+    if (admit(from)) broke(from);
+    finish();
+  });
 }
 
 void model::broke(peer_id from) {
@@ -201,6 +206,10 @@ void model::broke(peer_id from) {
 
 void model::unreachable(instant now, peer_id gone, const std::vector<wire::message_view>& unsent) {
   begin(now);
+  explain([&] { lose(gone, unsent); });
+}
+
+void model::lose(peer_id gone, const std::vector<wire::message_view>& unsent) {
   const auto index = static_cast<std::size_t>(gone);
   if (index < peers_.size() && peers_[index].known) {
     for (const auto& each : unsent) {  // what has not left was not handed over
@@ -313,6 +322,10 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       if (in.id != 0 && at(from).calls.size() >= limits_.caller_calls_max) return refuse(from, in.id, status::resource_exhausted, "caller_calls_max");
       if (in.id != 0 && calls_.size() >= limits_.calls_max) return refuse(from, in.id, status::resource_exhausted, "calls_max");
       const bool own = in.name.starts_with("waggle.");
+      if (!own && !wire::is_topic(in.name)) {  // a spoilt byte may be one that only patterns have
+        if (in.id != 0) expect_error(from, in.id, status::invalid_argument, false, "what is not a topic");
+        return;
+      }
       if (!own) {
         if (out_.broadcasts().size() <= broadcasts_ || out_.broadcasts()[broadcasts_].topic != in.name) fail("an event is not published");
         ++broadcasts_;

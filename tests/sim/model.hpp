@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <set>
@@ -166,6 +168,8 @@ class model {
   [[nodiscard]] std::string given_in_words() const;
   void say(const char* how, peer_id peer, const wire::frame& in) const;
   void finish();
+  void read(peer_id from, const wire::message_view& message);
+  void lose(peer_id gone, const std::vector<wire::message_view>& unsent);
   bool admit(peer_id from);
   void on_frame(peer_id from, const wire::frame& in);
   void broke(peer_id from);
@@ -189,6 +193,13 @@ class model {
   static bool is_welcome(const wire::frame& in);
   static bool is_list(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x83\xa8revision"); }
   void misplaced(peer_id to);
+
+  // What is not to be seen and has to be tried, in model_choices.cpp
+  void explain(const std::function<void()>& step);
+  [[nodiscard]] bool is_ambiguous() const;
+  std::size_t choose(std::size_t options);
+  [[nodiscard]] auto state();
+  void relink(const std::map<const command*, std::string>& commands, const std::map<const pool*, std::size_t>& pools);
 
   // Calls, in model_calls.cpp
   void on_call(peer_id from, const wire::frame& in);
@@ -307,9 +318,14 @@ class model {
     std::size_t attached_bytes = 0;
   };
   std::vector<seen> read_;  ///< of each message there
-  std::size_t late_ = 0;  ///< calls whose budgets were found to have passed, in this step
   std::size_t broadcasts_ = 0;
   std::vector<peer_id> forgotten_;
+
+  struct choice {
+    std::size_t taken = 0, options = 0;
+  };
+  std::vector<choice> choices_;  ///< of this step
+  std::size_t chosen_ = 0;       ///< so many of them in this try
 };
 
 }  // namespace waggle::sim

@@ -348,7 +348,8 @@ void model::dispatch() {
   ++listings_;  // which of the workers that get something now was first is not known
   while (queued_ > 0) {
     const told* earliest = nullptr;
-    call_number next = 0, late = 0, in_vain = 0;
+    call_number next = 0, in_vain = 0;
+    std::vector<call_number> late;
     const auto consider = [&](call_number number, bool must) {
       const auto& first = calls_.at(number);
       const auto* const given = lease_of(first, true);
@@ -356,7 +357,7 @@ void model::dispatch() {
         earliest = given;
         next = number;
       }
-      if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late = number;
+      if (must && first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late.push_back(number);
       if (must) in_vain = number;
     };
     for (const auto& [name, what] : commands_) {
@@ -368,13 +369,12 @@ void model::dispatch() {
       const auto& first = calls_.at(number);
       if (line.where == key_line::at_home && !first.what->paused) {
         consider(number, !line.doubtful && has_slot(line.home, *first.what));
-      } else if (first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) {
-        late = number;
       }
     }
-    if (late != 0) {
-      ++late_;
-      end(late, status::deadline_exceeded, "its budget has passed before its turn came");
+    // Whoever is looked at first may take the slot, and then nobody looks at the others yet.
+    const auto chosen = late.empty() ? 0 : choose(late.size() + (next != 0 ? 1 : 0));
+    if (chosen < late.size()) {
+      end(late[chosen], status::deadline_exceeded, "its budget has passed before its turn came");
     } else if (next != 0 && calls_.at(next).line.empty()) {
       lease(next, false);
     } else if (next != 0) {

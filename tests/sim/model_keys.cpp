@@ -155,7 +155,6 @@ void model::place_lines() {
       const auto number = line.waiting.front();
       const auto& first = calls_.at(number);
       if (first.deadline <= now_) {
-        ++late_;
         end(number, status::deadline_exceeded, "its budget has passed");
       } else if (!awaited(*first.what)) {
         end(number, fate(*first.what), "nobody serves it any more");

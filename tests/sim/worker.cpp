@@ -4,6 +4,14 @@
 
 namespace waggle::sim {
 
+namespace {
+
+/// So long a worker that leaves waits for what is at hand, as `waggle::service` does. A broker that has taken it for dead never answers its LEAVE, and
+/// a handler may wait for credit that cannot come any more.
+constexpr milliseconds patience{10'000};
+
+}  // namespace
+
 struct worker::sink {
   worker& to;
   instant now;
@@ -57,10 +65,13 @@ void worker::crash(instant now) {
   jobs_.clear();
   message_.clear();
   over_ = false;
+  drained_by_ = instant::max();
 }
 
 void worker::depart(instant now) {
-  if (core_) core_->leave(clock(now), sink{*this, now});
+  if (!core_) return;
+  drained_by_ = std::min(drained_by_, now + patience);
+  core_->leave(clock(now), sink{*this, now});
 }
 
 void worker::take(instant now, const detail::lease& under, const wire::frame& in) {
@@ -140,8 +151,9 @@ void worker::run(instant now) {
     if (!socket_.send(now, message_)) break;
     message_.clear();
   }
-  if (!over_) return;
+  if (!over_ && now < drained_by_) return;
   over_ = false;
+  drained_by_ = instant::max();
   socket_.close();
   core_.reset();
   jobs_.clear();
@@ -156,7 +168,7 @@ instant worker::next_deed(instant now) const {
     if (each.parts_to_come == 0 || each.credit > 0) next = std::min(next, each.next);
   }
   if (!message_.empty()) next = std::min(next, now + milliseconds{5});
-  return next;
+  return std::min(next, drained_by_);
 }
 
 }  // namespace waggle::sim

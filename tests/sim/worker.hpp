@@ -51,6 +51,7 @@ class worker : public actor {
   std::vector<job> jobs_;
   wire::message message_;
   bool over_ = false;  ///< its process ends
+  instant drained_by_ = instant::max();  ///< it has had enough of leaving
 };
 
 }  // namespace waggle::sim

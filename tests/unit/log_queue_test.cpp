@@ -171,6 +171,23 @@ TEST_CASE("log queue: trims go before what is kept, but not before what still ne
   CHECK(look(at.log, read::dead_letters{"g", 0, 1, true}).dead.at(0).event.payload == "p");
 }
 
+// The simulator of events, seed 1053: the broker could have crashed between the two, and the group would have been there again.
+TEST_CASE("log queue: no trim goes before a group that is to be forgotten, whose events it may take", "[log]") {
+  queue_fixture at;
+  for (int i = 0; i < 4; ++i) write_one(at.log, event("a"));
+  at.log.fails = status::unavailable;
+  at.queue.write(1, write::trim{"events", 0, 0, 1, 10});
+  at.queue.write(2, at.mark(2));
+  at.queue.write(3, write::forget_group{"g"});
+  at.queue.write(4, write::trim{"events", 0, 0, 4, 10});
+  at.run();
+  at.log.fails = status::ok;
+  at.now += 1000ms;
+  at.run();
+  REQUIRE(at.out.writes.size() == 4);
+  for (std::uint64_t i = 0; i < 4; ++i) CHECK(at.out.writes[i].ticket == i + 1);
+}
+
 TEST_CASE("log queue: what is kept stays in order over several failures, and is bounded", "[log]") {
   queue_fixture at;
   at.log.fails = status::unavailable;

@@ -34,6 +34,7 @@ class event_books {
     std::int64_t time_ms = 0;
     std::string topic, key, event_id, payload, headers;
     bool trimmed = false, damaged = false;
+    instant damaged_at{};       ///< what was read before that was sound
     std::uint64_t crashes = 0;  ///< of brokers before it was kept
   };
   struct kept_stream {
@@ -70,7 +71,7 @@ class event_books {
 
   // The disk, in books_log.cpp. `wall_ms` is what its clock says.
   void committed(std::int64_t wall_ms, const std::vector<broker::write_entry>& batch, const std::vector<broker::written>& how);
-  void damage(const std::string& stream, std::uint64_t sequence);
+  void damage(instant now, const std::string& stream, std::uint64_t sequence);
 
   // The broker, in books_groups.cpp. `clock` is what it takes for the time.
   void broker_gone();

@@ -111,6 +111,7 @@ void event_books::offers(const wire::frame& frame) {
   auto& of = groups_[says.group].events[{says.stream, says.sequence}];
   if (says.attempts_max != of.attempts_max) of.handed = of.offered = 0;  // its first, or a dead letter's new life
   of.attempts_max = static_cast<std::uint32_t>(says.attempts_max);
+  of.said.reset();  // it is this attempt that tells the last error now, even if its frame never leaves
   ++of.offered;
 }
 
@@ -164,7 +165,8 @@ void event_books::hands_over(instant clock, peer to, const wire::frame& frame, b
       const auto found = leases_.find(other);
       if (!late && found != leases_.end() && !may_be_lost(found->second, clock)) fail(which + " is handed over while one of its key is at a member, event " + std::to_string(found->second.sequence));
     }
-    if (const auto open = group.open.find(in_line); !late && is_first && open != group.open.end() && *open->second.begin() < says.sequence) {
+    // A dead letter comes out of turn, which is its first delivery when nobody had taken it or its record was damaged.
+    if (const auto open = group.open.find(in_line); !late && is_first && !of.dead && open != group.open.end() && *open->second.begin() < says.sequence) {
       fail(which + " is handed over before event " + std::to_string(*open->second.begin()) + ", which has the same key");
     }
     group.busy[in_line].insert(frame.id);

@@ -40,7 +40,7 @@ void event_books::on(std::int64_t wall_ms, const write::accept& what, const writ
   auto& in = streams_[what.stream];
   if (how.sequence != in.head + 1) fail("the stream of commands has a hole, at " + std::to_string(how.sequence));
   in.head = how.sequence;
-  in.events[how.sequence] = {n, how.time_ms, what.command, asked.key, how.operation, what.payload, what.headers, false, false, sums_.crashes};
+  in.events[how.sequence] = {n, how.time_ms, what.command, asked.key, how.operation, what.payload, what.headers, false, false, {}, sums_.crashes};
   in.bytes += what.command.size() + what.payload.size() + what.headers.size() + how.operation.size();
   asked.operation = how.operation;
   auto& made = operations_[how.operation];

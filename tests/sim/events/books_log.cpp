@@ -55,9 +55,11 @@ void event_books::committed(std::int64_t wall_ms, const std::vector<broker::writ
   }
 }
 
-void event_books::damage(const std::string& stream, std::uint64_t sequence) {
+void event_books::damage(instant now, const std::string& stream, std::uint64_t sequence) {
   ++sums_.damaged;
-  event_at(stream, sequence).damaged = true;
+  auto& event = event_at(stream, sequence);
+  event.damaged = true;
+  event.damaged_at = now;
   for (auto& [name, group] : groups_) over(group, stream, sequence);  // nobody can tell its key
 }
 
@@ -84,7 +86,7 @@ void event_books::on(std::int64_t, const write::append& what, const written& how
   if (repeats != by_id_.end() && how.time_ms - repeats->second.second < in_.events.once_within.count() && repeats->second.first >= in.first) fail("an event that came twice is kept twice, " + what.event_id);
   in.head = how.sequence;
   auto& kept = in.events[how.sequence];
-  kept = {n, how.time_ms, what.topic, sent.key, what.event_id, what.payload, what.headers, false, false, sums_.crashes};
+  kept = {n, how.time_ms, what.topic, sent.key, what.event_id, what.payload, what.headers, false, false, {}, sums_.crashes};
   in.bytes += bytes_of(kept);
   if (!what.event_id.empty()) by_id_[{what.stream, what.event_id}] = {how.sequence, how.time_ms};
   if (log_.verbose()) log_.say({}, "  disk: sending " + std::to_string(n) + " (" + kept.topic + ", key " + kept.key + ") is event " + std::to_string(how.sequence) + " of " + what.stream);

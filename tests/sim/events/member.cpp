@@ -93,7 +93,7 @@ member::job& member::begin(instant now, const wire::frame& in, bool quick) {
   const auto slots_of = [&](const manifest& from) { return quick && from.quick_slots > 0 ? from.quick_slots : from.slots; };
   auto slots_max = slots_of(manifest_);
   for (const auto& each : before_) slots_max = std::max(slots_max, slots_of(each));
-  if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_)};
+  if (static_cast<std::size_t>(has) >= slots_max) throw violation{"a member has more at hand than slots, member " + std::to_string(number_) + ", " + std::to_string(has) + " of " + std::to_string(slots_max)};
   auto& made = jobs_.emplace_back();
   made.lease = in.id;
   made.seat = seat_;
@@ -182,11 +182,14 @@ void member::read(instant now, const wire::frame& in) {
       if (in.seats == 0 && at_ == stage::leaving) over_ = true;
       return;
     case wire::frame_type::reply:
+      // An answer to a JOIN, also to one that it has given up waiting for: what came before may be of a seat that the broker has taken away.
+      if (in.id != 0 && in.id != leave_id_) {
+        for (auto& each : jobs_) each.doubtful = true;
+      }
       if (in.id == join_id_ && at_ == stage::joining) {
         if (in.status == status::unavailable) return lost();  // a group of it is just being forgotten
         if (in.status != status::ok) throw violation{"a good manifest is refused: " + wire::read_error(in.status, in.payload).message};
         at_ = stage::joined;
-        for (auto& each : jobs_) each.doubtful = true;  // from before it
       } else if (in.id == leave_id_ && at_ == stage::leaving) {
         over_ = true;
       }

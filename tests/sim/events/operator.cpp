@@ -36,6 +36,7 @@ void operator_::ask(instant now, question what) {
   if (what.of == kind::events) payload.number("from", what.from).number("limit", what.to_the_end ? 1000 : around_.chance.between(1, 50));
   if (what.of == kind::letter || ((what.of == kind::retry || what.of == kind::drop) && what.group.empty())) payload.number("id", what.id);
   what.since = now;
+  what.calm = around_.calm;
   const auto id = ++last_id_;
   if (what.of == kind::retry) around_.books.may_retry(what.group, what.id, 1);
   if (what.of == kind::drop) around_.books.may_drop(what.group, what.id, 1);
@@ -132,7 +133,7 @@ void operator_::told(instant now, const question& asked, const wire::frame& in) 
     const bool passing = in.status == status::resource_exhausted || in.status == status::unavailable;
     const bool of_course = (asked.of == kind::letter || asked.of == kind::retry || asked.of == kind::drop) && (in.status == status::not_found || in.status == status::failed_precondition || in.status == status::data_loss || in.status == status::aborted);
     const bool not_now = asked.of == kind::forget && (in.status == status::failed_precondition || in.status == status::not_found);
-    const bool gone = asked.of == kind::events && in.status == status::out_of_range && asked.from != 0 && (asked.from < around_.books.streams().at(asked.stream).first || !around_.calm);
+    const bool gone = asked.of == kind::events && in.status == status::out_of_range && asked.from != 0 && (asked.from < around_.books.streams().at(asked.stream).first || !asked.calm);
     if ((!passing || asked.of == kind::ping) && !of_course && !not_now && !gone) throw violation{"what an operator asks is refused: " + why.message};
     return;
   }
@@ -234,7 +235,8 @@ void operator_::told_events(instant now, const question& asked, const wire::fram
     const auto& event = known->second;
     if (event.topic != topic || event.payload != payload || event.headers != headers || event.time_ms != time_ms) throw violation{"waggle.events shows another event than was emitted"};
     if (!topic.starts_with(asked.prefix)) throw violation{"waggle.events shows an event of another topic"};
-    if (event.damaged) throw violation{"waggle.events shows a damaged event"};
+    // While the answer was on its way the record may have been damaged that had been read for it.
+    if (event.damaged && event.damaged_at < asked.since) throw violation{"waggle.events shows a damaged event"};
     if (sequence < at) throw violation{"waggle.events is out of order"};
     skip_to(sequence);
     at = sequence + 1;

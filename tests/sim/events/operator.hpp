@@ -38,7 +38,7 @@ class operator_ : public actor {
     std::string prefix;
     bool to_the_end = false;
     instant since{};
-    bool was_there = false;
+    bool calm = false;  ///< when it was asked
   };
 
   void ask(instant now, question what);
