@@ -84,7 +84,7 @@ application::application(application_options from, front::responder& answers)
       open_plans_{options_.metrics, metrics::quantity::plans},
       open_streams_{options_.metrics, metrics::quantity::event_streams},
       router_{{}, routing_of(options_)},
-      socket_{std::make_unique<net::dealer>(*options_.sockets)},
+      socket_{new_socket()},
       core_{front::clock::now(), {"gateway", options_.broker}},
       cache_{cache_limits{}.bytes, seed()},
       store_{replies_of(options_).join()},
@@ -95,6 +95,12 @@ application::application(application_options from, front::responder& answers)
   on_notified(unready_since_);
   socket_->connect(options_.broker, options_.keys);
   log("waiting for the broker at " + options_.broker);
+}
+
+std::unique_ptr<net::dealer> application::new_socket() const {
+  auto out = std::make_unique<net::dealer>(*options_.sockets);
+  out->announce();
+  return out;
 }
 
 application::~application() {
@@ -447,7 +453,7 @@ void application::pump(front::instant now, bool keeps_calls) {
     run_retries(now);
     if (core_.wants_connection()) {
       message_.clear();
-      socket_ = std::make_unique<net::dealer>(*options_.sockets);
+      socket_ = new_socket();
       socket_->connect(options_.broker, options_.keys);
     }
     if (core_.ready() != was_ready_) {

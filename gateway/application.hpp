@@ -164,6 +164,7 @@ class application final : public front::application {
   void watch_later(front::instant now);
   void learn(std::string_view payload);
   bool send_calls(front::instant now);
+  [[nodiscard]] std::unique_ptr<net::dealer> new_socket() const;
   [[nodiscard]] bool gathers() const;
   void pump(front::instant now, bool keeps_calls = false);
   void warn(const std::vector<std::string>& warnings);

@@ -480,3 +480,31 @@ TEST_CASE("caller: an emit that names its event is sent again to the next broker
   net.replied(frames[0].id);
   CHECK(net.results.count("named") == 1);
 }
+
+TEST_CASE("caller: on a new connection, even to the same broker, what was sent is sent again or ends, and what was not waits", "[caller]") {
+  caller_fixture net;
+  std::string told;
+  wire::append_pulse(told, 0);
+  net.hears(told);  // of the first connection
+  net.sends();
+  net.welcomed();
+  net.call("once", 10s);
+  std::string tag = "safe";
+  net.under_test.call(net.now, tag, "a.b", "\x01", 10s, {}, {.idempotent = true});
+  CHECK(net.sends().size() == 2);
+  net.call("later", 10s);
+  net.hears(told);
+  REQUIRE(net.errors.contains("once"));
+  CHECK(net.errors["once"].code == status::unavailable);
+  CHECK(net.errors["once"].may_have_run);
+  const auto asks = net.sends();
+  REQUIRE(asks.size() == 1);
+  CHECK(asks.front().type == wire::frame_type::hello);
+  net.welcomed();
+  const auto again = net.sends();
+  REQUIRE(again.size() == 2);
+  net.replied(again[0].id);
+  CHECK(net.results.contains("safe"));
+  net.replied(again[1].id);
+  CHECK(net.results.contains("later"));
+}

@@ -141,6 +141,8 @@ class caller_core {
         on_welcome(now, in, sink);
       } else if (in.type == wire::frame_type::reply && in.id == 0) {
         sink.on_complaint(wire::read_error(in.status, in.payload));
+      } else if (in.type == wire::frame_type::pulse) {
+        on_new_connection(now, sink);
       } else if (const auto index = find(in.id); index != none && calls_[index].at == stage::sent) {
         if (in.type == wire::frame_type::part) {
           calls_[index].parted = true;
@@ -396,6 +398,13 @@ class caller_core {
     hello_due_ = false;
     hello_unanswered_since_ = time_point::max();
     hello_at_ = now + (calls_.used() == 0 ? idle_hello : welcome_.pulse);
+  }
+
+  /// The broker's answer to what the socket says when it is connected (`net::dealer::announce`). If that is not for the first time, the broker, be it
+  /// the same, answers nothing any more that was asked before.
+  template <class Sink>
+  void on_new_connection(time_point now, Sink&& sink) {
+    if (ready_) lose(now, "the connection to the broker at " + options_.broker + " was lost", sink);
   }
 
   /// What was sent may or may not have run: what may run twice is sent again, the rest ends. What was not sent waits for the next
