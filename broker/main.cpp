@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
   waggle::broker::endpoints at;
   std::string data = "waggle-data", config, key_file, peers;
   bool in_the_open = false;
-  std::string pulse = "1s", majordomo_budget = "60s", majordomo_silence = "10s";
+  std::string pulse = "1s", idle_pulse = "60s", majordomo_budget = "60s", majordomo_silence = "10s";
   waggle::broker::settings settings;
   app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
       ->envname("WAGGLE_COMMANDS")->capture_default_str();
@@ -167,6 +167,8 @@ int main(int argc, char** argv) {
       ->envname("WAGGLE_INSECURE");
   app.add_option("--pulse", pulse, "How often workers let hear from themselves")
       ->envname("WAGGLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
+  app.add_option("--idle-pulse", idle_pulse, "How often instead, of those that are quiet while they have nothing at hand; no more than --pulse: as often")
+      ->envname("WAGGLE_IDLE_PULSE")->capture_default_str()->check(waggle::detail::duration_problem);
   app.add_option("--missed-pulses", settings.missed_pulses_max, "A worker silent for so many pulses is dead")
       ->envname("WAGGLE_MISSED_PULSES")->capture_default_str()->check(CLI::Range(2, 100));
   app.add_option("--majordomo-budget", majordomo_budget, "Time for a request of a Majordomo client, which names none itself")
@@ -204,6 +206,7 @@ int main(int argc, char** argv) {
     waggle::detail::stop_signals signals{SIGHUP};
     settings.pulse = std::max(*waggle::detail::parse_duration(pulse), std::chrono::milliseconds{10});
     settings.remember = std::chrono::minutes{10};
+    settings.idle_pulse = *waggle::detail::parse_duration(idle_pulse);
     settings.grace = settings.pulse * settings.missed_pulses_max + std::chrono::seconds{1};
     settings.instance = instance_name();
     settings.version = waggle::version;

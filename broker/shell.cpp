@@ -25,6 +25,11 @@ constexpr std::size_t backlog_bytes_max = 16u << 20;
 constexpr std::chrono::seconds backlog_time_max{5};
 /// A full pipe does not say when it has room again.
 constexpr std::chrono::milliseconds backlog_pause{1};
+/// libzmq tells of a connection's end a moment before the socket takes notice of it.
+constexpr std::chrono::milliseconds end_pause{5};
+/// While there is always something to read, ends of connections are looked for this often; otherwise as they come.
+constexpr std::chrono::milliseconds ends_interval{100};
+constexpr peer_id nobody{~std::uint32_t{0}};
 
 settings with_what_is_its_own(settings from, const endpoints& bound) {
   std::random_device entropy;
@@ -46,6 +51,7 @@ event_store event_store::in_memory() {
 shell::shell(net::context& in, const endpoints& wanted, settings from, majordomo::settings for_majordomo, event_store events, security who)
     : guard_{who.key.empty() ? nullptr : std::make_unique<guard>(in, who.key, wanted.events_out)},
       commands_{in},
+      ends_{guard_ ? std::nullopt : std::optional<net::connection_ends>{std::in_place, in, commands_}},
       events_in_{in},
       events_out_{in},
       bound_{bind(wanted, who)},
@@ -123,6 +129,7 @@ void shell::run(int stop_descriptor) {
     busy = receive_from_log() || busy;
     if (guard_) take_peers();
     const auto now = std::chrono::steady_clock::now();
+    receive_ends(now);
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
     send_backlogs(now);
@@ -140,12 +147,15 @@ void shell::run(int stop_descriptor) {
     } else {
       waiter.read_drained(events_in_);
       waiter.read_drained(events_out_);
+      waiter.read_drained(*ends_);
     }
     waiter.read(log_->descriptor());
     waiter.read(stop_descriptor);
-    const auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
+    auto until = std::min({core_.next_deadline(), majordomo_.next_deadline(), log_at_});
+    if (!ended_.empty()) until = std::min(until, ended_.front().look_at);
     waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
     look_at_events_ = waiter.signalled(events_in_.descriptor()) || waiter.signalled(events_out_.descriptor());
+    if (ends_ && waiter.signalled(ends_->descriptor())) look_at_ends_ = {};
   }
   // What has come still gets to the log, and its receipts leave.
   log_->stop();
@@ -337,10 +347,32 @@ void shell::forget(peer_id peer) {
   numbers_.erase(gone.routing_id);
   if (!gone.backlog.empty()) std::erase(backlogged_, peer);
   if (gone.majordomo) majordomo_.forget(peer);
+  if (gone.connection >= 0 && by_connection_[static_cast<std::size_t>(gone.connection)] == peer) {
+    by_connection_[static_cast<std::size_t>(gone.connection)] = nobody;
+  }
   gone = link{};
   free_numbers_.push_back(peer);
 }
 
+/// Connections that have ended: whoever came by one of them is probably gone.
+void shell::receive_ends(detail::time_point now) {
+  if (guard_) {
+    for (const auto each : guard_->take_ended()) connection_ended(now, each);
+  } else if (look_at_ends_ <= now) {
+    while (const auto each = ends_->next()) connection_ended(now, *each);
+    look_at_ends_ = now + ends_interval;
+  }
+  for (; !ended_.empty() && ended_.front().look_at <= now; ended_.pop_front()) core_.connection_ended(now, ended_.front().peer, out_);
+}
+
+/// The descriptor may be another's by now, and the number too: then somebody hears a pulse more.
+void shell::connection_ended(detail::time_point now, int descriptor) {
+  if (descriptor < 0 || static_cast<std::size_t>(descriptor) >= by_connection_.size()) return;
+  const auto whose = by_connection_[static_cast<std::size_t>(descriptor)];
+  if (whose != nobody) ended_.push_back({now + end_pause, whose});
+}
+
+/// The number of whoever sent the message that was received last.
 peer_id shell::number_of(std::string_view routing_id) {
   if (const auto known = numbers_.find(routing_id); known != numbers_.end()) return known->second;
   if (free_numbers_.empty()) {
@@ -349,7 +381,15 @@ peer_id shell::number_of(std::string_view routing_id) {
   }
   const auto number = free_numbers_.back();
   free_numbers_.pop_back();
-  links_[static_cast<std::size_t>(number)].routing_id = routing_id;
+  auto& made = links_[static_cast<std::size_t>(number)];
+  made.routing_id = routing_id;
+  made.connection = commands_.connection();
+  if (made.connection >= 0) {
+    const auto connection = static_cast<std::size_t>(made.connection);
+    if (by_connection_.size() <= connection) by_connection_.resize(connection + 1, nobody);
+    connection_ended(std::chrono::steady_clock::now(), made.connection);  // of whoever had that descriptor before, and has not been missed yet
+    by_connection_[connection] = number;
+  }
   numbers_.emplace(routing_id, number);
   return number;
 }

@@ -76,12 +76,15 @@ class shell {
   void send(detail::time_point now, peer_id to, wire::message& message);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
+  void receive_ends(detail::time_point now);
+  void connection_ended(detail::time_point now, int descriptor);
   peer_id number_of(std::string_view routing_id);
   void log(const std::string& line);
   void log_what_was_dropped(detail::time_point now);
 
   std::unique_ptr<guard> guard_;  ///< of a broker with a key; goes after the sockets
   net::router commands_;
+  std::optional<net::connection_ends> ends_;  ///< of `commands_`; where there is a guard it is the guard who hears of them
   net::event_intake events_in_;
   net::event_sink events_out_;
   endpoints bound_;
@@ -112,6 +115,7 @@ class shell {
     bool failed = false;
     bool majordomo = false;  ///< its first message was
     std::string key{};       ///< that it was let in by, of a broker with a key
+    int connection = -1;     ///< descriptor; -1: in this process
   };
   net::sent send_again(const link& to, unsent& kept);
 
@@ -124,6 +128,14 @@ class shell {
   std::vector<peer_id> free_numbers_;
   std::vector<peer_id> backlogged_;
   std::vector<peer_id> failed_;
+
+  struct ended {
+    detail::time_point look_at{};
+    peer_id peer{};
+  };
+  std::vector<peer_id> by_connection_;  ///< who came by which descriptor last; `nobody`
+  std::deque<ended> ended_;             ///< whose connections have
+  detail::time_point look_at_ends_{};
 
   net::wake_up peers_changed_;
   std::mutex peers_mutex_;  ///< of what follows

@@ -34,6 +34,7 @@ void broker_core::receive(instant now, peer_id from, const wire::message_view& m
   ++counts_.bundles;
   if (!admit(now, from, out)) return;
   heard(now, from);
+  if (message.bundle.empty()) on_pulse(from, out);  // with which sockets say that they have connected
   counts_.attachments += message.attachments.size();
   auto& frames = look_ahead_;
   frames.begin(message);
@@ -101,8 +102,9 @@ bool broker_core::admit(instant now, peer_id from, outbox& out) {
 }
 
 void broker_core::heard(instant now, peer_id from) {
-  presence_of(from).heard = now;
-  (at(from).worker == none ? silent_ : pulsing_).move_to_back(presences_, static_cast<std::uint32_t>(from));
+  auto& seen = presence_of(from);
+  seen.heard = now;
+  (seen.rests ? resting_ : at(from).worker == none ? silent_ : pulsing_).move_to_back(presences_, static_cast<std::uint32_t>(from));
 }
 
 /// Ends everything that concerns the peer and forgets it. Calls that others may run then wait for `dispatch_returned`.
@@ -289,11 +291,13 @@ void broker_core::welcome(peer_id to, std::uint64_t id, outbox& out) {
     writer.string(key);
     writer.string(value);
   };
-  writer.map(12);
+  const bool idles = settings_.idle_pulse > settings_.pulse;
+  writer.map(idles ? 13 : 12);
   number("protocol", wire::protocol_version);
   text("broker", settings_.instance);
   text("version", settings_.version);
   number("pulse_ms", static_cast<std::uint64_t>(settings_.pulse.count()));
+  if (idles) number("idle_pulse_ms", static_cast<std::uint64_t>(settings_.idle_pulse.count()));
   number("missed_pulses_max", settings_.missed_pulses_max);
   number("bundle", wire::bundle_frames_max);
   number("attachments", wire::attachments_max);
@@ -332,6 +336,8 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     pulsing_.push_back(presences_, static_cast<std::uint32_t>(from));
     directory_.worker_at(*joined).pulse_due = now + settings_.pulse;
     pulses_.push_back(directory_.workers(), *joined);
+  } else if (directory_.worker_at(again).rests) {
+    end_rest(now, again);  // it may not do so any more
   }
   events_.joined(now, wanted->events, wanted->service);
   welcome(from, in.id, out);
@@ -382,6 +388,66 @@ void broker_core::on_pulse(peer_id from, outbox& out) {
   if (at(from).worker == none) wire::append_pulse(frame_for(from, out), 0);
 }
 
+/// Whether it was the worker's own, a message to it shows: one that cannot be sent.
+void broker_core::connection_ended(instant now, peer_id of, outbox& out) {
+  observe(now);
+  if (!knows(of) || at(of).worker == none) return;
+  wire::append_pulse(frame_for(of, out), directory_.seats(at(of).worker));
+}
+
+/// While a worker has nothing at hand nobody waits for it, and it and the broker let hear from themselves seldom. That it has died shows when its
+/// connection ends; that it is deaf, as soon as for others once it has a call.
+bool broker_core::may_rest(const directory::worker& worker) const {
+  return worker.idles && worker.in_flight() == 0 && settings_.idle_pulse > settings_.pulse;
+}
+
+void broker_core::begin_rest(instant now, std::uint32_t worker_index) {
+  auto& worker = directory_.worker_at(worker_index);
+  auto& seen = presence_of(worker.peer);
+  worker.rests = seen.rests = true;
+  pulses_.erase(directory_.workers(), worker_index);
+  idle_pulses_.push_back(directory_.workers(), worker_index);
+  pulsing_.erase(presences_, static_cast<std::uint32_t>(worker.peer));
+  resting_.push_back(presences_, static_cast<std::uint32_t>(worker.peer));
+  seen.heard = now;  // it was a moment ago, and the list is in order of that
+}
+
+/// From now on it has as long to be heard as those that never rest.
+void broker_core::end_rest(instant now, std::uint32_t worker_index) {
+  auto& worker = directory_.worker_at(worker_index);
+  auto& seen = presence_of(worker.peer);
+  worker.rests = seen.rests = false;
+  idle_pulses_.erase(directory_.workers(), worker_index);
+  pulses_.push_back(directory_.workers(), worker_index);
+  worker.pulse_due = now + settings_.pulse;
+  resting_.erase(presences_, static_cast<std::uint32_t>(worker.peer));
+  pulsing_.push_back(presences_, static_cast<std::uint32_t>(worker.peer));
+  seen.heard = now;
+}
+
+void broker_core::send_pulses(instant now, outbox& out) {
+  const auto pulse = [&](std::uint32_t worker_index, milliseconds next) {
+    auto& worker = directory_.worker_at(worker_index);
+    worker.pulse_due = now + next;
+    wire::append_pulse(frame_for(worker.peer, out), directory_.seats(worker_index));
+  };
+  while (!idle_pulses_.empty() && directory_.worker_at(idle_pulses_.front()).pulse_due <= now) {
+    const auto index = idle_pulses_.front();
+    idle_pulses_.move_to_back(directory_.workers(), index);
+    pulse(index, settings_.idle_pulse);
+  }
+  while (!pulses_.empty() && directory_.worker_at(pulses_.front()).pulse_due <= now) {
+    const auto index = pulses_.front();
+    const bool rests = may_rest(directory_.worker_at(index));
+    if (rests) {
+      begin_rest(now, index);
+    } else {
+      pulses_.move_to_back(directory_.workers(), index);
+    }
+    pulse(index, rests ? settings_.idle_pulse : settings_.pulse);
+  }
+}
+
 void broker_core::tick(instant now, outbox& out) {
   now = observe(now);
   events_.tick(now);
@@ -389,10 +455,12 @@ void broker_core::tick(instant now, outbox& out) {
   while (deadlines_.earliest() <= now) expire(deadlines_.front(), out);
   release_held(now, out);
   end_grace(now, out);
-  const auto silence_max = settings_.pulse * settings_.missed_pulses_max;
-  while (now >= verdicts_from_ && !pulsing_.empty() && presences_[pulsing_.front()].heard + silence_max <= now) {
-    ++counts_.dead_workers;
-    drop(now, peer_id{pulsing_.front()}, "it has been silent for too long", out);
+  for (const auto& [list, pulse] : {std::pair{&pulsing_, settings_.pulse}, {&resting_, settings_.idle_pulse}}) {
+    const auto silence_max = pulse * settings_.missed_pulses_max;
+    while (now >= verdicts_from_ && !list->empty() && presences_[list->front()].heard + silence_max <= now) {
+      ++counts_.dead_workers;
+      drop(now, peer_id{list->front()}, "it has been silent for too long", out);
+    }
   }
   dispatch_returned(now, out);
   while (!silent_.empty() && presences_[silent_.front()].heard + settings_.idle_max <= now) {
@@ -403,13 +471,7 @@ void broker_core::tick(instant now, outbox& out) {
       heard(now, peer_id{index});  // it waits for an answer; its budgets bound that
     }
   }
-  while (!pulses_.empty() && directory_.worker_at(pulses_.front()).pulse_due <= now) {
-    const auto index = pulses_.front();
-    auto& worker = directory_.worker_at(index);
-    worker.pulse_due = now + settings_.pulse;
-    pulses_.move_to_back(directory_.workers(), index);
-    wire::append_pulse(frame_for(worker.peer, out), directory_.seats(index));
-  }
+  send_pulses(now, out);
   if (announce_at_ <= now) {
     announce_at_ = instant::max();
     while (!parked_.empty()) reply_services(parked_.front(), out);
@@ -420,12 +482,15 @@ void broker_core::tick(instant now, outbox& out) {
 instant broker_core::next_deadline() const {
   auto next = std::min({deadlines_.earliest(), announce_at_, directory_.held_until(), events_.next_deadline()});
   if (directory_.expects()) next = std::min(next, started_ + settings_.grace);
-  if (!pulsing_.empty()) {
-    const auto verdict = presences_[pulsing_.front()].heard + settings_.pulse * settings_.missed_pulses_max;
+  for (const auto& [list, pulse] : {std::pair{&pulsing_, settings_.pulse}, {&resting_, settings_.idle_pulse}}) {
+    if (list->empty()) continue;
+    const auto verdict = presences_[list->front()].heard + pulse * settings_.missed_pulses_max;
     next = std::min(next, std::max(verdict, verdicts_from_));
   }
   if (!silent_.empty()) next = std::min(next, presences_[silent_.front()].heard + settings_.idle_max);
-  if (!pulses_.empty()) next = std::min(next, directory_.worker_at(pulses_.front()).pulse_due);
+  for (const auto* const list : {&pulses_, &idle_pulses_}) {
+    if (!list->empty()) next = std::min(next, directory_.worker_at(list->front()).pulse_due);
+  }
   return next;
 }
 

@@ -54,6 +54,8 @@ class broker_core : private event_members {
   /// What came of something that the outbox said the log is to do.
   void wrote(instant now, std::uint64_t ticket, const result<written>& what, outbox& out);
   void looked_up(instant now, std::uint64_t ticket, const read_result& what, outbox& out);
+  /// The connection that this peer came by has probably ended. If it is a worker's, the next message to it shows, and there is one at once.
+  void connection_ended(instant now, peer_id of, outbox& out);
   /// Messages to this peer could not be sent: it is gone, or has not read for too long. Its calls end, its leases fail or go to
   /// other workers; calls in `unsent`, the messages that did not leave, have certainly not run.
   void unreachable(instant now, peer_id peer, const std::vector<wire::message_view>& unsent, outbox& out);
@@ -71,7 +73,7 @@ class broker_core : private event_members {
   [[nodiscard]] std::size_t open_keys() const { return keys_.size(); }
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   [[nodiscard]] std::size_t worker_count() const { return directory_.worker_count(); }
-  [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size(); }
+  [[nodiscard]] std::size_t peer_count() const { return silent_.size() + pulsing_.size() + resting_.size(); }
 
  private:
   /// What frames from and to a peer need fills one line of memory: with thousands of them it is cold.
@@ -96,8 +98,9 @@ class broker_core : private event_members {
   /// the list: so they are small and lie apart.
   struct presence {
     instant heard{};
-    links by_silence;               ///< among its kind (workers or others), longest silent first
+    links by_silence;               ///< among its kind (workers, those that rest, or others), longest silent first
     bool known = false;
+    bool rests = false;             ///< a worker, as the directory says
   };
 
   instant observe(instant now);
@@ -133,6 +136,10 @@ class broker_core : private event_members {
   void on_join(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_leave(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_pulse(peer_id from, outbox& out);
+  [[nodiscard]] bool may_rest(const directory::worker& worker) const;
+  void begin_rest(instant now, std::uint32_t worker_index);
+  void end_rest(instant now, std::uint32_t worker_index);
+  void send_pulses(instant now, outbox& out);
 
   // Events, in broker_events.cpp
   [[nodiscard]] std::uint32_t slots_of(std::string_view command) const override;
@@ -227,7 +234,9 @@ class broker_core : private event_members {
   peer self_;
   index_list<&presence::by_silence> silent_;   ///< peers that are no workers
   index_list<&presence::by_silence> pulsing_;  ///< workers
+  index_list<&presence::by_silence> resting_;  ///< those of them that have nothing at hand, and are heard seldom
   index_list<&directory::worker::by_pulse> pulses_;
+  index_list<&directory::worker::by_pulse> idle_pulses_;  ///< to those that rest
   index_list<&call::by_place> parked_;
   std::size_t kept_bytes_ = 0;
   instant now_{};

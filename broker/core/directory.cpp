@@ -146,6 +146,7 @@ result<std::uint32_t> directory::join(instant now, peer_id peer, const manifest&
   seated.lanes[0].slots = from.slots;
   seated.lanes[1].slots = from.quick_slots;
   seated.credit = from.credit;
+  seated.idles = from.idles;
   seated.leaving = false;
   if (seated.pool == none) {
     activate(index, pool_index);

@@ -52,6 +52,8 @@ class directory {
     peer_id peer{};
     std::uint32_t pool = none;
     bool credit = false;         ///< heeds the credit of a call's PARTs
+    bool idles = false;          ///< has said that it pulses seldom while it has nothing at hand
+    bool rests = false;          ///< so it does now, as far as is known here
     bool draining = false;       ///< gets no new calls
     bool leaving = false;        ///< because it said so; otherwise somebody else did, and it stays until it leaves or joins again
     bool keyless_next[lanes_max] = {};  ///< whose turn it is when both keys and calls without one wait

@@ -146,6 +146,7 @@ class service final : private detail::context_host {
 
   [[nodiscard]] std::string manifest_bytes(const detail::service_slots& slots) const;
   [[nodiscard]] bool is_any(bool quick) const;
+  void connect();
   std::chrono::steady_clock::time_point keep_connected(detail::worker_core& core, const std::stop_token& stop);
   void receive(detail::worker_core& core);
   void answer(detail::worker_core& core);
@@ -196,7 +197,7 @@ class service final : private detail::context_host {
 };
 
 inline std::string service::manifest_bytes(const detail::service_slots& slots) const {
-  manifest all{name_, version_, instance_, slots.all, wire::bundle_frames_max, {}, true, {}, slots.quick, wire::attachments_max};
+  manifest all{name_, version_, instance_, slots.all, wire::bundle_frames_max, {}, true, {}, slots.quick, wire::attachments_max, true};
   for (const auto& each : commands_) {
     if (each.manifest_.quick && each.manifest_.streams) {
       throw std::invalid_argument{"\"" + each.manifest_.name + "\" is quick and streams: parts wait for the thread that a quick handler keeps"};
@@ -240,12 +241,8 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   asked_to_leave_ = false;
   const bool has_pool = is_any(false);
   const auto slots = detail::slots_for(is_any(true), has_pool, options_.threads, with.slots, with.quick_slots);
-  detail::worker_core core{clock::now(), {manifest_bytes(slots), options_.broker, seed}};
-  {
-    auto first = std::make_unique<net::dealer>(*options_.sockets);
-    first->connect(options_.broker, keys_);  // if it throws, no socket may be left: a context of others could not end
-    socket_ = std::move(first);
-  }
+  detail::worker_core core{clock::now(), {.manifest = manifest_bytes(slots), .broker = options_.broker, .jitter_seed = seed, .idles = true}};
+  connect();
   pool_ = std::make_shared<detail::handler_pool>([this](detail::job& next) { return run_job(next); });
   auto drained_by = clock::time_point::min();
   std::exception_ptr failed;  // the handlers under way get their time to end all the same, and no more than that
@@ -267,6 +264,13 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
   if (failed) std::rethrow_exception(failed);
   if (refused_) throw std::runtime_error{*refused_};
   return true;
+}
+
+inline void service::connect() {
+  auto made = std::make_unique<net::dealer>(*options_.sockets);
+  made->announce();
+  made->connect(options_.broker, keys_);  // if it throws, no socket may be left: a context of others could not end
+  socket_ = std::move(made);
 }
 
 /// The loop of the connection's thread: until the service has left, or was refused, or `drain` has passed. Returns when that is.
@@ -295,8 +299,8 @@ inline std::chrono::steady_clock::time_point service::keep_connected(detail::wor
     answer(core);
     if (core.wants_connection()) {
       message_.clear();
-      socket_ = std::make_unique<net::dealer>(*options_.sockets);
-      socket_->connect(options_.broker, keys_);
+      socket_.reset();
+      connect();
     }
     const bool all_sent = send(core);
     pool_->set_room(core.has_room());

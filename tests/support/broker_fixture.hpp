@@ -89,6 +89,7 @@ class serves {
   serves& group(std::string name) { return manifest_.commands.back().group = std::move(name), *this; }
   serves& needs_key() { return manifest_.commands.back().needs_key = true, *this; }
   serves& credit() { return manifest_.credit = true, *this; }
+  serves& idles() { return manifest_.idles = true, *this; }
   serves& idempotent() { return manifest_.commands.back().retry = retry_class::idempotent, *this; }
 
   [[nodiscard]] std::string bytes() const {
@@ -252,6 +253,10 @@ class broker_fixture {
   void unreachable(const std::string& peer, const std::vector<wire::message_view>& unsent = {}) {
     silence(peer);
     core_.unreachable(now_, number_of(peer), unsent, out_);
+    deliver();
+  }
+  void connection_ended(const std::string& peer) {
+    core_.connection_ended(now_, number_of(peer), out_);
     deliver();
   }
   /// What is sent to the peer from now on stays with the shell, which at last finds that nothing leaves any more.

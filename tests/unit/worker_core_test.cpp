@@ -473,3 +473,102 @@ TEST_CASE("worker: attachments count as what waits to be sent", "[worker]") {
   net.sends();
   CHECK(net.under_test.has_room());
 }
+
+namespace {
+
+/// One that is quiet while it has nothing at hand, at a broker that pulses every 100 ms, or every 2 s with those that are.
+struct quiet_fixture : worker_fixture {
+  std::uint64_t idle_pulse_ms = 2000;
+  quiet_fixture() {
+    under_test = detail::worker_core{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .idles = true}};
+    while (sends_of(wire::frame_type::join) == 0) advance(10ms);
+  }
+  void welcomed() {
+    std::string about, bundle;
+    wire::writer writer{about};
+    writer.map(idle_pulse_ms == 0 ? 2 : 3);
+    writer.string("pulse_ms");
+    writer.unsigned_integer(100);
+    writer.string("missed_pulses_max");
+    writer.unsigned_integer(3);
+    if (idle_pulse_ms != 0) {
+      writer.string("idle_pulse_ms");
+      writer.unsigned_integer(idle_pulse_ms);
+    }
+    wire::append_reply(bundle, 1, status::ok, about, {});
+    hears(bundle);
+  }
+  /// Pulses that it sends in that time, while the clock is looked at every 10 ms.
+  int pulses_in(std::chrono::milliseconds time) {
+    int out = 0;
+    for (auto passed = 0ms; passed < time; passed += 10ms) {
+      advance(10ms);
+      out += sends_of(wire::frame_type::pulse);
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("worker: with nothing at hand it pulses seldom, and bears as long a silence of its broker", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  CHECK(net.pulses_in(5s) == 3);  // the first soon, so that the broker knows that it is there
+  net.pulse(1);
+  CHECK(net.pulses_in(5900ms) == 3);
+  CHECK(net.lost == 0);
+  net.advance(100ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: at a broker that does not know of idle pulses it pulses as others do", "[worker]") {
+  quiet_fixture net;
+  net.idle_pulse_ms = 0;
+  net.welcomed();
+  CHECK(net.pulses_in(290ms) == 2);
+  CHECK(net.lost == 0);
+  net.advance(10ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: a call ends its quiet: it pulses at once as others do, until it has answered, and so must its broker", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(1s);
+  net.called(5);
+  CHECK(net.pulses_in(100ms) == 1);
+  net.pulse(1);
+  CHECK(net.pulses_in(200ms) == 2);
+  net.under_test.reply(net.calls.at(0), status::ok, "\x02");
+  net.pulse(1);
+  CHECK(net.pulses_in(2s) <= 2);
+  CHECK(net.lost == 0);
+  net.called(6);
+  net.advance(299ms);
+  CHECK(net.lost == 0);
+  net.advance(1ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: one that leaves after a long quiet does not take its broker for dead", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(350ms);
+  net.under_test.leave(net.now, net);
+  net.advance(10ms);
+  CHECK(net.lost == 0);
+  CHECK(net.sends_of(wire::frame_type::leave) == 1);
+  net.answers(2, status::ok);
+  CHECK(net.left == 1);
+}
+
+TEST_CASE("worker: a quiet one asks at once whether a complaint has cost its seat", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(1s);
+  net.answers(0, status::invalid_argument);
+  CHECK(net.complaints == 1);
+  net.advance(0ms);
+  CHECK(net.sends_of(wire::frame_type::pulse) == 1);
+}

@@ -26,6 +26,7 @@ struct welcome {
   std::string events_in;
   std::string events_out;
   milliseconds pulse{1000};
+  milliseconds idle_pulse{1000};  ///< of workers that have nothing at hand, if they say that they heed it; not less than `pulse`
   std::uint64_t missed_pulses_max = 3;
   std::uint64_t seats = 0;
   bool durable = false;  ///< it keeps events on disk
@@ -36,7 +37,7 @@ struct welcome {
 
 [[nodiscard]] inline welcome read_welcome(std::string_view payload) {
   welcome out;
-  std::uint64_t pulse_ms = 1000;
+  std::uint64_t pulse_ms = 1000, idle_pulse_ms = 0;
   wire::reader in{payload};
   const auto text = [&](std::string& to) {
     std::string_view view;
@@ -54,6 +55,7 @@ struct welcome {
     if (key == "events_in") return text(out.events_in);
     if (key == "events_out") return text(out.events_out);
     if (key == "pulse_ms") return number(pulse_ms);
+    if (key == "idle_pulse_ms") return number(idle_pulse_ms);
     if (key == "missed_pulses_max") return number(out.missed_pulses_max);
     if (key == "seats") return number(out.seats);
     if (key == "attachments") return number(out.attachments);
@@ -62,6 +64,7 @@ struct welcome {
   });
   out.attachments = std::min<std::uint64_t>(out.attachments, wire::attachments_max);
   out.pulse = milliseconds{std::clamp<std::uint64_t>(pulse_ms, 10, 3'600'000)};
+  out.idle_pulse = std::max(out.pulse, milliseconds{std::min<std::uint64_t>(idle_pulse_ms, 3'600'000)});
   out.missed_pulses_max = std::clamp<std::uint64_t>(out.missed_pulses_max, 1, 1000);
   return out;
 }

@@ -33,8 +33,8 @@ struct emitted {
   std::string headers;  ///< one msgpack map, or empty
 };
 
-/// A worker's side of the protocol: joins, pulses, joins again when the broker is lost or has forgotten it, leaves. No socket,
-/// clock, thread or log; the owner gives a sink with
+/// A worker's side of the protocol: joins, pulses (seldom while it has nothing at hand, if its manifest says so), joins again when the broker is lost
+/// or has forgotten it, leaves. No socket, clock, thread or log; the owner gives a sink with
 ///   on_joined(const welcome&)                       first or again
 ///   on_call(lease, const wire::frame&)              a CALL, or an EVENT to a member of a group (the frame's type says which): to be
 ///                                                   answered by exactly one `reply` or `succeed`, whatever happens
@@ -53,6 +53,7 @@ class worker_core {
     std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
     std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
     std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< payloads from this size on are attached, if the broker takes them so
+    bool idles = false;              ///< as the manifest says. The socket has to `announce` itself then: a broker that has restarted hears of us no sooner
     std::size_t receipts_max = 100'000;        ///< of emitted events that are awaited; past it a success that needs more is a failure
   };
 
@@ -103,6 +104,7 @@ class worker_core {
     }
     at_ = stage::leaving;
     left_by_ = now + leave_patience;
+    heard_ = now;  // for as long as nothing was at hand, the broker did not have to say anything
     append([](wire::message& out) { wire::append_leave(out.bundle, leave_id); });
   }
 
@@ -130,11 +132,11 @@ class worker_core {
       refuse(take_success(late).to, why);
     }
     act_when_due(now);
-    const auto silence_ends = heard_ + welcome_.silence_max();
+    const auto silence_ends = heard_ + silence_max();
     if (silence_ends > now) return;
     if (now - silence_ends > welcome_.pulse) {
       // Nobody let us look at the clock for so long: it was us who stood still, and what the broker said may lie unread.
-      heard_ = now + welcome_.pulse - welcome_.silence_max();
+      heard_ = now + welcome_.pulse - silence_max();
       return;
     }
     // A JOIN that nobody has answered yet says no more than that there is no broker: it waits in the socket.
@@ -166,7 +168,7 @@ class worker_core {
   /// When time alone gives `tick` something to do; after a `tick` it is not past, even if nothing can be sent.
   [[nodiscard]] time_point next_deadline() const {
     if (at_ == stage::left) return time_point::max();
-    auto next = std::min(act_at_, heard_ + welcome_.silence_max());
+    auto next = std::min(act_at_, heard_ + silence_max());
     if (!give_ups_.empty()) next = std::min(next, give_ups_.begin()->first);
     return at_ == stage::leaving && at_hand_ == 0 ? std::min(next, left_by_) : next;
   }
@@ -242,9 +244,14 @@ class worker_core {
     return what.seat == seat_ && (at_ == stage::joined || at_ == stage::leaving);
   }
 
+  /// Then nobody waits for anything, and both sides let hear from themselves seldom. Of a connection that ends they learn from the socket.
+  [[nodiscard]] bool is_idle() const { return options_.idles && at_ == stage::joined && at_hand_ == 0; }
+  [[nodiscard]] milliseconds pulse() const { return is_idle() ? welcome_.idle_pulse : welcome_.pulse; }
+  [[nodiscard]] milliseconds silence_max() const { return pulse() * static_cast<std::int64_t>(welcome_.missed_pulses_max); }
+
   void act_when_due(time_point now) {
     if (act_at_ > now) return;
-    act_at_ = now + welcome_.pulse;
+    act_at_ = now + pulse();
     if (at_ == stage::joining && !asked_) {
       append([&](wire::message& to) { wire::append_join(to.bundle, join_id, options_.manifest); });
       asked_ = true;
@@ -283,7 +290,7 @@ class worker_core {
       case wire::frame_type::call:
       case wire::frame_type::event:
         if (at_ != stage::joined && at_ != stage::leaving) return;
-        ++at_hand_;
+        if (at_hand_++ == 0) act_at_ = std::min(act_at_, now + welcome_.pulse);
         return sink.on_call(lease{in.id, seat_}, in);
       case wire::frame_type::cancel: return sink.on_cancel(lease{in.id, seat_});
       case wire::frame_type::credit: return sink.on_credit(lease{in.id, seat_}, in.parts);
@@ -301,7 +308,10 @@ class worker_core {
           return sink.on_left();
         }
         if (receipts_.contains(in.id)) return on_receipt(in.id, in);
-        if (in.id == 0) sink.on_complaint(wire::read_error(in.status, in.payload));
+        if (in.id == 0) {
+          if (at_ == stage::joined) act_at_ = std::min(act_at_, now);  // it may have cost the seat, which the answer to a pulse says
+          sink.on_complaint(wire::read_error(in.status, in.payload));
+        }
         return;
       default: return;
     }

@@ -60,10 +60,11 @@ class gate {
     who_ = std::move(next);
   }
 
-  /// Hears of handshakes that fail at this socket; `what` it is, for the log. Before it is bound, on its thread.
+  /// Hears of handshakes that fail at this socket, and of its connections that end; `what` it is, for the log. Before it is bound, on its thread.
   void watch(socket& of, std::string what) {
     const auto endpoint = "inproc://waggle.gate." + std::to_string(watched_++);
-    constexpr int events = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_MONITOR_STOPPED;
+    constexpr int events = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_DISCONNECTED |
+                           ZMQ_EVENT_MONITOR_STOPPED;
     if (zmq_socket_monitor(of.native().handle(), endpoint.c_str(), events) != 0) throw endpoint_error{"watch", endpoint, errno};
     // Connected before anything can be told: libzmq's I/O thread would wait for somebody to tell.
     zmq::socket_t to{context_.native(), zmq::socket_type::pair};
@@ -77,13 +78,18 @@ class gate {
     changed_.raise();
   }
 
-  /// Can be read when there is something for the log.
+  /// Can be read when there is something for the log, or a connection has ended.
   [[nodiscard]] int descriptor() const { return told_.descriptor(); }
   /// Lines for the log: a few in ten seconds, whatever happens.
   [[nodiscard]] std::vector<std::string> take_notes() {
     told_.lower();
     const std::lock_guard lock{mutex_};
     return std::exchange(notes_, {});
+  }
+  /// The descriptors of connections, of all sockets, that have ended. They may be others' by now.
+  [[nodiscard]] std::vector<int> take_ended() {
+    const std::lock_guard lock{mutex_};
+    return std::exchange(ended_, {});
   }
   [[nodiscard]] counters counts() const { return {refused_, failed_}; }
 
@@ -160,6 +166,10 @@ class gate {
       std::uint16_t event = 0;
       if (part.size() >= sizeof event) std::memcpy(&event, part.data(), sizeof event);
       if (event == ZMQ_EVENT_MONITOR_STOPPED) return false;
+      if (event == ZMQ_EVENT_DISCONNECTED) {
+        end(descriptor_in(part.to_string_view()));
+        continue;
+      }
       ++failed_;
       note(of.what + ": a connection failed before it had a key to show: it does not speak CURVE, has another public key for this broker, or did not "
                      "finish in time");
@@ -170,6 +180,14 @@ class gate {
   std::shared_ptr<const admission> current() {
     const std::lock_guard lock{mutex_};
     return who_;
+  }
+
+  void end(int descriptor) {
+    {
+      const std::lock_guard lock{mutex_};
+      ended_.push_back(descriptor);
+    }
+    told_.raise();
   }
 
   void note(std::string line) {
@@ -199,6 +217,7 @@ class gate {
   std::shared_ptr<const admission> who_;
   std::vector<monitor> arrived_;
   std::vector<std::string> notes_;
+  std::vector<int> ended_;
 
   std::thread thread_;
 };

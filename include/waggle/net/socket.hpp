@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -323,6 +325,8 @@ class router : public socket {
 
   /// Who sent the message that was received last.
   [[nodiscard]] std::string_view user() const { return user_of(bundle_); }
+  /// The descriptor of the connection by which it came; -1 if it came from this process.
+  [[nodiscard]] int connection() { return zmq_msg_get(bundle_.handle(), ZMQ_SRCFD); }
 
   /// The message that was received last, with those of its parts that are within the limits as attachments; in the place of `parts`.
   wire::message_view whole() {
@@ -384,6 +388,39 @@ class router : public socket {
   std::vector<wire::attachment> attachments_;
 };
 
+/// Which descriptor a monitor's DISCONNECTED is of.
+[[nodiscard]] inline int descriptor_in(std::string_view monitor_event) {
+  std::int32_t out = -1;
+  if (monitor_event.size() >= 6) std::memcpy(&out, monitor_event.data() + 2, sizeof out);
+  return out;
+}
+
+/// Hears of the connections of another socket that end. Of the same thread; made before that one is bound, and gone before it.
+class connection_ends : public socket {
+ public:
+  connection_ends(context& in, socket& of) : socket{in, zmq::socket_type::pair}, of_{of} {
+    static std::atomic<std::uint64_t> made{0};
+    const auto endpoint = "inproc://waggle.ends." + std::to_string(++made);
+    socket_.set(zmq::sockopt::rcvhwm, 100'000);  // libzmq's I/O thread would wait for room
+    if (zmq_socket_monitor(of_.native().handle(), endpoint.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) throw endpoint_error{"watch", endpoint, errno};
+    socket_.connect(endpoint);
+  }
+  ~connection_ends() { zmq_socket_monitor(of_.native().handle(), nullptr, 0); }
+  connection_ends(const connection_ends&) = delete;
+  connection_ends& operator=(const connection_ends&) = delete;
+
+  /// The descriptor that the next of them had, as `router::connection` says it; it may be another's by now.
+  std::optional<int> next() {
+    if (!receive_part(event_)) return std::nullopt;
+    drop_rest(event_);  // its address
+    return descriptor_in(event_.to_string_view());
+  }
+
+ private:
+  socket& of_;
+  zmq::message_t event_;
+};
+
 /// A peer's command socket.
 class dealer : public socket {
  public:
@@ -391,6 +428,10 @@ class dealer : public socket {
     // Nothing is queued for a connection that does not exist: what has not been sent can still be taken back.
     socket_.set(zmq::sockopt::immediate, true);
   }
+
+  /// Before `connect`: each connection that is made from then on, also when one was lost, begins with an empty message. The broker takes it for a
+  /// PULSE, and says so if it has no seat for who comes.
+  void announce() { socket_.set(zmq::sockopt::probe_router, true); }
 
   /// The next message, if there is one; valid until the next call. Those with more attachments than anybody may send are dropped whole.
   std::optional<wire::message_view> receive() {

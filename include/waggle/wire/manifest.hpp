@@ -67,6 +67,7 @@ struct manifest {
   std::vector<event_manifest> events{};
   std::uint32_t quick_slots = 0;  ///< calls of quick commands and events that it takes besides; 0: they take `slots` like the others
   std::uint32_t attachments = 0;  ///< that it takes in one message
+  bool idles = false;             ///< with nothing at hand it pulses every `idle_pulse_ms` only, and is heard on each new connection
 };
 
 namespace wire {
@@ -74,7 +75,7 @@ namespace wire {
 inline void append_manifest(std::string& bytes, const manifest& from) {
   writer out{bytes};
   out.map(5 + (from.instance.empty() ? 0 : 1) + (from.quick_slots == 0 ? 0 : 1) + (from.credit ? 1 : 0) + (from.attachments == 0 ? 0 : 1) +
-          (from.events.empty() ? 0 : 1));
+          (from.idles ? 1 : 0) + (from.events.empty() ? 0 : 1));
   out.string("service");
   out.string(from.service);
   out.string("version");
@@ -98,6 +99,10 @@ inline void append_manifest(std::string& bytes, const manifest& from) {
   if (from.attachments != 0) {
     out.string("attachments");
     out.unsigned_integer(from.attachments);
+  }
+  if (from.idles) {
+    out.string("idles");
+    out.boolean(true);
   }
   out.string("commands");
   out.array(from.commands.size());
@@ -198,6 +203,7 @@ class manifest_reader {
       if (key == "bundle") return number(key, bundle, 1, ~std::uint64_t{0});
       if (key == "attachments") return number(key, attachments, 0, ~std::uint64_t{0});
       if (key == "credit") return flag(key, out.credit);
+      if (key == "idles") return flag(key, out.idles);
       if (key == "commands") return commands(out.commands);
       if (key == "events") return events(out.events);
       return in_.skip();

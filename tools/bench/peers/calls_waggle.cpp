@@ -86,10 +86,13 @@ class crowd {
         served.name = command_name(c % commands);
         served.quick = true;  // what it answers at once, in the thread of the connection
       }
+      joins.idles = true;  // as services do
       std::string bytes;
       wire::append_manifest(bytes, joins);
-      members_.push_back(std::make_unique<member>(sockets_, waggle::detail::worker_core::options{bytes, address, w * 7919 + 1}));
+      members_.push_back(std::make_unique<member>(
+          sockets_, waggle::detail::worker_core::options{.manifest = bytes, .broker = address, .jitter_seed = w * 7919 + 1, .idles = true}));
       auto& made = *members_.back();
+      made.socket.announce();
       made.socket.connect(address);
       epoll_event event{};
       event.events = EPOLLIN | EPOLLET;
