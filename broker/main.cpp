@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
   waggle::broker::endpoints at;
   std::string data = "waggle-data", config, key_file, peers;
   bool in_the_open = false;
-  std::string pulse = "1s", idle_pulse = "60s", majordomo_budget = "60s", majordomo_silence = "10s";
+  std::string pulse = "1s", idle_pulse = "10m", majordomo_budget = "60s", majordomo_silence = "10s";
   waggle::broker::settings settings;
   app.add_option("--commands", at.commands, "Where peers connect (DEALER sockets)")
       ->envname("WAGGLE_COMMANDS")->capture_default_str();

@@ -27,6 +27,8 @@ constexpr std::chrono::seconds backlog_time_max{5};
 constexpr std::chrono::milliseconds backlog_pause{1};
 /// libzmq tells of a connection's end a moment before the socket takes notice of it.
 constexpr std::chrono::milliseconds end_pause{5};
+/// While there is always something to read, ends of connections are looked for this often; otherwise as they come.
+constexpr std::chrono::milliseconds ends_interval{100};
 constexpr peer_id nobody{~std::uint32_t{0}};
 
 settings with_what_is_its_own(settings from, const endpoints& bound) {
@@ -125,10 +127,9 @@ void shell::run(int stop_descriptor) {
     bool busy = receive_commands();
     if (guard_ || std::exchange(look_at_events_, false)) busy = receive_events() || busy;
     busy = receive_from_log() || busy;
-    if (guard_ || std::exchange(look_at_ends_, false)) receive_ends();
     if (guard_) take_peers();
     const auto now = std::chrono::steady_clock::now();
-    look_for_ended(now);
+    receive_ends(now);
     if (majordomo_.next_deadline() <= now) majordomo_.tick(now, core_, out_);
     if (core_.next_deadline() <= now) core_.tick(now, out_);
     send_backlogs(now);
@@ -154,7 +155,7 @@ void shell::run(int stop_descriptor) {
     if (!ended_.empty()) until = std::min(until, ended_.front().look_at);
     waiter.wait_until(backlogged_.empty() ? until : std::min(until, now + backlog_pause));
     look_at_events_ = waiter.signalled(events_in_.descriptor()) || waiter.signalled(events_out_.descriptor());
-    look_at_ends_ = ends_ && waiter.signalled(ends_->descriptor());
+    if (ends_ && waiter.signalled(ends_->descriptor())) look_at_ends_ = {};
   }
   // What has come still gets to the log, and its receipts leave.
   log_->stop();
@@ -353,23 +354,22 @@ void shell::forget(peer_id peer) {
   free_numbers_.push_back(peer);
 }
 
-/// Connections that have ended: whoever came by one of them may be gone.
-void shell::receive_ends() {
+/// Connections that have ended: whoever came by one of them is probably gone.
+void shell::receive_ends(detail::time_point now) {
   if (guard_) {
-    for (const auto each : guard_->take_ended()) connection_ended(each);
-  } else {
-    while (const auto each = ends_->next()) connection_ended(*each);
+    for (const auto each : guard_->take_ended()) connection_ended(now, each);
+  } else if (look_at_ends_ <= now) {
+    while (const auto each = ends_->next()) connection_ended(now, *each);
+    look_at_ends_ = now + ends_interval;
   }
-}
-
-void shell::connection_ended(int descriptor) {
-  if (descriptor < 0 || static_cast<std::size_t>(descriptor) >= by_connection_.size()) return;
-  const auto whose = std::exchange(by_connection_[static_cast<std::size_t>(descriptor)], nobody);
-  if (whose != nobody) ended_.push_back({std::chrono::steady_clock::now() + end_pause, whose});
-}
-
-void shell::look_for_ended(detail::time_point now) {
   for (; !ended_.empty() && ended_.front().look_at <= now; ended_.pop_front()) core_.connection_ended(now, ended_.front().peer, out_);
+}
+
+/// The descriptor may be another's by now, and the number too: then somebody hears a pulse more.
+void shell::connection_ended(detail::time_point now, int descriptor) {
+  if (descriptor < 0 || static_cast<std::size_t>(descriptor) >= by_connection_.size()) return;
+  const auto whose = by_connection_[static_cast<std::size_t>(descriptor)];
+  if (whose != nobody) ended_.push_back({now + end_pause, whose});
 }
 
 /// The number of whoever sent the message that was received last.
@@ -387,7 +387,7 @@ peer_id shell::number_of(std::string_view routing_id) {
   if (made.connection >= 0) {
     const auto connection = static_cast<std::size_t>(made.connection);
     if (by_connection_.size() <= connection) by_connection_.resize(connection + 1, nobody);
-    connection_ended(made.connection);  // of whoever had that descriptor before, and has not been missed yet
+    connection_ended(std::chrono::steady_clock::now(), made.connection);  // of whoever had that descriptor before, and has not been missed yet
     by_connection_[connection] = number;
   }
   numbers_.emplace(routing_id, number);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <deque>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -77,9 +76,8 @@ class shell {
   void send(detail::time_point now, peer_id to, wire::message& message);
   void send_backlogs(detail::time_point now);
   void forget(peer_id peer);
-  void receive_ends();
-  void connection_ended(int descriptor);
-  void look_for_ended(detail::time_point now);
+  void receive_ends(detail::time_point now);
+  void connection_ended(detail::time_point now, int descriptor);
   peer_id number_of(std::string_view routing_id);
   void log(const std::string& line);
   void log_what_was_dropped(detail::time_point now);
@@ -95,7 +93,6 @@ class shell {
   outbox out_;
   std::unique_ptr<log_thread> log_;
   log_answers answers_;
-  bool look_at_ends_ = true;    ///< `ends_` has something
   bool look_at_events_ = true;  ///< their sockets may have something, which their descriptors need not show
 
   /// What a peer's pipe had no room for.
@@ -112,7 +109,7 @@ class shell {
   /// A peer as ZeroMQ knows it. Routing ids that ROUTER assigns have 5 bytes, which a std::string holds without allocation.
   struct link {
     std::string routing_id;
-    std::list<unsent> backlog;   ///< after a burst, or of a peer that does not read; as a rule of none, and then without memory
+    std::deque<unsent> backlog;  ///< after a burst, or of a peer that does not read
     std::size_t backlog_bytes = 0;
     detail::time_point stuck_since{};  ///< when the first of it should have left
     bool failed = false;
@@ -138,6 +135,7 @@ class shell {
   };
   std::vector<peer_id> by_connection_;  ///< who came by which descriptor last; `nobody`
   std::deque<ended> ended_;             ///< whose connections have
+  detail::time_point look_at_ends_{};
 
   net::wake_up peers_changed_;
   std::mutex peers_mutex_;  ///< of what follows

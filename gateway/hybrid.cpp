@@ -72,7 +72,6 @@ class broker_inside {
     out.instance = fmt::format("broker-{}-{:08x}", ::getpid(), entropy());
     out.version = waggle::version;
     out.remember = std::chrono::minutes{10};
-    out.idle_pulse = std::chrono::minutes{1};
     return out;  // without grace: nobody was there before
   }
 

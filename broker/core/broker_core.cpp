@@ -34,7 +34,7 @@ void broker_core::receive(instant now, peer_id from, const wire::message_view& m
   ++counts_.bundles;
   if (!admit(now, from, out)) return;
   heard(now, from);
-  if (message.bundle.empty()) on_pulse(from, out);
+  if (message.bundle.empty()) on_pulse(from, out);  // with which sockets say that they have connected
   counts_.attachments += message.attachments.size();
   auto& frames = look_ahead_;
   frames.begin(message);
@@ -102,8 +102,9 @@ bool broker_core::admit(instant now, peer_id from, outbox& out) {
 }
 
 void broker_core::heard(instant now, peer_id from) {
-  presence_of(from).heard = now;
-  (at(from).worker == none ? silent_ : presence_of(from).rests ? resting_ : pulsing_).move_to_back(presences_, static_cast<std::uint32_t>(from));
+  auto& seen = presence_of(from);
+  seen.heard = now;
+  (seen.rests ? resting_ : at(from).worker == none ? silent_ : pulsing_).move_to_back(presences_, static_cast<std::uint32_t>(from));
 }
 
 /// Ends everything that concerns the peer and forgets it. Calls that others may run then wait for `dispatch_returned`.
@@ -387,15 +388,15 @@ void broker_core::on_pulse(peer_id from, outbox& out) {
   if (at(from).worker == none) wire::append_pulse(frame_for(from, out), 0);
 }
 
-/// A connection that this worker may have had has ended. Whether it was its own, a message to it shows.
+/// Whether it was the worker's own, a message to it shows: one that cannot be sent.
 void broker_core::connection_ended(instant now, peer_id of, outbox& out) {
   observe(now);
   if (!knows(of) || at(of).worker == none) return;
   wire::append_pulse(frame_for(of, out), directory_.seats(at(of).worker));
 }
 
-/// While a worker has nothing at hand, nobody waits for it: it and the broker let hear from themselves seldom. It is found dead when its connection
-/// ends, or soon after it gets a call.
+/// While a worker has nothing at hand nobody waits for it, and it and the broker let hear from themselves seldom. That it has died shows when its
+/// connection ends; that it is deaf, as soon as for others once it has a call.
 bool broker_core::may_rest(const directory::worker& worker) const {
   return worker.idles && worker.in_flight() == 0 && settings_.idle_pulse > settings_.pulse;
 }
@@ -408,10 +409,10 @@ void broker_core::begin_rest(instant now, std::uint32_t worker_index) {
   idle_pulses_.push_back(directory_.workers(), worker_index);
   pulsing_.erase(presences_, static_cast<std::uint32_t>(worker.peer));
   resting_.push_back(presences_, static_cast<std::uint32_t>(worker.peer));
-  seen.heard = now;  // which is its place in that list; it has been heard a moment ago
+  seen.heard = now;  // it was a moment ago, and the list is in order of that
 }
 
-/// From now on it has as long as others to be heard.
+/// From now on it has as long to be heard as those that never rest.
 void broker_core::end_rest(instant now, std::uint32_t worker_index) {
   auto& worker = directory_.worker_at(worker_index);
   auto& seen = presence_of(worker.peer);

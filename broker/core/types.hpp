@@ -31,7 +31,7 @@ struct settings {
   std::uint64_t hash_seed = 0;  ///< at random in a broker that peers can reach, so that they cannot choose ids of calls that collide
 
   milliseconds pulse{1000};             ///< how often workers and broker let hear from themselves
-  milliseconds idle_pulse{0};           ///< how often instead, while a worker that heeds it has nothing at hand; no more than `pulse`: as often
+  milliseconds idle_pulse{600'000};     ///< how often instead, with a worker that heeds it and has nothing at hand; no more than `pulse`: as often
   std::uint32_t missed_pulses_max = 3;  ///< a worker silent for longer than this many is dead: UNAVAILABLE for its calls
   milliseconds idle_max{120'000};       ///< a peer that is no worker and silent for longer is forgotten; it may come back any time
   milliseconds hold{2000};              ///< so long a command that lost its last worker queues calls before it fails them

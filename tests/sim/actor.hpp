@@ -28,7 +28,11 @@ class dealer {
  public:
   dealer(surroundings& around, std::uint32_t owner) : around_{around}, owner_{owner} {}
 
-  void open(instant now) { reconnect_at_ = now; }
+  /// `announces`: each connection begins with an empty message, and is made anew at once when it has broken; others look when they use it.
+  void open(instant now, bool announces = false) {
+    reconnect_at_ = now;
+    announces_ = announces;
+  }
   void close() {
     if (connected()) around_.net.close(index_);
     index_ = nobody;
@@ -61,7 +65,7 @@ class dealer {
   }
   /// When there is something to read.
   [[nodiscard]] instant next() const {
-    if (!connected()) return instant::max();
+    if (!connected()) return !announces_ ? instant::max() : index_ != nobody ? instant{} : reconnect_at_;
     const auto& under_way = around_.net.at(index_).to_peer.under_way;
     return under_way.empty() ? instant::max() : under_way.front().at;
   }
@@ -73,13 +77,20 @@ class dealer {
       index_ = nobody;
       reconnect_at_ = now + milliseconds{around_.chance.between(1, 200)};
     }
-    if (reconnect_at_ <= now && around_.broker_up) index_ = around_.net.connect(owner_);
+    if (reconnect_at_ > now) return;
+    if (around_.broker_up) {
+      index_ = around_.net.connect(owner_);
+      if (announces_) around_.net.to_broker(now, index_, {});
+    } else if (announces_) {
+      reconnect_at_ = now + milliseconds{around_.chance.between(1, 200)};
+    }
   }
 
   surroundings& around_;
   std::uint32_t owner_;
   std::uint32_t index_ = nobody;
   instant reconnect_at_ = instant::max();
+  bool announces_ = false;
 };
 
 /// A process that talks to the broker.

@@ -16,7 +16,8 @@ void add(model::sums& to, const model::sums& more) {
                           &model::sums::again, &model::sums::requeued, &model::sums::taken_back, &model::sums::rejected, &model::sums::orphaned,
                           &model::sums::parts, &model::sums::dead, &model::sums::broken, &model::sums::drained, &model::sums::held,
                           &model::sums::announced, &model::sums::keyed, &model::sums::overrun, &model::sums::asked_to_leave,
-                          &model::sums::expected, &model::sums::quick}) {
+                          &model::sums::expected, &model::sums::quick, &model::sums::rested, &model::sums::woken,
+                          &model::sums::died_resting}) {
     to.*each += more.*each;
   }
 }
@@ -95,9 +96,24 @@ void broker_host::read(instant now) {
   if (net_.size() > 0) turn_ = (turn_ + 1) % net_.size();
 }
 
+/// Of some connections the shell hears that they have ended, and may be wrong about whose they were.
+void broker_host::tell_of_ends(instant now) {
+  if (!climate_.idle) return;
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    auto& each = links_[i];
+    if (each.connection == nobody || each.ended || (net_.at(each.connection).up && !chance_.chance(1, 1000))) continue;
+    each.ended = !net_.at(each.connection).up;
+    if (chance_.chance(1, 2)) continue;
+    ++steps_;
+    core_->connection_ended(clock(now), static_cast<peer_id>(i), out_);
+    model_->connection_ended(clock(now), static_cast<peer_id>(i));
+  }
+}
+
 void broker_host::wake(instant now) {
   if (!running() || frozen_until_ > now) return;
   read(now);
+  tell_of_ends(now);
   if (core_->next_deadline() <= clock(now)) {
     ++steps_;
     core_->tick(clock(now), out_);

@@ -48,10 +48,12 @@ class broker_host {
     std::size_t backlog_bytes = 0;
     instant stuck_since{};
     bool failed = false;
+    bool ended = false;  ///< its connection has, and the core has been told, or will not be
   };
 
   peer_id number_of(std::uint32_t connection);
   void read(instant now);
+  void tell_of_ends(instant now);
   void perform(instant now);
   void send(instant now, peer_id to, const wire::message& message);
   void send_backlogs(instant now);

@@ -85,6 +85,9 @@ climate climate_of(std::uint64_t seed) {
   out.raw_peers = static_cast<std::uint32_t>(chance.chance(1, 3) ? 0 : chance.between(1, 5));
   for (auto wanted = chance.between(1, 6); wanted > 0; --wanted) out.commands.push_back("cmd." + std::to_string(wanted));
   out.services = services_of(chance, out.commands);
+  random rests{seed ^ 0x69646c65u};  // by itself, likewise
+  out.idle = rests.chance(2, 3);
+  out.limits.idle_pulse = out.limits.pulse * static_cast<std::int64_t>(out.idle ? rests.between(2, 10) : rests.below(2));
   random classes{seed ^ 0x717569636b6c79u};  // by itself, so that seeds without any go where they went before there were
   out.quick = classes.chance(1, 2);
   for (auto& kind : out.services) {

@@ -31,6 +31,7 @@ struct climate {
 
   std::vector<std::string> commands;  ///< that workers may serve; what actors call
   std::vector<service_kind> services;
+  bool idle = false;                  ///< some workers are quiet while they have nothing at hand
   bool quick = false;                 ///< some workers have slots of their own for some of their commands
 
   // The network

@@ -69,7 +69,8 @@ bool run(std::uint64_t seed, const wanted& in) {
               static_cast<unsigned long long>(here.steps()), static_cast<unsigned long long>(here.broker().steps()),
               (count("calls", here.book().opened()) + count("run", here.book().started()) + count("leases", sums.leases) +
                count("again", sums.again) + count("refused", sums.refused) + count("taken back", sums.taken_back) +
-               count("dead", sums.dead) + count("keyed", sums.keyed) + count("quick", sums.quick) + count("garbage", sums.broken) + count("probes", here.probes()))
+               count("dead", sums.dead) + count("rested", sums.rested) + count("woken", sums.woken) + count("died resting", sums.died_resting) +
+               count("keyed", sums.keyed) + count("quick", sums.quick) + count("garbage", sums.broken) + count("probes", here.probes()))
                   .c_str(),
               static_cast<unsigned long long>(here.log().hash()), static_cast<double>(here.steps()) / took.count());
   if (wrong.empty()) return true;

@@ -1,6 +1,7 @@
 #include "sim/model.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/wire/error.hpp>
@@ -35,6 +36,7 @@ void model::begin(instant now) {
     now_ = now;
   }
   told_.clear();
+  step_ = ++listings_;
   read_.resize(out_.messages());
   for (std::size_t i = 0; i < out_.messages(); ++i) {
     const auto& message = out_.message_at(i);
@@ -144,7 +146,7 @@ void model::expect_error(peer_id to, std::uint64_t id, status code, bool may_hav
   }
 }
 
-bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.starts_with("\x8c\xa8protocol"); }
+bool model::is_welcome(const wire::frame& in) { return in.status == status::ok && in.payload.substr(std::min<std::size_t>(1, in.payload.size())).starts_with("\xa8protocol"); }
 
 bool model::admit(peer_id from) {
   const auto index = static_cast<std::size_t>(from);
@@ -175,8 +177,10 @@ void model::read(peer_id from, const wire::message_view& message) {
   if (admit(from)) {
     at(from).heard = now_;
     at(from).heard_as = ++listings_;
+    step_ = ++listings_;
     wire::bundle_reader frames{message};
     wire::frame in;
+    if (message.bundle.empty()) on_frame(from, {.type = frame_type::pulse});  // somebody has connected
     for (auto how = frames.next(in); how != wire::decoded::end; how = frames.next(in)) {
       if (how == wire::decoded::broken) {
         broke(from);
@@ -231,6 +235,28 @@ void model::lose(peer_id gone, const std::vector<wire::message_view>& unsent) {
   finish();
 }
 
+void model::connection_ended(instant now, peer_id of) {
+  begin(now);
+  const auto index = static_cast<std::size_t>(of);
+  if (index < peers_.size() && peers_[index].known && peers_[index].seat != nullptr) {
+    if (expect(frame_type::pulse, of, 0, "its connection may have ended").seats != seats(peers_[index])) fail("a PULSE names other seats than there are");
+  }
+  finish();
+}
+
+bool model::may_rest(const peer& worker) const {
+  return worker.idles && worker.in_flight[0] + worker.in_flight[1] == 0 && limits_.idle_pulse > limits_.pulse;
+}
+
+/// From now on it has as long to be heard as anybody.
+void model::end_rest(peer& worker) {
+  if (!std::exchange(worker.rests, false)) return;
+  ++sums_.woken;
+  worker.pulse_due = now_ + limits_.pulse;
+  worker.heard = now_;
+  worker.heard_as = step_;
+}
+
 void model::ticked(instant now) {
   begin(now);
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_) {
@@ -248,14 +274,19 @@ void model::ticked(instant now) {
   }
   release_held();
   end_grace();
-  const auto silence = limits_.pulse * limits_.missed_pulses_max;
   std::vector<peer_id> dead;
   for_peers([&](peer_id id, const peer& each) {
-    if (each.seat != nullptr && now_ >= verdicts_from_ && each.heard + silence <= now_) dead.push_back(id);
+    if (each.seat != nullptr && now_ >= verdicts_from_ && each.heard + pulse_of(each) * limits_.missed_pulses_max <= now_) dead.push_back(id);
   });
-  std::sort(dead.begin(), dead.end(), [&](peer_id a, peer_id b) { return at(a).heard_as < at(b).heard_as; });
+  // The longest silent first; of those whose rest began or ended at one time the core may choose.
+  const auto order_of = [&](peer_id id) {
+    const auto& gone = out_.forgotten();
+    return std::tuple{at(id).rests, at(id).heard_as, gone.rend() - std::find(gone.rbegin(), gone.rend(), id)};
+  };
+  std::sort(dead.begin(), dead.end(), [&](peer_id a, peer_id b) { return order_of(a) < order_of(b); });
   for (const auto each : dead) {
     ++sums_.dead;
+    if (at(each).rests) ++sums_.died_resting;
     drop(each);
   }
   dispatch();
@@ -269,7 +300,13 @@ void model::ticked(instant now) {
   });
   for_peers([&](peer_id id, peer& each) {
     if (each.seat == nullptr || each.pulse_due > now_) return;
-    each.pulse_due = now_ + limits_.pulse;
+    if (!each.rests && may_rest(each)) {
+      ++sums_.rested;
+      each.rests = true;
+      each.heard = now_;
+      each.heard_as = step_;
+    }
+    each.pulse_due = now_ + pulse_of(each);
     if (expect(frame_type::pulse, id, 0, "a pulse is due").seats != seats(each)) fail("a PULSE names other seats than there are");
   });
   if (announce_at_ <= now_) tell_watchers();
@@ -290,7 +327,7 @@ instant model::next_deadline() const {
     if (each.seat == nullptr) {
       next = std::min(next, each.heard + limits_.idle_max);
     } else {
-      next = std::min({next, each.pulse_due, std::max(verdicts_from_, each.heard + limits_.pulse * limits_.missed_pulses_max)});
+      next = std::min({next, each.pulse_due, std::max(verdicts_from_, each.heard + pulse_of(each) * limits_.missed_pulses_max)});
     }
   }
   return next;
@@ -352,6 +389,7 @@ void model::on_frame(peer_id from, const wire::frame& in) {
       const auto& reply = expect_reply(from, in.id, "a HELLO", is_welcome);
       const auto said = detail::read_welcome(reply.payload);
       if (reply.status != status::ok || said.broker != limits_.instance || said.seats != seats(who)) fail("a welcome is wrong");
+      if (said.idle_pulse != std::max(limits_.pulse, limits_.idle_pulse)) fail("a welcome says how often the idle pulse, and is wrong");
       return;
     }
     case frame_type::join: return on_join(from, in);

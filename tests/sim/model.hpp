@@ -35,7 +35,7 @@ class model {
     std::uint64_t abandoned = 0;  ///< of them, those whose caller was gone first
     std::uint64_t refused = 0;    ///< calls that were not opened
     std::uint64_t leases = 0, again = 0, requeued = 0, taken_back = 0, rejected = 0, orphaned = 0, parts = 0, dead = 0, broken = 0,
-                  drained = 0, held = 0, announced = 0, keyed = 0, overrun = 0, asked_to_leave = 0, expected = 0, quick = 0;
+                  drained = 0, held = 0, announced = 0, keyed = 0, overrun = 0, asked_to_leave = 0, expected = 0, quick = 0, rested = 0, woken = 0, died_resting = 0;
   };
 
   model(const broker::settings& limits, const broker::broker_core& core, const broker::outbox& out, const trace& log)
@@ -46,6 +46,7 @@ class model {
   void received(instant now, peer_id from, const wire::message_view& message);
   void received_garbage(instant now, peer_id from);
   void unreachable(instant now, peer_id gone, const std::vector<wire::message_view>& unsent);
+  void connection_ended(instant now, peer_id of);
   void ticked(instant now);
   /// The shell has done what was in the outbox.
   void cleared();
@@ -155,6 +156,8 @@ class model {
     bool draining = false;  ///< gets no calls
     bool leaving = false;   ///< because it said so
     bool credit = false;    ///< heeds it
+    bool idles = false;     ///< has said that it is quiet while it has nothing at hand
+    bool rests = false;     ///< and is held to that
     std::string instance;
     std::uint64_t seed = 0;  ///< decides which keys are its own
     std::uint64_t leave_id = 0;
@@ -174,6 +177,9 @@ class model {
   void on_frame(peer_id from, const wire::frame& in);
   void broke(peer_id from);
   void check_books();
+  [[nodiscard]] milliseconds pulse_of(const peer& worker) const { return worker.rests ? limits_.idle_pulse : limits_.pulse; }
+  [[nodiscard]] bool may_rest(const peer& worker) const;
+  void end_rest(peer& worker);
   [[nodiscard]] instant next_deadline() const;
   [[noreturn]] void fail(const std::string& what) const;
   /// Whether the core has sent such a REPLY.
@@ -304,6 +310,7 @@ class model {
   std::vector<pool*> held_, remembered_;  ///< longest first
   std::size_t queued_ = 0, parked_ = 0, settled_ = 0, kept_bytes_ = 0;
   std::uint64_t listings_ = 0;
+  std::uint64_t step_ = 0;  ///< one of these, for all whose rest begins or ends in this step
   std::uint64_t round_ = 1;  ///< one more each time the outbox is empty
   std::uint64_t joined_ = 0;  ///< makes up instance names
   std::uint64_t changes_ = 0;  ///< of the network: its revision

@@ -308,6 +308,7 @@ void model::hand_over(call_number number, told& given) {
   leased.lane = lane;
   check_exclusion(leased);
   ++leased.attempts;
+  end_rest(worker);
   ++worker.in_flight[lane];
   worker.listed[lane] = listings_;
   sums_.quick += lane;

@@ -118,6 +118,8 @@ void model::on_join(peer_id from, const wire::frame& in) {
   settle_as(who, *wanted);
   who.leaving = false;
   who.credit = wanted->credit;
+  end_rest(who);
+  who.idles = wanted->idles;
   who.slots[0] = wanted->slots;
   who.slots[1] = wanted->quick_slots;
   if (!entered.has_quick) {  // what it has at hand counts there, whatever it was before
@@ -281,7 +283,7 @@ void model::remove_worker(peer_id from) {
     who.in_flight[lane] = 0;
     who.passed_over[lane] = false;
   }
-  who.draining = who.leaving = false;
+  who.draining = who.leaving = who.idles = who.rests = false;
   who.pulse_due = {};
   who.heard = now_;
   network_changed();

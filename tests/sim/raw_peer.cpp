@@ -63,6 +63,7 @@ void raw_peer::join(wire::message& to) {
   if (chance.chance(1, 30)) what.commands.clear();
   what.credit = chance.chance(1, 2);
   what.attachments = static_cast<std::uint32_t>(chance.below(4));
+  what.idles = around_.in.idle && chance.chance(1, 2);
   if (chance.chance(1, 3)) what.instance = "raw-" + std::to_string(number_);
   if (around_.in.quick) {
     what.quick_slots = static_cast<std::uint32_t>(chance.below(4));  // 0: has none, for once

@@ -52,11 +52,12 @@ void worker::start(instant now) {
   slots_ = static_cast<std::uint32_t>(chance.between(1, around_.in.slots_max));
   quick_slots_ = !around_.in.quick || chance.chance(1, 4) ? 0 : static_cast<std::uint32_t>(chance.between(1, around_.in.slots_max));
   const auto bundle = static_cast<std::uint32_t>(chance.chance(1, 3) ? 1 : chance.between(1, 100));
+  idles_ = around_.in.idle && !chance.chance(1, 5);
   std::string bytes;
   wire::append_manifest(bytes, manifest{kind_->service, kind_->version, chance.chance(1, 2) ? "worker-" + std::to_string(number_) : "",
-                                        slots_, bundle, kind_->commands, kind_->credit, {}, quick_slots_, static_cast<std::uint32_t>(chance.below(4))});
-  core_.emplace(clock(now), detail::worker_core::options{.manifest = bytes, .broker = "sim", .jitter_seed = chance.next(), .attachment_bytes_min = chance.between(1, 60)});
-  socket_.open(now);
+                                        slots_, bundle, kind_->commands, kind_->credit, {}, quick_slots_, static_cast<std::uint32_t>(chance.below(4)), idles_});
+  core_.emplace(clock(now), detail::worker_core::options{.manifest = bytes, .broker = "sim", .jitter_seed = chance.next(), .attachment_bytes_min = chance.between(1, 60), .idles = idles_});
+  socket_.open(now, idles_);
 }
 
 void worker::crash(instant now) {
@@ -145,7 +146,7 @@ void worker::run(instant now) {
   if (core_->wants_connection()) {
     message_.clear();
     socket_.close();
-    socket_.open(now);
+    socket_.open(now, idles_);
   }
   while (!message_.empty() || core_->take_message(clock(now), message_)) {
     if (!socket_.send(now, message_)) break;

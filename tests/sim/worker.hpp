@@ -47,6 +47,7 @@ class worker : public actor {
   const service_kind* kind_ = nullptr;
   std::uint32_t slots_ = 1;
   std::uint32_t quick_slots_ = 0;
+  bool idles_ = false;
   std::uint64_t seat_ = 0;
   std::vector<job> jobs_;
   wire::message message_;

@@ -88,8 +88,8 @@ class serves {
   serves& safe() { return manifest_.commands.back().retry = retry_class::safe, *this; }
   serves& group(std::string name) { return manifest_.commands.back().group = std::move(name), *this; }
   serves& needs_key() { return manifest_.commands.back().needs_key = true, *this; }
-  serves& idles() { return manifest_.idles = true, *this; }
   serves& credit() { return manifest_.credit = true, *this; }
+  serves& idles() { return manifest_.idles = true, *this; }
   serves& idempotent() { return manifest_.commands.back().retry = retry_class::idempotent, *this; }
 
   [[nodiscard]] std::string bytes() const {

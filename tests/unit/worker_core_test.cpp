@@ -14,17 +14,15 @@ using namespace std::chrono_literals;
 
 /// A worker core with a clock to turn, whose broker is the test.
 struct worker_fixture {
-  bool idles = false;
-  std::uint64_t idle_pulse_ms = 0;  ///< what the broker says
   detail::time_point now{std::chrono::hours{1}};
-  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000, .idles = idles, .receipts_max = 5}};
-  std::vector<detail::lease> calls{};
-  std::vector<detail::lease> cancels{};
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> credits{};
+  detail::worker_core under_test{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .unsent_bytes_max = 1000, .receipts_max = 5}};
+  std::vector<detail::lease> calls;
+  std::vector<detail::lease> cancels;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> credits;
   int asked_to_leave = 0;
   int joined = 0, lost = 0, left = 0, complaints = 0;
-  std::optional<error> refused{};
-  std::deque<wire::message> sent{};
+  std::optional<error> refused;
+  std::deque<wire::message> sent;
   bool durable = false;
   std::uint64_t attachments = 0;  ///< that the broker takes
 
@@ -64,11 +62,7 @@ struct worker_fixture {
     std::string about, bundle;
     if (code == status::ok) {
       wire::writer writer{about};
-      writer.map(idle_pulse_ms == 0 ? 4 : 5);
-      if (idle_pulse_ms != 0) {
-        writer.string("idle_pulse_ms");
-        writer.unsigned_integer(idle_pulse_ms);
-      }
+      writer.map(4);
       writer.string("attachments");
       writer.unsigned_integer(attachments);
       writer.string("durable");
@@ -480,56 +474,101 @@ TEST_CASE("worker: attachments count as what waits to be sent", "[worker]") {
   CHECK(net.under_test.has_room());
 }
 
-TEST_CASE("worker: rests while it has nothing at hand, and is heard as usual from a call on until it is answered", "[worker]") {
-  worker_fixture net{.idles = true, .idle_pulse_ms = 1000};
-  net.join();
-  const auto pulses_in = [&](int tenths) {
+namespace {
+
+/// One that is quiet while it has nothing at hand, at a broker that pulses every 100 ms, or every 2 s with those that are.
+struct quiet_fixture : worker_fixture {
+  std::uint64_t idle_pulse_ms = 2000;
+  quiet_fixture() {
+    under_test = detail::worker_core{now, {.manifest = "\x80", .broker = "tcp://broker", .jitter_seed = 7, .idles = true}};
+    while (sends_of(wire::frame_type::join) == 0) advance(10ms);
+  }
+  void welcomed() {
+    std::string about, bundle;
+    wire::writer writer{about};
+    writer.map(idle_pulse_ms == 0 ? 2 : 3);
+    writer.string("pulse_ms");
+    writer.unsigned_integer(100);
+    writer.string("missed_pulses_max");
+    writer.unsigned_integer(3);
+    if (idle_pulse_ms != 0) {
+      writer.string("idle_pulse_ms");
+      writer.unsigned_integer(idle_pulse_ms);
+    }
+    wire::append_reply(bundle, 1, status::ok, about, {});
+    hears(bundle);
+  }
+  /// Pulses that it sends in that time, while the clock is looked at every 10 ms.
+  int pulses_in(std::chrono::milliseconds time) {
     int out = 0;
-    for (int i = 0; i < tenths; ++i) {
-      net.advance(100ms);
-      out += net.sends_of(wire::frame_type::pulse);
+    for (auto passed = 0ms; passed < time; passed += 10ms) {
+      advance(10ms);
+      out += sends_of(wire::frame_type::pulse);
     }
     return out;
-  };
-  CHECK(pulses_in(20) == 2);  // after 0.1 and 1.1 s
-  CHECK(net.lost == 0);       // though the broker has been silent for longer than three usual pulses
-  net.called(5);
-  CHECK(pulses_in(2) == 2);
-  net.under_test.reply(net.calls.back(), status::ok, "\x01");
-  net.called(6);
-  net.under_test.reply(net.calls.back(), status::ok, "\x01");
-  net.sends();
-  CHECK(pulses_in(10) <= 2);
-  CHECK(net.lost == 0);
-}
-
-TEST_CASE("worker: a broker that falls silent is found dead as usual while a call is at hand, and after idle pulses otherwise", "[worker]") {
-  const bool busy = GENERATE(false, true);
-  worker_fixture net{.idles = true, .idle_pulse_ms = 1000};
-  net.join();
-  if (busy) net.called(5);
-  const auto silent_until = [&](std::chrono::milliseconds limit) {
-    auto passed = 0ms;
-    for (; net.lost == 0 && passed < limit; passed += 10ms) {
-      net.advance(10ms);
-      net.sends();
-    }
-    return passed;
-  };
-  CHECK(silent_until(10s) == (busy ? 300ms : 3000ms));
-  CHECK(net.under_test.wants_connection());
-}
-
-TEST_CASE("worker: does not rest at a broker that knows no rest, nor if its manifest did not say so", "[worker]") {
-  worker_fixture old{.idles = true}, silent{.idle_pulse_ms = 1000};
-  for (auto* const net : {&old, &silent}) {
-    net->join();
-    int pulses = 0;
-    for (int i = 0; i < 10; ++i) {
-      net->advance(100ms);
-      pulses += net->sends_of(wire::frame_type::pulse);
-      net->pulse(1);
-    }
-    CHECK(pulses == 10);
   }
+};
+
+}  // namespace
+
+TEST_CASE("worker: with nothing at hand it pulses seldom, and bears as long a silence of its broker", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  CHECK(net.pulses_in(5s) == 3);  // the first soon, so that the broker knows that it is there
+  net.pulse(1);
+  CHECK(net.pulses_in(5900ms) == 3);
+  CHECK(net.lost == 0);
+  net.advance(100ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: at a broker that does not know of idle pulses it pulses as others do", "[worker]") {
+  quiet_fixture net;
+  net.idle_pulse_ms = 0;
+  net.welcomed();
+  CHECK(net.pulses_in(290ms) == 2);
+  CHECK(net.lost == 0);
+  net.advance(10ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: a call ends its quiet: it pulses at once as others do, until it has answered, and so must its broker", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(1s);
+  net.called(5);
+  CHECK(net.pulses_in(100ms) == 1);
+  net.pulse(1);
+  CHECK(net.pulses_in(200ms) == 2);
+  net.under_test.reply(net.calls.at(0), status::ok, "\x02");
+  net.pulse(1);
+  CHECK(net.pulses_in(2s) <= 2);
+  CHECK(net.lost == 0);
+  net.called(6);
+  net.advance(299ms);
+  CHECK(net.lost == 0);
+  net.advance(1ms);
+  CHECK(net.lost == 1);
+}
+
+TEST_CASE("worker: one that leaves after a long quiet does not take its broker for dead", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(350ms);
+  net.under_test.leave(net.now, net);
+  net.advance(10ms);
+  CHECK(net.lost == 0);
+  CHECK(net.sends_of(wire::frame_type::leave) == 1);
+  net.answers(2, status::ok);
+  CHECK(net.left == 1);
+}
+
+TEST_CASE("worker: a quiet one asks at once whether a complaint has cost its seat", "[worker]") {
+  quiet_fixture net;
+  net.welcomed();
+  net.pulses_in(1s);
+  net.answers(0, status::invalid_argument);
+  CHECK(net.complaints == 1);
+  net.advance(0ms);
+  CHECK(net.sends_of(wire::frame_type::pulse) == 1);
 }

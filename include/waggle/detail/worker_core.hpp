@@ -33,8 +33,8 @@ struct emitted {
   std::string headers;  ///< one msgpack map, or empty
 };
 
-/// A worker's side of the protocol: joins, pulses (seldom while it has nothing at hand, if its manifest says so), joins again when the broker is lost or has forgotten it, leaves. No socket,
-/// clock, thread or log; the owner gives a sink with
+/// A worker's side of the protocol: joins, pulses (seldom while it has nothing at hand, if its manifest says so), joins again when the broker is lost
+/// or has forgotten it, leaves. No socket, clock, thread or log; the owner gives a sink with
 ///   on_joined(const welcome&)                       first or again
 ///   on_call(lease, const wire::frame&)              a CALL, or an EVENT to a member of a group (the frame's type says which): to be
 ///                                                   answered by exactly one `reply` or `succeed`, whatever happens
@@ -53,7 +53,7 @@ class worker_core {
     std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
     std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
     std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< payloads from this size on are attached, if the broker takes them so
-    bool idles = false;              ///< as the manifest says; then the broker has to be told of each new connection, which `net::dealer::announce` does
+    bool idles = false;              ///< as the manifest says. The socket has to `announce` itself then: a broker that has restarted hears of us no sooner
     std::size_t receipts_max = 100'000;        ///< of emitted events that are awaited; past it a success that needs more is a failure
   };
 
@@ -104,6 +104,7 @@ class worker_core {
     }
     at_ = stage::leaving;
     left_by_ = now + leave_patience;
+    heard_ = now;  // for as long as nothing was at hand, the broker did not have to say anything
     append([](wire::message& out) { wire::append_leave(out.bundle, leave_id); });
   }
 
@@ -243,7 +244,7 @@ class worker_core {
     return what.seat == seat_ && (at_ == stage::joined || at_ == stage::leaving);
   }
 
-  /// Then both sides let hear from themselves seldom: of a connection that ends they learn otherwise, and nobody waits for anything.
+  /// Then nobody waits for anything, and both sides let hear from themselves seldom. Of a connection that ends they learn from the socket.
   [[nodiscard]] bool is_idle() const { return options_.idles && at_ == stage::joined && at_hand_ == 0; }
   [[nodiscard]] milliseconds pulse() const { return is_idle() ? welcome_.idle_pulse : welcome_.pulse; }
   [[nodiscard]] milliseconds silence_max() const { return pulse() * static_cast<std::int64_t>(welcome_.missed_pulses_max); }
@@ -307,7 +308,10 @@ class worker_core {
           return sink.on_left();
         }
         if (receipts_.contains(in.id)) return on_receipt(in.id, in);
-        if (in.id == 0) sink.on_complaint(wire::read_error(in.status, in.payload));
+        if (in.id == 0) {
+          if (at_ == stage::joined) act_at_ = std::min(act_at_, now);  // it may have cost the seat, which the answer to a pulse says
+          sink.on_complaint(wire::read_error(in.status, in.payload));
+        }
         return;
       default: return;
     }

@@ -429,8 +429,8 @@ class dealer : public socket {
     socket_.set(zmq::sockopt::immediate, true);
   }
 
-  /// Before `connect`: each connection that is made from then on, also when one was lost, begins with an empty message. So the broker knows at once
-  /// that there is somebody, and can say that it has no seat for them.
+  /// Before `connect`: each connection that is made from then on, also when one was lost, begins with an empty message. The broker takes it for a
+  /// PULSE, and says so if it has no seat for who comes.
   void announce() { socket_.set(zmq::sockopt::probe_router, true); }
 
   /// The next message, if there is one; valid until the next call. Those with more attachments than anybody may send are dropped whole.
