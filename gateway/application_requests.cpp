@@ -67,7 +67,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
   }
   if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
-  const auto client = client_of(in);
+  const auto client = traffic_->tells_clients_apart || authenticator_.knows_any() ? client_of(in) : ip_address{};
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
   if (own_answer(now, seen, in, client)) return;
   rate_subject who{client, {}, {}, {}};
