@@ -170,9 +170,8 @@ front::response application::preflight(const front::request& in) const {
 bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
                                const route* taken) {
   if (rules.empty()) return true;
-  if (!report.empty()) std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });
+  for (const auto name : {"RateLimit-Policy", "RateLimit"}) seen.headers.erase(name);
   const auto refused = count_request(now, rules, of, report);
-  seen.headers.reserve(seen.headers.size() + 2);
   seen.headers.emplace_back("RateLimit-Policy", report.policies());
   seen.headers.emplace_back("RateLimit", report.remaining());
   if (!refused) return true;
