@@ -82,9 +82,8 @@ void answer_desk::abort(front::exchange_id to) {
 /// What every answer to this request gets.
 void answer_desk::dress(exchange& of, front::response& answer) {
   of.status = answer.status;
-  answer.headers.reserve(answer.headers.size() + 1 + of.headers.size());
   answer.headers.emplace_back("X-Request-Id", of.request_id.view());
-  for (auto& each : of.headers) answer.headers.push_back(std::move(each));
+  answer.headers.append(of.headers);
   of.headers.clear();
 }
 

@@ -49,9 +49,15 @@ constexpr int turns_max = 4;
 /// So many calls must be open for others to wait for company.
 constexpr std::size_t gather_from = 8;
 
-
-/// What msgpack puts before a text or a map.
-constexpr std::size_t text_header_bytes_max = 5;
+/// Fewer than 16, as one msgpack map.
+void write_texts(std::string& out, std::span<const std::pair<std::string_view, std::string_view>> all) {
+  wire::frame_writer map{out};
+  map.map(all.size());
+  for (const auto& [name, value] : all) {
+    map.string(name);
+    map.string(value);
+  }
+}
 
 reply_keeper& replies_of(application_options& from) {
   if (!from.replies) from.replies = std::make_shared<reply_keeper>(std::make_unique<memory_reply_store>());
@@ -210,11 +216,9 @@ void application::begin_call(front::instant now, const open_request_ptr& to) {
   if (call.payload.size() > wire::payload_bytes_max) return answer(*to, refusal(413, "the payload is larger than 4 MiB"));
   const auto budget = budget_now(now, call.budget);
   if (!budget) return answer(*to, tl::unexpected{away()});
-  // The plan's own copy of the payload is not needed once the core has it.
-  const auto payload = std::exchange(call.payload, {});
   const auto parts = is_stream(call.reply) ? parts_ahead : wire::no_credit_limit;
   to->since = now;
-  const auto opened = open_call(now, to, 0, {call.command, payload, *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
+  const auto opened = open_call(now, to, 0, {call.command, std::move(call.payload), *budget, call.key, &call, call.idempotent, parts, call.what_for == planned_call::purpose::reply});
   if (!opened) return answer(*to, tl::unexpected{opened.error()});
   to->call_id = *opened;
   to->nothing_ran = false;
@@ -246,10 +250,10 @@ void application::perform(front::instant now, const open_request_ptr& to, plan_e
       result<std::uint64_t> opened = tl::unexpected{away()};
       if (budget && each.emit) {
         call_tag tag{to, each.slot};
-        opened = core_.emit(now, tag, each.name, each.payload, *budget, headers_of(*to, {each.key, each.event_id}));
+        opened = core_.emit(now, tag, each.name, std::move(each.payload), *budget, headers_of(*to, {each.key, each.event_id}));
         if (*opened == 0) opened = tl::unexpected{full()};
       } else if (budget) {
-        opened = open_call(now, to, each.slot, {each.name, each.payload, *budget, each.key, nullptr, each.idempotent, wire::no_credit_limit, !each.patient});
+        opened = open_call(now, to, each.slot, {each.name, std::move(each.payload), *budget, each.key, nullptr, each.idempotent, wire::no_credit_limit, !each.patient});
       }
       if (opened) {
         to->calls[each.slot] = {*opened, now, each.emit ? std::string{} : std::move(each.name)};
@@ -294,11 +298,8 @@ void application::run_deadlines(front::instant now) {
 /// What goes along with a call or an event; good until the next one's.
 std::string_view application::headers_of(const open_request& of, const extra_headers& with) {
   std::array<std::pair<std::string_view, std::string_view>, 7> all;
-  std::size_t count = 0, bytes = 0;
-  const auto add = [&](std::string_view name, std::string_view value) {
-    all[count++] = {name, value};
-    bytes += name.size() + value.size() + 2 * text_header_bytes_max;
-  };
+  std::size_t count = 0;
+  const auto add = [&](std::string_view name, std::string_view value) { all[count++] = {name, value}; };
   std::string later;
   if (of.who) add("claims", of.who->claims_json);
   if (with.event_id) add("event_id", *with.event_id);
@@ -311,13 +312,7 @@ std::string_view application::headers_of(const open_request& of, const extra_hea
   add("request_id", of.request_id);
   add("traceparent", of.trace);
   headers_.clear();
-  headers_.reserve(bytes + text_header_bytes_max);
-  wire::writer map{headers_};
-  map.map(count);
-  for (const auto& [name, value] : std::span{all}.first(count)) {
-    map.string(name);
-    map.string(value);
-  }
+  write_texts(headers_, std::span{all}.first(count));
   return headers_;
 }
 

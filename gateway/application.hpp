@@ -134,7 +134,7 @@ class application final : public front::application {
   /// One call, as it leaves.
   struct outgoing {
     const std::string& command;
-    const std::string& payload;
+    std::string&& payload;  ///< is given away: a large one would be copied only to be attached
     std::chrono::milliseconds budget;
     const std::optional<std::string>& key;
     const planned_call* kept = nullptr;  ///< as in extra_headers

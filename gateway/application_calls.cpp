@@ -30,7 +30,7 @@ result<std::uint64_t> application::open_call(front::instant now, const open_requ
       tag.guarded->again.emplace(guarded_call::repeatable{call.payload, call.key, call.parts, now + call.budget});
     }
   }
-  const auto id = core_.call(now, tag, call.command, call.payload, call.budget, headers_of(*to, {call.key, {}, call.kept}), {call.idempotent, call.parts});
+  const auto id = core_.call(now, tag, call.command, std::move(call.payload), call.budget, headers_of(*to, {call.key, {}, call.kept}), {call.idempotent, call.parts});
   if (id != 0) return id;
   record(now, tag, call_verdict::neither);
   return tl::unexpected{full()};

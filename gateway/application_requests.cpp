@@ -67,7 +67,7 @@ void application::take(front::instant now, exchange& seen, const front::request&
     if (cors_policy::is_preflight(in)) return desk_.respond(seen.id, preflight(in));
   }
   if (auto elsewhere = redirects_ ? to_https(in, options_.https_port) : std::nullopt) return desk_.respond(seen.id, std::move(*elsewhere));
-  const auto client = client_of(in);
+  const auto client = traffic_->tells_clients_apart || authenticator_.knows_any() ? client_of(in) : ip_address{};
   if (!traffic_->proxies.networks.empty()) seen.client = client.text();
   if (own_answer(now, seen, in, client)) return;
   rate_subject who{client, {}, {}, {}};
@@ -170,9 +170,8 @@ front::response application::preflight(const front::request& in) const {
 bool application::within_rates(front::instant now, exchange& seen, std::span<const rate_rule> rules, const rate_subject& of, rate_report& report,
                                const route* taken) {
   if (rules.empty()) return true;
-  if (!report.empty()) std::erase_if(seen.headers, [](const auto& each) { return each.first == "RateLimit-Policy" || each.first == "RateLimit"; });
+  for (const auto name : {"RateLimit-Policy", "RateLimit"}) seen.headers.erase(name);
   const auto refused = count_request(now, rules, of, report);
-  seen.headers.reserve(seen.headers.size() + 2);
   seen.headers.emplace_back("RateLimit-Policy", report.policies());
   seen.headers.emplace_back("RateLimit", report.remaining());
   if (!refused) return true;

@@ -5,20 +5,18 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "gateway/front/application.hpp"
 #include "gateway/identity/identity.hpp"
 #include "gateway/replies/finish.hpp"
-#include "gateway/short_text.hpp"
 
 namespace waggle::gateway {
 
 inline constexpr std::size_t request_id_bytes_max = 128;
-using request_id_text = short_text<request_id_bytes_max>;
+using request_id_text = front::short_text<request_id_bytes_max>;
 /// Of a W3C traceparent of version 00.
 inline constexpr std::size_t trace_bytes = 55;
-using trace_text = short_text<trace_bytes>;
+using trace_text = front::short_text<trace_bytes>;
 
 /// One request from its arrival to the end of its answer: what its answer and what is told of it depend on. It outlives the request's bytes, and
 /// is gone with the answer's end (answer_desk.hpp).
@@ -43,7 +41,7 @@ struct exchange {
   reply_terms terms;
 
   /// What each answer to it gets, whoever makes it, besides its request's id.
-  std::vector<std::pair<std::string, std::string>> headers;
+  front::header_list headers;
 
   // Of the answer, once it has begun.
   int status = 0;

@@ -1,5 +1,6 @@
 #include "gateway/traffic_control.hpp"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -49,6 +50,8 @@ std::shared_ptr<const traffic_plan> traffic_control::plan_of(const config& from,
   tables used;
   std::map<std::string, std::shared_ptr<concurrency_count>> under_way;
   made->proxies = from.proxies;
+  made->tells_clients_apart = !from.proxies.networks.empty() || !from.rates.empty() ||
+                              std::any_of(from.routes.begin(), from.routes.end(), [](const auto& each) { return !each.rates.empty(); });
   if (from.cors) {
     auto with = *from.cors;
     if (from.identity.api_keys) with.headers.push_back(from.identity.api_keys->header);  // whatever it is called here

@@ -33,6 +33,7 @@ struct traffic_plan {
   route_traffic usual;                 ///< of what is no route of a file
   std::vector<route_traffic> routes;   ///< by route_config::number
   std::shared_ptr<command_guards> commands;  ///< null: neither breaker nor retries
+  bool tells_clients_apart = false;  ///< something depends on a client's address: limits, or that proxies say whose it is
 
   [[nodiscard]] const route_traffic& of(const route& taken) const {
     return taken.what.number && *taken.what.number < routes.size() ? routes[*taken.what.number] : usual;

@@ -59,15 +59,14 @@ bool asks_to_close(const response& answer) {
 }
 
 void append_head(std::string& out, std::string_view date, const response& answer, const answer_style& how) {
-  auto room = frame_bytes_max + date.size() + answer.content_type.size();
-  for (const auto& [name, value] : answer.headers) room += name.size() + value.size() + 4;
+  const auto room = frame_bytes_max + date.size() + answer.content_type.size() + answer.headers.bytes();
   const auto before = out.size();
   out.resize(before + room);
   text_writer to{std::span{out}.subspan(before)};
   to << "HTTP/1.1 " << static_cast<std::uint64_t>(answer.status) << " " << reason_phrase(answer.status) << "\r\nDate: " << date;
   if (!answer.content_type.empty()) to << "\r\nContent-Type: " << answer.content_type;
-  for (const auto& [name, value] : answer.headers) {
-    if (!is_owned_by_front(name)) to << "\r\n" << name << ": " << value;
+  for (auto each = answer.headers.begin(); each != answer.headers.end(); ++each) {
+    if (!is_owned_by_front((*each).first)) to << each.sent();
   }
   if (answer.status == 205) {
     to << "\r\nContent-Length: 0";

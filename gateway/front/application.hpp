@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/front/header_list.hpp"
+#include "gateway/front/short_text.hpp"
+
 namespace waggle::front {
 
 using clock = std::chrono::steady_clock;
@@ -55,12 +58,15 @@ struct request {
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
 };
 
+/// Of a Content-Type that an answer can have.
+inline constexpr std::size_t media_type_bytes_max = 63;
+
 /// What goes out. The front adds Date, Content-Length and Connection, and leaves the body away where HTTP wants that.
 struct response {
   int status = 200;
-  std::string content_type;  // empty: no Content-Type
+  short_text<media_type_bytes_max> content_type;  // empty: no Content-Type
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  header_list headers;
 };
 
 /// Takes answers, from the reactor thread that called the application only. Each request gets exactly one: a whole one

@@ -1,5 +1,6 @@
 #include "gateway/replies/entity_tag.hpp"
 
+#include <array>
 #include <span>
 
 #include <waggle/detail/hex.hpp>
@@ -10,17 +11,16 @@
 namespace waggle::gateway {
 namespace {
 
-constexpr std::size_t tag_bytes = 16;
-
 std::string_view opaque_of(std::string_view tag) { return tag.starts_with("W/") ? tag.substr(2) : tag; }
 
 }  // namespace
 
-std::string entity_tag_of(std::string_view body) {
+front::short_text<made_tag_bytes> entity_tag_of(std::string_view body) {
   const auto of = sha256(body);
-  std::string out(2 * tag_bytes + 2, '"');
-  waggle::detail::write_hex(out.data() + 1, std::span{of}.first<tag_bytes>());
-  return out;
+  std::array<char, made_tag_bytes> out;
+  out.front() = out.back() = '"';
+  waggle::detail::write_hex(out.data() + 1, std::span{of}.first<(made_tag_bytes - 2) / 2>());
+  return std::string_view{out.data(), out.size()};
 }
 
 std::string compressed_tag(std::string_view tag) {

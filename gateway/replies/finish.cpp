@@ -23,19 +23,9 @@ bool is_compressible(std::string_view content_type) {
 
 void add_vary(front::response& to, std::string_view name) {
   if (name.empty()) return;
-  for (auto& [header, value] : to.headers) {
-    if (!equal_without_case(header, "vary")) continue;
-    if (value != "*" && !front::syntax::lists(value, name)) value.append(", ").append(name);
-    return;
-  }
-  to.headers.emplace_back("Vary", name);
-}
-
-void set_header(front::response& in, std::string_view name, std::string value) {
-  for (auto& each : in.headers) {
-    if (equal_without_case(each.first, name)) return void(each.second = std::move(value));
-  }
-  in.headers.emplace_back(name, std::move(value));
+  const auto listed = to.headers.find("vary");
+  if (!listed) return to.headers.emplace_back("Vary", name);
+  if (*listed != "*" && !front::syntax::lists(*listed, name)) to.headers.set("vary", std::string{*listed}.append(", ").append(name));
 }
 
 std::string cache_control_of(const front::response& answer, const reply_wishes& wishes, const reply_terms& terms) {
@@ -45,11 +35,6 @@ std::string cache_control_of(const front::response& answer, const reply_wishes& 
 }
 
 }  // namespace
-
-const std::string* find_header(const front::response& in, std::string_view name) {
-  const auto found = std::find_if(in.headers.begin(), in.headers.end(), [&](const auto& each) { return equal_without_case(each.first, name); });
-  return found == in.headers.end() ? nullptr : &found->second;
-}
 
 reply_wishes reply_wishes_of(const front::request& in) {
   reply_wishes out;
@@ -65,26 +50,26 @@ reply_wishes reply_wishes_of(const front::request& in) {
 }
 
 void finish_reply(front::response& answer, const reply_wishes& wishes, const reply_terms& terms, gzip& with) {
-  const auto* said = find_header(answer, "cache-control");
-  if (said == nullptr) answer.headers.emplace_back("Cache-Control", cache_control_of(answer, wishes, terms));
-  const bool is_stored = wishes.is_get && answer.status == 200 && (said == nullptr || !front::syntax::lists(*said, "no-store"));
+  const auto said = answer.headers.find("cache-control");
+  if (!said) answer.headers.emplace_back("Cache-Control", cache_control_of(answer, wishes, terms));
+  const bool is_stored = wishes.is_get && answer.status == 200 && (!said || !front::syntax::lists(*said, "no-store"));
   for (std::string_view left = is_stored ? std::string_view{terms.vary} : std::string_view{}; !left.empty();) add_vary(answer, front::syntax::next_part(left, ','));
 
   const bool may_compress = terms.compress && front::may_have_body(answer.status) && !answer.body.empty() && answer.body.size() <= compress_bytes_max &&
                             (answer.body.size() >= compress_bytes_min || !wishes.codings.identity) && is_compressible(answer.content_type) &&
-                            find_header(answer, "content-encoding") == nullptr;
+                            !answer.headers.find("content-encoding");
   if (may_compress) add_vary(answer, "Accept-Encoding");
   const bool compresses = may_compress && wishes.codings.gzip;
 
   if (is_stored) {
-    if (find_header(answer, "etag") == nullptr) answer.headers.emplace_back("ETag", entity_tag_of(answer.body));
+    if (!answer.headers.find("etag")) answer.headers.emplace_back("ETag", entity_tag_of(answer.body));
     if (!wishes.if_none_match.empty()) {
       // The client has one of the two representations; it keeps the one it has, if it takes that one today.
-      const auto& tag = *find_header(answer, "etag");
-      auto other = compressed_tag(tag);
+      const auto tag = *answer.headers.find("etag");
+      const auto other = compressed_tag(tag);
       const bool is_same = names_tag(wishes.if_none_match, tag), is_same_compressed = compresses && names_tag(wishes.if_none_match, other);
       if (is_same || is_same_compressed) {
-        if (!is_same) set_header(answer, "etag", std::move(other));
+        if (!is_same) answer.headers.set("etag", other);
         answer.status = 304;
         answer.content_type.clear();
         answer.body.clear();
@@ -97,7 +82,7 @@ void finish_reply(front::response& answer, const reply_wishes& wishes, const rep
   if (!smaller) return;
   answer.body = std::move(*smaller);
   answer.headers.emplace_back("Content-Encoding", "gzip");
-  if (is_stored) set_header(answer, "etag", compressed_tag(*find_header(answer, "etag")));
+  if (is_stored) answer.headers.set("etag", compressed_tag(*answer.headers.find("etag")));
 }
 
 }  // namespace waggle::gateway

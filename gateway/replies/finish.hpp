@@ -37,7 +37,4 @@ struct reply_terms {
 /// - Vary, for all of these.
 void finish_reply(front::response& answer, const reply_wishes& wishes, const reply_terms& terms, gzip& with);
 
-/// The value of a header, without regard to the case of its name; null if there is none.
-[[nodiscard]] const std::string* find_header(const front::response& in, std::string_view name);
-
 }  // namespace waggle::gateway

@@ -25,7 +25,7 @@ std::size_t bytes_of(const front::response& answer) {
 
 /// Whole, good for everybody who asks the same, and not made without a part.
 bool may_be_kept(const front::response& answer) {
-  return answer.status == 200 && find_header(answer, "set-cookie") == nullptr && find_header(answer, "waggle-incomplete") == nullptr;
+  return answer.status == 200 && !answer.headers.find("set-cookie") && !answer.headers.find("waggle-incomplete");
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ bool reply_cache::keep(front::instant now, std::uint64_t number, const flight& o
   const auto before = entries_.find(of.key);
   if (before != entries_.end() && before->second->flight > number) return false;  // one that was asked for later
   // Made once, and not for everybody who gets it.
-  if (find_header(answer, "etag") == nullptr) answer.headers.emplace_back("ETag", entity_tag_of(answer.body));
+  if (!answer.headers.find("etag")) answer.headers.emplace_back("ETag", entity_tag_of(answer.body));
   const auto bytes = bytes_of(answer);
   if (before != entries_.end()) forget(before->second);
   if (bytes > bytes_max_ / share) return false;

@@ -10,12 +10,6 @@
 #include "gateway/routes/problems.hpp"
 
 namespace waggle::gateway {
-namespace {
-
-/// So many an answer has in the end, with what it gets besides on its way out (gateway/replies/finish.hpp, answer_desk.hpp): the first makes room for all.
-constexpr std::size_t usual_headers = 6;
-
-}  // namespace
 
 front::response reply_of(std::string_view msgpack, reply_format as, std::string_view of) {
   const auto malformed = [&](const std::string& why) {
@@ -36,7 +30,6 @@ front::response reply_of(std::string_view msgpack, reply_format as, std::string_
 }
 
 void add_route_headers(const route& of, front::response& to) {
-  to.headers.reserve(to.headers.size() + usual_headers);
   if (of.what.deprecated) {
     const auto at = std::chrono::sys_seconds{*of.what.deprecated}.time_since_epoch().count();
     to.headers.emplace_back("Deprecation", '@' + std::to_string(at));

@@ -74,7 +74,7 @@ std::optional<std::string_view> cors_policy::allowed(const front::request& in) c
   return found == is_.origins.end() ? std::nullopt : std::optional<std::string_view>{*found};
 }
 
-void cors_policy::add_headers(const front::request& in, headers& to) const {
+void cors_policy::add_headers(const front::request& in, front::header_list& to) const {
   to.emplace_back("Vary", "Origin");
   const auto origin = allowed(in);
   if (!origin) return;

@@ -33,9 +33,8 @@ class cors_policy {
  public:
   explicit cors_policy(cors_config from);
 
-  using headers = std::vector<std::pair<std::string, std::string>>;
   /// What every answer to this request gets: `Vary: Origin`, and for an allowed origin that it may read it.
-  void add_headers(const front::request& in, headers& to) const;
+  void add_headers(const front::request& in, front::header_list& to) const;
   /// Whether the request only asks what may be asked.
   [[nodiscard]] static bool is_preflight(const front::request& in);
   /// The answer to a preflight, without the headers that every answer gets: 204, which allows what an allowed origin may do. `methods` are those of the

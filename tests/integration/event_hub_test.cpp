@@ -120,7 +120,7 @@ struct hub_fixture final : front::responder {
 
 std::string header_of(const front::response& of, std::string_view name) {
   for (const auto& each : of.headers) {
-    if (each.first == name) return each.second;
+    if (each.first == name) return std::string{each.second};
   }
   return "none";
 }

@@ -86,7 +86,7 @@ struct gateway_fixture : front::responder {
 
 inline std::string header_of(const front::response& of, std::string_view name) {
   for (const auto& each : of.headers) {
-    if (each.first == name) return each.second;
+    if (each.first == name) return std::string{each.second};
   }
   return "none";
 }

@@ -22,7 +22,7 @@ bool has(const front::response& of, std::string_view text) { return of.body.find
 std::string all_of(const front::response& of, std::string_view name) {
   std::string out;
   for (const auto& [key, value] : of.headers) {
-    if (key == name) out += (out.empty() ? "" : ", ") + value;
+    if (key == name) out += (out.empty() ? "" : ", ") + std::string{value};
   }
   return out;
 }

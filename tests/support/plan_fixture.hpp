@@ -72,7 +72,7 @@ class plan_fixture {
   [[nodiscard]] json body() const { return json::parse(answer->body); }
   [[nodiscard]] std::string header(std::string_view name) const {
     for (const auto& each : answer->headers) {
-      if (each.first == name) return each.second;
+      if (each.first == name) return std::string{each.second};
     }
     return "none";
   }

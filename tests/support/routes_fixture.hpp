@@ -76,7 +76,7 @@ struct outcome {
   }
   [[nodiscard]] std::string header(std::string_view name) const {
     for (const auto& each : response.headers) {
-      if (each.first == name) return each.second;
+      if (each.first == name) return std::string{each.second};
     }
     return "none";
   }

@@ -10,16 +10,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string said(const cors_policy::headers& all, std::string_view name) {
+std::string said(const front::header_list& all, std::string_view name) {
   std::string out;
   for (const auto& [key, value] : all) {
-    if (key == name) out += (out.empty() ? "" : " | ") + value;
+    if (key == name) out += (out.empty() ? "" : " | ") + std::string{value};
   }
   return out.empty() ? "nothing" : out;
 }
 
-cors_policy::headers answer_headers(const cors_policy& policy, std::vector<front::header> headers, std::string_view method = "GET") {
-  cors_policy::headers out;
+front::header_list answer_headers(const cors_policy& policy, std::vector<front::header> headers, std::string_view method = "GET") {
+  front::header_list out;
   policy.add_headers({method, "/a", {}, {}, std::move(headers)}, out);
   return out;
 }

@@ -22,7 +22,7 @@ std::optional<response> answer(const sent& in) { return docs_page{assets}.answer
 
 std::string header(const response& of, std::string_view name) {
   for (const auto& [each, value] : of.headers) {
-    if (each == name) return value;
+    if (each == name) return std::string{value};
   }
   return "none";
 }

@@ -117,6 +117,22 @@ TEST_CASE("json: headers take their smallest form whatever the count and the nes
   }
 }
 
+TEST_CASE("json: what stands for itself in a string is told from what does not, wherever it stands", "[json]") {
+  for (std::size_t size = 0; size <= 17; ++size) {
+    CHECK(waggle::wire::detail::is_plain_in_json(std::string(size, '~')));
+    for (std::size_t at = 0; at < size; ++at) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        for (const char around : {' ', '#', '\x7f'}) {
+          std::string text(size, around);
+          text[at] = static_cast<char>(byte);
+          if (waggle::wire::detail::is_plain_in_json(text) == waggle::wire::detail::plain_in_json[byte]) continue;
+          FAIL("byte " << byte << " at " << at << " of " << size);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("json: a refusal says what and where", "[json]") {
   CHECK(why_not("") == "not acceptable JSON at line 1, column 1: there is no text");
   CHECK(why_not("  ") == "not acceptable JSON at line 1, column 2: the text ends too early");

@@ -38,11 +38,10 @@ std::string unpacked(const std::string& bytes) {
 }
 
 std::string header(const front::response& of, std::string_view name) {
-  const auto* found = find_header(of, name);
-  return found == nullptr ? "none" : *found;
+  return std::string{of.headers.find(name).value_or("none")};
 }
 
-front::response answer_of(std::string body, std::vector<std::pair<std::string, std::string>> headers = {}, int status = 200) {
+front::response answer_of(std::string body, front::header_list headers = {}, int status = 200) {
   headers.emplace_back("Vary", "Accept");
   return {status, "application/json", std::move(body), std::move(headers)};
 }

@@ -46,7 +46,7 @@ TEST_CASE("cache: an answer is kept as long as it is fresh, says how old it is, 
   CHECK(kept.answer->body == "one");
   CHECK(kept.age == 9s);
   CHECK(kept.said == "waggle; hit; ttl=0");
-  CHECK(find_header(*kept.answer, "etag") != nullptr);
+  CHECK(kept.answer->headers.find("etag"));
   CHECK(test.ask("b").is == kind::leads);
   test.now += 6s;  // past fresh and stale
   CHECK(test.ask("a").is == kind::leads);

@@ -32,7 +32,7 @@ std::string packed(const char* text) { return wire::json_to_msgpack(text).value(
 std::string header_of(const front::response& of, std::string_view name) {
   std::string out;
   for (const auto& each : of.headers) {
-    if (each.first == name) out += (out.empty() ? "" : "; ") + each.second;
+    if (each.first == name) out += (out.empty() ? "" : "; ") + std::string{each.second};
   }
   return out.empty() ? "none" : out;
 }

@@ -23,6 +23,9 @@ constexpr auto every_type =
     "loop":{"$ref":"#/$defs/loop"},"deep":{"$ref":"#/$defs/deep"},"lost":{"$ref":"#/$defs/nowhere"},"far":{"$ref":"https://example.com/x"},
     "thing":{"type":"object"}}})";
 
+using fields = std::vector<std::pair<std::string, std::string>>;
+fields headers_of(const waggle::front::response& of) { return {of.headers.begin(), of.headers.end()}; }
+
 router serving(std::string_view routes, std::string_view schema = "null", const std::string& configuration = "") {
   router out{configuration.empty() ? config{} : configured(configuration)};
   for (const auto& warning : out.update(one_command(routes, schema))) {
@@ -326,7 +329,7 @@ TEST_CASE("answer: a reply is JSON or the worker's bytes, and a malformed one is
   CHECK(text.status == 200);
   CHECK(text.content_type == "application/json");
   CHECK(text.body == R"({"a":"eg=="})");
-  CHECK(text.headers == std::vector<std::pair<std::string, std::string>>{{"Vary", "Accept"}});
+  CHECK(headers_of(text) == fields{{"Vary", "Accept"}});
   const auto packed = answer(reply_format::vnd_msgpack, reply);
   CHECK(packed.content_type == "application/vnd.msgpack");
   CHECK(packed.body == reply);
@@ -354,7 +357,7 @@ TEST_CASE("answer: an error is a problem that says what the caller may do", "[ro
   const auto out = answer({status::unavailable, "no worker serves \"shop.do\" now", false, 1500ms, {}});
   CHECK(out.status == 503);
   CHECK(out.content_type == "application/problem+json");
-  CHECK(out.headers == std::vector<std::pair<std::string, std::string>>{{"Retry-After", "2"}, {"Vary", "Accept"}});
+  CHECK(headers_of(out) == fields{{"Retry-After", "2"}, {"Vary", "Accept"}});
   CHECK(
       out.body ==
       R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no worker serves \"shop.do\" now",)"
@@ -364,7 +367,7 @@ TEST_CASE("answer: an error is a problem that says what the caller may do", "[ro
   CHECK(invalid.at("errors") ==
         json::parse(R"([{"path":"a.b[1]","message":"expected \ufffd"},{"path":"","message":"y"}])"));
   const auto retry_after = [&](std::chrono::milliseconds time) {
-    return answer({status::resource_exhausted, "", false, time, {}}).headers.at(0).second;
+    return answer({status::resource_exhausted, "", false, time, {}}).headers.find("Retry-After");
   };
   CHECK(retry_after(0ms) == "0");
   CHECK(retry_after(1ms) == "1");

@@ -1,4 +1,4 @@
-#include "gateway/short_text.hpp"
+#include "gateway/front/short_text.hpp"
 
 #include <cstdint>
 #include <span>
@@ -11,6 +11,7 @@
 #include "support/catch.hpp"
 
 using namespace waggle::gateway;
+using waggle::front::short_text;
 
 TEST_CASE("short text: it holds what fits, and leaves away what is past its bound", "[gateway]") {
   short_text<5> text{"abc"};
@@ -24,6 +25,10 @@ TEST_CASE("short text: it holds what fits, and leaves away what is past its boun
   CHECK(text.view() == "z");
   CHECK(short_text<255>{std::string(255, 'x')}.view() == std::string(255, 'x'));
   CHECK(short_text<1>{}.empty());
+  text.clear();
+  CHECK(text == "");
+  CHECK(copy == "abcde");
+  CHECK_FALSE(copy == "abcd");
 }
 
 TEST_CASE("hex: numbers have sixteen digits and bytes two each, the high ones first", "[gateway]") {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace waggle::gateway {
+namespace waggle::front {
 
 /// A text of at most `Max` bytes that lies in its owner: what every request has, and has to have a bound, is not worth an allocation each time.
 /// What is past the bound is left away.
@@ -33,10 +33,12 @@ class short_text {
   operator std::string_view() const { return view(); }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  void clear() { size_ = 0; }
+  friend bool operator==(const short_text& a, std::string_view b) { return a.view() == b; }
 
  private:
   std::uint8_t size_ = 0;
   std::array<char, Max> bytes_;
 };
 
-}  // namespace waggle::gateway
+}  // namespace waggle::front
