@@ -351,6 +351,13 @@ void model::dispatch() {
     const told* earliest = nullptr;
     call_number next = 0, in_vain = 0;
     std::vector<call_number> late;
+    bool may_wait = false;  // all that are late
+    const auto consider_late = [&](call_number number, bool must) {
+      const auto& first = calls_.at(number);
+      if (first.deadline > now_ || !replied(first.caller, first.id, status::deadline_exceeded)) return;
+      late.push_back(number);
+      may_wait |= !must;
+    };
     const auto consider = [&](call_number number, bool must) {
       const auto& first = calls_.at(number);
       const auto* const given = lease_of(first, true);
@@ -358,22 +365,24 @@ void model::dispatch() {
         earliest = given;
         next = number;
       }
-      if (must && first.deadline <= now_ && replied(first.caller, first.id, status::deadline_exceeded)) late.push_back(number);
       if (must) in_vain = number;
     };
     for (const auto& [name, what] : commands_) {
-      if (!what.turns.empty() && somebody_can_take(what)) consider(what.turns.front().calls.front(), true);
-    }
-    for (const auto& [name, line] : keys_) {
-      if (line.where == key_line::runs || line.waiting.empty()) continue;
-      const auto number = line.waiting.front();
-      const auto& first = calls_.at(number);
-      if (line.where == key_line::at_home && !first.what->paused) {
-        consider(number, !line.doubtful && has_slot(line.home, *first.what));
+      if (!what.turns.empty() && somebody_can_take(what)) {
+        consider_late(what.turns.front().calls.front(), true);
+        consider(what.turns.front().calls.front(), true);
       }
     }
+    for (const auto& [name, line] : keys_) {
+      if (line.where != key_line::at_home || line.waiting.empty()) continue;
+      const auto number = line.waiting.front();
+      const auto& what = *calls_.at(number).what;
+      const bool must = !line.doubtful && has_slot(line.home, what);
+      if (must || line.doubtful) consider_late(number, must);  // also of what is paused, which is found out behind it
+      if (!what.paused) consider(number, must);
+    }
     // Whoever is looked at first may take the slot, and then nobody looks at the others yet.
-    const auto chosen = late.empty() ? 0 : choose(late.size() + (next != 0 ? 1 : 0));
+    const auto chosen = late.empty() ? 0 : choose(late.size() + (next != 0 || may_wait ? 1 : 0));
     if (chosen < late.size()) {
       end(late[chosen], status::deadline_exceeded, "its budget has passed before its turn came");
     } else if (next != 0 && calls_.at(next).line.empty()) {

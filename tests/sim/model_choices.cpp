@@ -11,7 +11,7 @@ namespace waggle::sim {
 namespace {
 
 /// More orders than that nobody wants to wait for.
-constexpr int tries_max = 100'000;
+constexpr int tries_max = 10'000;
 
 template <class... Parts>
 std::tuple<Parts...> copy_of(const std::tuple<Parts&...>& parts) {
