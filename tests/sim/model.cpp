@@ -180,7 +180,7 @@ void model::read(peer_id from, const wire::message_view& message) {
     step_ = ++listings_;
     wire::bundle_reader frames{message};
     wire::frame in;
-    if (message.bundle.empty()) on_frame(from, {.type = frame_type::pulse});  // somebody has connected
+    if (message.bundle.empty()) on_frame(from, in);  // somebody has connected, which counts as a PULSE; a frame that nobody has filled is one
     for (auto how = frames.next(in); how != wire::decoded::end; how = frames.next(in)) {
       if (how == wire::decoded::broken) {
         broke(from);
