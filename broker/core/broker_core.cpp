@@ -150,6 +150,8 @@ void broker_core::expel(instant now, peer_id gone, outbox& out) {
   if (!knows(gone)) return;
   constexpr const char* why = "its key is not one of the network any more";
   refuse(gone, 0, {status::permission_denied, why}, out);
+  // What it says is heard no more, so it cannot ask whether it has its seat still: one that rests would wait for long.
+  if (at(gone).worker != none) wire::append_pulse(frame_for(gone, out), 0);
   drop(now, gone, why, out);
   dispatch_returned(now, out);
   settle_events(now, out);

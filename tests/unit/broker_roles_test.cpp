@@ -205,6 +205,9 @@ TEST_CASE("roles: a peer whose key has gone loses its seat and its calls, and he
   net.call("d", 1, "order.place", 60s);
   net.expel("w");
   CHECK(net.core().worker_count() == 0);
+  REQUIRE(net.inbox("w", wire::frame_type::pulse).size() == 1);  // it may rest, and is not heard any more
+  CHECK(net.inbox("w", wire::frame_type::pulse).front().seats == 0);
+  CHECK(net.inbox("c", wire::frame_type::pulse).empty());
   net.advance(3s);
   CHECK(net.error_of("d", 1).code == status::unavailable);
 }
