@@ -109,6 +109,7 @@ TEST_CASE("broker: HELLO is answered by what a peer needs to know of the broker"
   const auto told = read_welcome(net.reply_to("client", 3).payload);
   CHECK(told.numbers == std::map<std::string, std::uint64_t>{{"protocol", 1},
                                                              {"pulse_ms", 700},
+                                                             {"idle_pulse_ms", 600'000},
                                                              {"missed_pulses_max", 4},
                                                              {"bundle", wire::bundle_frames_max},
                                                              {"attachments", wire::attachments_max},
