@@ -135,7 +135,7 @@ void broker_core::lease(instant now, std::uint32_t call_index, std::uint32_t wor
                         outbox& out) {
   auto& leased = calls_[call_index];
   const auto to = directory_.worker_at(worker_index).peer;
-  if (directory_.worker_at(worker_index).rests) end_rest(now, worker_index);
+  if (directory_.worker_at(worker_index).rests) set_rest(now, worker_index, false);
   auto& command = directory_.command_at(leased.command);
   const auto membership = directory_.membership_of(leased.command, worker_index);
   leased.state = call_state::leased;
@@ -510,7 +510,7 @@ void broker_core::remove_worker(instant now, peer_id of, std::string_view why, o
     close(call_index);
   }
   unlist_keys_of(worker_index);
-  if (directory_.worker_at(worker_index).rests) end_rest(now, worker_index);
+  if (directory_.worker_at(worker_index).rests) set_rest(now, worker_index, false);
   pulses_.erase(directory_.workers(), worker_index);
   directory_.remove(worker_index);
   who.worker = none;

@@ -339,7 +339,7 @@ void broker_core::on_join(instant now, peer_id from, const wire::frame& in, outb
     directory_.worker_at(*joined).pulse_due = now + settings_.pulse;
     pulses_.push_back(directory_.workers(), *joined);
   } else if (directory_.worker_at(again).rests) {
-    end_rest(now, again);  // it may not do so any more
+    set_rest(now, again, false);  // it may not do so any more
   }
   events_.joined(now, wanted->events, wanted->service);
   welcome(from, in.id, out);
@@ -403,28 +403,18 @@ bool broker_core::may_rest(const directory::worker& worker) const {
   return worker.idles && worker.in_flight() == 0 && settings_.idle_pulse > settings_.pulse;
 }
 
-void broker_core::begin_rest(instant now, std::uint32_t worker_index) {
+/// It begins to rest, or is to be heard as others are from now on.
+void broker_core::set_rest(instant now, std::uint32_t worker_index, bool rests) {
   auto& worker = directory_.worker_at(worker_index);
   auto& seen = presence_of(worker.peer);
-  worker.rests = seen.rests = true;
-  pulses_.erase(directory_.workers(), worker_index);
-  idle_pulses_.push_back(directory_.workers(), worker_index);
-  pulsing_.erase(presences_, static_cast<std::uint32_t>(worker.peer));
-  resting_.push_back(presences_, static_cast<std::uint32_t>(worker.peer));
-  seen.heard = now;  // it was a moment ago, and the list is in order of that
-}
-
-/// From now on it has as long to be heard as those that never rest.
-void broker_core::end_rest(instant now, std::uint32_t worker_index) {
-  auto& worker = directory_.worker_at(worker_index);
-  auto& seen = presence_of(worker.peer);
-  worker.rests = seen.rests = false;
-  idle_pulses_.erase(directory_.workers(), worker_index);
-  pulses_.push_back(directory_.workers(), worker_index);
-  worker.pulse_due = now + settings_.pulse;
-  resting_.erase(presences_, static_cast<std::uint32_t>(worker.peer));
-  pulsing_.push_back(presences_, static_cast<std::uint32_t>(worker.peer));
-  seen.heard = now;
+  const auto place = static_cast<std::uint32_t>(worker.peer);
+  (worker.rests ? idle_pulses_ : pulses_).erase(directory_.workers(), worker_index);
+  (worker.rests ? resting_ : pulsing_).erase(presences_, place);
+  worker.rests = seen.rests = rests;
+  (rests ? idle_pulses_ : pulses_).push_back(directory_.workers(), worker_index);
+  (rests ? resting_ : pulsing_).push_back(presences_, place);
+  worker.pulse_due = now + (rests ? settings_.idle_pulse : settings_.pulse);
+  seen.heard = now;  // the lists are in order of that; who begins to rest was heard a moment ago
 }
 
 void broker_core::send_pulses(instant now, outbox& out) {
@@ -442,7 +432,7 @@ void broker_core::send_pulses(instant now, outbox& out) {
     const auto index = pulses_.front();
     const bool rests = may_rest(directory_.worker_at(index));
     if (rests) {
-      begin_rest(now, index);
+      set_rest(now, index, true);
     } else {
       pulses_.move_to_back(directory_.workers(), index);
     }

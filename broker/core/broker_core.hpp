@@ -137,8 +137,7 @@ class broker_core : private event_members {
   void on_leave(instant now, peer_id from, const wire::frame& in, outbox& out);
   void on_pulse(peer_id from, outbox& out);
   [[nodiscard]] bool may_rest(const directory::worker& worker) const;
-  void begin_rest(instant now, std::uint32_t worker_index);
-  void end_rest(instant now, std::uint32_t worker_index);
+  void set_rest(instant now, std::uint32_t worker_index, bool rests);
   void send_pulses(instant now, outbox& out);
 
   // Events, in broker_events.cpp

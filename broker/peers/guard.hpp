@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,7 +53,7 @@ class guard {
   [[nodiscard]] std::vector<std::string> events_out() const;
 
   [[nodiscard]] std::vector<std::string> take_notes() { return gate_.take_notes(); }
-  [[nodiscard]] std::vector<int> take_ended() { return gate_.take_ended(); }
+  [[nodiscard]] std::set<int> take_ended() { return gate_.take_ended(); }
   [[nodiscard]] net::gate::counters counts() const { return gate_.counts(); }
 
  private:

@@ -51,7 +51,7 @@ MUTANTS = [
     ("standstill", CORE, "verdicts_from_ = now + settings_.pulse;", "verdicts_from_ = now;", "a broker that stood still takes everybody for dead"),
     ("silence", CORE, "const auto silence_max = pulse * settings_.missed_pulses_max;",
      "const auto silence_max = pulse * (settings_.missed_pulses_max + 1);", "the dead are found a pulse late"),
-    ("rest-goes-on", CALLS, "  if (directory_.worker_at(worker_index).rests) end_rest(now, worker_index);\n  auto& command", "  auto& command",
+    ("rest-goes-on", CALLS, "  if (directory_.worker_at(worker_index).rests) set_rest(now, worker_index, false);\n  auto& command", "  auto& command",
      "a worker that gets a call has as long to be heard as one that has none"),
     ("rest-busy", CORE, "return worker.idles && worker.in_flight() == 0 &&", "return worker.idles &&", "a worker may be silent for long though it has calls at hand"),
     ("rest-for-ever", CORE, "{&resting_, settings_.idle_pulse}}) {\n    const auto silence_max", "{&pulsing_, settings_.pulse}}) {\n    const auto silence_max",

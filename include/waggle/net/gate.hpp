@@ -87,7 +87,7 @@ class gate {
     return std::exchange(notes_, {});
   }
   /// The descriptors of connections, of all sockets, that have ended. They may be others' by now.
-  [[nodiscard]] std::vector<int> take_ended() {
+  [[nodiscard]] std::set<int> take_ended() {
     const std::lock_guard lock{mutex_};
     return std::exchange(ended_, {});
   }
@@ -185,7 +185,7 @@ class gate {
   void end(int descriptor) {
     {
       const std::lock_guard lock{mutex_};
-      ended_.push_back(descriptor);
+      ended_.insert(descriptor);
     }
     told_.raise();
   }
@@ -217,7 +217,7 @@ class gate {
   std::shared_ptr<const admission> who_;
   std::vector<monitor> arrived_;
   std::vector<std::string> notes_;
-  std::vector<int> ended_;
+  std::set<int> ended_;  ///< so there are no more than a process has descriptors
 
   std::thread thread_;
 };
