@@ -102,6 +102,7 @@ struct peer_book {
   std::set<std::uint64_t> given;        ///< leases, ever
   std::vector<std::uint64_t> at_hand;   ///< leases, in the order in which they came
   std::uint32_t slots = 0;              ///< the most it has ever said; 0: has never joined
+  std::uint32_t quick_slots = 0;        ///< likewise; another JOIN changes neither while its calls are at hand
   std::map<std::string, retry_class, std::less<>> serves;
 };
 
@@ -404,7 +405,8 @@ class world {
       case frame_type::join: {
         auto& asked = ask(book, in.id);
         if (const auto read = wire::read_manifest(in.manifest)) {
-          book.slots = std::max(book.slots, read->slots + read->quick_slots);
+          book.slots = std::max(book.slots, read->slots);
+          book.quick_slots = std::max(book.quick_slots, read->quick_slots);
           book.bundle = std::max(book.bundle, read->bundle);
           book.attachments = std::max(book.attachments, read->attachments);
           all_heed_credit_ = all_heed_credit_ && read->credit;
@@ -601,7 +603,7 @@ class world {
     require(is_free && book.given.insert(in.id).second, "no lease is given twice");
     holders_[in.id] = {peer, std::string{in.payload}};
     book.at_hand.push_back(in.id);
-    require(book.at_hand.size() <= book.slots, "a worker gets no more calls than it has slots");
+    require(book.at_hand.size() <= std::size_t{book.slots} + book.quick_slots, "a worker gets no more calls than it has slots");
     const auto known = calls_.find(in.payload);
     if (known == calls_.end()) return;
     auto& call = known->second;
