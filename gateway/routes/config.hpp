@@ -50,9 +50,9 @@ struct value_config {
     text_type type = text_type::automatic;
     std::optional<std::string> otherwise;  ///< one msgpack value: what it is when the source is absent
   };
-  /// An entry whose value is absent is left out.
+  struct entry;
   struct object {
-    std::vector<std::pair<std::string, value_config>> entries;
+    std::vector<entry> entries;
   };
   struct list {
     std::vector<value_config> items;  ///< an absent one is left out
@@ -64,6 +64,12 @@ struct value_config {
     place at;
   };
   std::variant<constant, taken, object, list, program> is;
+};
+
+/// It is left out where its value is absent.
+struct value_config::entry {
+  std::string name;
+  value_config value;
 };
 
 /// A text with sources in braces: "/orders/{step.order.id}".

@@ -348,7 +348,7 @@ void config_reader::read_headers(const entry& at) {
       wrong(value.key_line, "the header " + name + " is not a route's to set; " + std::string{instead});
       continue;
     }
-    const auto same = [&](const auto& each) { return front::syntax::equal_without_case(each.first, name); };
+    const auto same = [&name = name](const auto& each) { return front::syntax::equal_without_case(each.first, name); };
     if (std::any_of(all.begin(), all.end(), same)) {
       wrong(value.key_line, "the header " + in_quotes(name) + " stands here twice; remove one");
       continue;

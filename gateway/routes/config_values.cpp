@@ -81,7 +81,7 @@ std::optional<value_config> config_reader::read_object(const YAML::Node& node, u
       const auto key_line = name.Mark().line + 1;
       auto made = read_value({value, value.IsNull() ? key_line : value.Mark().line + 1, key_line}, by, depth + 1);
       if (route_.fields > route_fields_max) return std::nullopt;
-      if (made) out.entries.emplace_back(field, std::move(*made));
+      if (made) out.entries.push_back({field, std::move(*made)});
     }
   }
   if (errors_.size() > before) return std::nullopt;

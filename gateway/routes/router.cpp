@@ -85,7 +85,7 @@ std::optional<std::string> key_of(const request_reader& in) {
 /// A call with a longer one would be refused, or even be no frame, for which the gateway would lose its seat at the broker and every
 /// call that it has open.
 bool too_long(const std::optional<std::string>& key) { return key && key->size() > wire::key_bytes_max; }
-front::response long_key() { return problem_of({status::invalid_argument, "a key has at most 512 bytes"}); }
+front::response refusal_of_long_key() { return problem_of({status::invalid_argument, "a key has at most 512 bytes"}); }
 
 /// Of the header `event_id` (broker/PROTOCOL.md).
 constexpr std::size_t event_id_bytes_max = 128;
@@ -118,7 +118,7 @@ std::string written(const value_config& value) {
   return out + '}';
 }
 
-front::response failed(const value_failure& why, const route& of, const request_context& with) {
+front::response refusal_of(const value_failure& why, const route& of, const request_context& with) {
   if (with.note != nullptr) *with.note = of.text + ": " + why.reason;
   return problem_of(why.shown);
 }
@@ -143,7 +143,7 @@ std::vector<std::pair<std::string, std::string>> fields_of(const payload_config&
 
 std::string planned_call::request_text() const {
   std::string out{static_cast<char>(reply)};
-  for (const std::string_view text : {std::string_view{command}, std::string_view{key.value_or("")}}) {
+  for (const std::string_view text : {std::string_view{command}, key ? std::string_view{*key} : std::string_view{}}) {
     const auto size = text.size();
     out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
   }
@@ -226,7 +226,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ta
   const auto& target = step.targets[*chosen];
   std::vector<problem> wrong;
   auto payload = target.payload.make(in, wrong);
-  if (!payload) return failed(payload.error(), of, with);
+  if (!payload) return refusal_of(payload.error(), of, with);
   if (!wrong.empty()) return problem_of(misfit(std::move(wrong), target.command));
   planned_call out;
   out.command = target.command;
@@ -237,7 +237,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ta
   out.streams = target.info && target.info->streams;
   out.idempotent = target.info && target.info->retry != retry_class::once;
   out.key = step.key ? step.key->text(in) : key_of(in);
-  if (too_long(out.key)) return long_key();
+  if (too_long(out.key)) return refusal_of_long_key();
   out.table = by.table;
   out.of = &of;
   // Parts are not kept: where a command sends some, the preference is one that cannot be met. Nor is it where the gateway knows what has been
@@ -263,7 +263,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const t
   out.reply = by.reply;
   out.budget = of.what.budget.value_or(options_.budget);
   out.key = key_of(in);
-  if (too_long(out.key)) return long_key();
+  if (too_long(out.key)) return refusal_of_long_key();
   if (!of.what.composed && !plan.steps().front().what.call) {
     auto event_id = idempotency_key_of(in.headers(), event_id_bytes_max);
     if (!event_id) return problem_of({status::invalid_argument, std::move(event_id.error())});
@@ -280,7 +280,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const t
     const auto& payload = step.what.call ? step.targets[*chosen].payload : *step.event;
     if (payload.at_once()) {
       auto bytes = payload.make(in, wrong);
-      if (!bytes) return failed(bytes.error(), of, with);
+      if (!bytes) return refusal_of(bytes.error(), of, with);
       made.payload = std::move(*bytes);
     } else {
       payload.take(in, made.taken, wrong);
@@ -290,7 +290,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_steps(const t
       step.undo->target.payload.take(in, made.undo_taken, wrong);
       if (step.undo->key) made.undo_key = step.undo->key->text(in);
     }
-    if (too_long(made.key) || too_long(made.undo_key)) return long_key();
+    if (too_long(made.key) || too_long(made.undo_key)) return refusal_of_long_key();
     if (of.what.composed || step.then) {
       for (auto i = before; i < wrong.size(); ++i) wrong[i].message = "step " + step.what.name + ": " + wrong[i].message;
     }

@@ -425,3 +425,26 @@ TEST_CASE("plan: random outcomes in random order end in one answer and no loose 
     if (request.answer && request.answer->status == 200) CHECK_FALSE(released);
   }
 }
+
+TEST_CASE("requests that may have one kept answer are told apart by the command, the key and the payload of their call", "[routes][cache]") {
+  planned_call one;
+  one.command = "orders.of";
+  one.payload = "\x01";
+  const auto with_key = [&](std::optional<std::string> key) {
+    auto other = one;
+    other.key = std::move(key);
+    return other.request_text();
+  };
+  const std::string long_key(100, 'a'), other_key(100, 'b');
+  CHECK(with_key(long_key) == with_key(long_key));
+  CHECK(with_key(long_key) != with_key(other_key));
+  CHECK(with_key(long_key).find(long_key) != std::string::npos);
+  CHECK(with_key("") != with_key(std::nullopt));
+  auto same_bytes = one;
+  same_bytes.command = "orders.o";
+  same_bytes.key = "f";
+  CHECK(same_bytes.request_text() != with_key(""));
+  auto other_payload = one;
+  other_payload.payload = "\x02";
+  CHECK(other_payload.request_text() != one.request_text());
+}

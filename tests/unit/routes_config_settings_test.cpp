@@ -148,9 +148,9 @@ TEST_CASE("config: a variable's value is read once, and a constant where it is n
   const auto out = parse_config({&file, 1}, environment).value();
   const auto& payload = std::get<value_config>(out.routes.at(0).steps.at(0).payload);
   const auto& entries = std::get<value_config::object>(payload.is).entries;
-  CHECK(std::get<value_config::taken>(entries.at(0).second.is).from.text == "eu");
-  CHECK(std::get<value_config::constant>(entries.at(1).second.is).msgpack == "\x07");
-  CHECK(std::get<value_config::taken>(entries.at(2).second.is).from.text == "eu");
+  CHECK(std::get<value_config::taken>(entries.at(0).value.is).from.text == "eu");
+  CHECK(std::get<value_config::constant>(entries.at(1).value.is).msgpack == "\x07");
+  CHECK(std::get<value_config::taken>(entries.at(2).value.is).from.text == "eu");
 }
 
 TEST_CASE("config: limits and tokens stand in one place of all files", "[routes]") {

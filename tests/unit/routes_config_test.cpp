@@ -73,18 +73,18 @@ routes:
   CHECK(route.at.shown() == "r.yaml:3");
   const auto& fields = fields_of(route.steps[0]).entries;
   REQUIRE(fields.size() == 8);
-  const auto taken = [&](std::size_t i) { return std::get<value_config::taken>(fields.at(i).second.is); };
-  CHECK((fields[0].first == "a" && taken(0).from.written() == "path.who" && !taken(0).otherwise));
+  const auto taken = [&](std::size_t i) { return std::get<value_config::taken>(fields.at(i).value.is); };
+  CHECK((fields[0].name == "a" && taken(0).from.written() == "path.who" && !taken(0).otherwise));
   CHECK((taken(1).from.written() == "query.lang.tag" && taken(1).otherwise == "\xa2" "en"));
   CHECK(taken(2).from.written() == "header.X-Tenant");
   CHECK(taken(3).from.written() == "body.address.city");
   CHECK(taken(4).from.written() == "body");
-  CHECK(waggle::wire::msgpack_to_json(std::get<value_config::constant>(fields[5].second.is).msgpack) ==
+  CHECK(waggle::wire::msgpack_to_json(std::get<value_config::constant>(fields[5].value.is).msgpack) ==
         R"(["friendly",1,-2,1.5,true,null,"7","",{"k":"v"}])");
   CHECK((taken(6).type == text_type::integer && taken(2).type == text_type::automatic));
-  const auto& inner = std::get<value_config::object>(fields[7].second.is).entries.at(0);
-  const auto& items = std::get<value_config::list>(inner.second.is).items;
-  CHECK((inner.first == "i" && items.size() == 2));
+  const auto& inner = std::get<value_config::object>(fields[7].value.is).entries.at(0);
+  const auto& items = std::get<value_config::list>(inner.value.is).items;
+  CHECK((inner.name == "i" && items.size() == 2));
   CHECK(std::get<value_config::program>(items.at(1).is).jq == ".body.x");
   CHECK(std::get<value_config::program>(items.at(1).is).at.shown() == "r.yaml:15");
   CHECK(std::get<value_config::taken>(std::get<value_config>(out.routes[1].steps[0].payload).is).from.written() == "body");
@@ -265,7 +265,7 @@ TEST_CASE("config: a value means what JSON means by it, or has to be written pla
     const auto out = parse_config({&file, 1});
     if (!out) return out.error().at(0);
     return waggle::wire::msgpack_to_json(
-        std::get<value_config::constant>(fields_of(out->routes[0].steps[0]).entries.at(0).second.is).msgpack);
+        std::get<value_config::constant>(fields_of(out->routes[0].steps[0]).entries.at(0).value.is).msgpack);
   };
   CHECK(value("12") == "12");
   CHECK(value("-1.50") == "-1.5");
