@@ -35,8 +35,6 @@ constexpr milliseconds watch_pause{500};
 constexpr milliseconds adopt_time{3'000};
 /// So long after a broker is lost requests wait for it to come back; then they are answered at once.
 constexpr milliseconds unready_max{2'000};
-/// Who is refused because others have much under way may try again then.
-constexpr milliseconds retry_time{1'000};
 /// For what streams of events ask of the broker.
 constexpr milliseconds event_read_budget{10'000};
 constexpr std::size_t warned_max = 1'000;

@@ -83,6 +83,8 @@ class application final : public front::application {
  private:
   /// So many parts of a stream may be under way to a client before the worker waits.
   static constexpr std::uint64_t parts_ahead = 16;
+  /// Who is refused because others have much under way may try again then.
+  static constexpr std::chrono::milliseconds retry_time{1'000};
 
   /// Takes what the caller core has to say.
   struct sink {

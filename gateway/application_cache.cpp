@@ -53,7 +53,7 @@ bool application::take_kept(front::instant now, const open_request_ptr& to, cons
   to->flight = got.flight;
   if (got.is == kind::waits) return true;
   if (got.is == kind::full) {
-    auto refused = problem_of({status::resource_exhausted, "as many wait for this answer as may", false, std::chrono::milliseconds{1000}});
+    auto refused = problem_of({status::resource_exhausted, "as many wait for this answer as may", false, retry_time});
     add_route_headers(*by.of, refused);
     deliver(*to, std::move(refused));
     return true;

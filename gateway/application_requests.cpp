@@ -22,9 +22,6 @@
 namespace waggle::gateway {
 namespace {
 
-/// Who is refused because others have much under way may try again then.
-constexpr std::chrono::milliseconds retry_time{1'000};
-
 /// W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case, ids not all zero.
 bool is_traceparent(std::string_view text) {
   if (text.size() != trace_bytes || !text.starts_with("00-") || text[35] != '-' || text[52] != '-') return false;

@@ -14,7 +14,7 @@ using waggle::detail::subscription_core;
 using std::chrono::milliseconds;
 
 /// Events taken from the socket in one go, before clients and other sockets have their turn.
-constexpr int receive_max = 1000;
+constexpr int events_per_turn = 1000;
 /// Clients that lose their streams come back after a while that is different for each, lest they come all at once.
 constexpr std::int64_t retry_ms_least = 1'000, retry_ms_most = 3'000;
 /// Who finds no room is told to try again then.
@@ -174,7 +174,7 @@ bool event_hub::pump(front::instant now) {
       greeting_due_ = true;
     }
     if (greeting_due_ && greeting_.empty() && !watchers_.empty()) greet(now);
-    for (int i = 0; i < receive_max; ++i) {
+    for (int i = 0; i < events_per_turn; ++i) {
       const auto got = socket_->receive();
       if (!got) break;
       deliver(now, *got);

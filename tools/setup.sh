@@ -38,6 +38,14 @@ install_npm() {
   command -v npm >/dev/null || install_missing npm
 }
 
+# Clang, and the sanitizers of the version that it has, which are in a package of that version's.
+install_clang() {
+  local version
+  install_missing clang || return 1
+  version=$(clang++ -dM -E -x c++ /dev/null | sed -n 's/^#define __clang_major__ //p')
+  install_missing "libclang-rt-$version-dev"
+}
+
 # build PRESET FOLDER [CMAKE-OPTION...] -- [TARGET...]: configures and builds; quiet unless something is built or fails.
 build() {
   local preset=$1 folder=$2 options=()

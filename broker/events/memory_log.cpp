@@ -214,8 +214,8 @@ written memory_log::apply(const write::expire_operations& what) {
 found memory_log::look(const read::events& what) const {
   found out;
   const auto at = streams_.find(what.stream);
-  const stream none;
-  const auto& in = at == streams_.end() ? none : at->second;
+  const stream empty;
+  const auto& in = at == streams_.end() ? empty : at->second;
   std::uint64_t bytes = 0;
   std::uint32_t scanned = 0;
   auto sequence = std::max(what.from, in.first());

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 /// The character classes of RFC 9110 section 5.6 and RFC 9112, as one table so that a check is one load for each byte.
@@ -63,6 +64,10 @@ inline constexpr auto classes = make_classes();
 
 /// ASCII only, whatever the locale: a Turkish i must not make two headers of one.
 [[nodiscard]] constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+[[nodiscard]] inline std::string lower(std::string text) {
+  for (char& each : text) each = lower(each);
+  return text;
+}
 
 [[nodiscard]] constexpr bool equal_without_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;

@@ -10,6 +10,8 @@
 
 #include <waggle/detail/hex.hpp>
 
+#include "gateway/front/http_syntax.hpp"
+
 namespace waggle::front {
 namespace {
 
@@ -32,11 +34,6 @@ void for_each_name(const X509* of, Function&& call) {
   }
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
-
 }  // namespace
 
 std::string subject_of(const X509* of) {
@@ -50,13 +47,13 @@ std::string subject_of(const X509* of) {
 std::vector<std::string> host_names_of(const X509* of) {
   std::vector<std::string> out;
   for_each_name(of, [&](int kind, std::string text) {
-    if (kind == GEN_DNS) out.push_back(lower(std::move(text)));
+    if (kind == GEN_DNS) out.push_back(syntax::lower(std::move(text)));
   });
   if (!out.empty()) return out;
   const X509_NAME* const subject = X509_get_subject_name(of);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at < 0) return out;
-  if (auto text = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))); !text.empty()) out.push_back(lower(std::move(text)));
+  if (auto text = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))); !text.empty()) out.push_back(syntax::lower(std::move(text)));
   return out;
 }
 

@@ -276,7 +276,7 @@ bool append_msgpack(std::string& out, jv from, std::uint32_t depth_left) {
   return false;
 }
 
-tl::unexpected<jq_failure> failed(status code, std::string shown, std::string reason) {
+tl::unexpected<jq_failure> jq_failed(status code, std::string shown, std::string reason) {
   return tl::unexpected{jq_failure{error{code, std::move(shown)}, one_line(std::move(reason))}};
 }
 
@@ -351,11 +351,11 @@ tl::expected<std::optional<std::string>, jq_failure> jq_program::run(std::string
   unfit why = unfit::no;
   held input{from_msgpack(in, why, wire::depth_max)};
   if (why == unfit::too_large) {
-    return failed(status::invalid_argument,
+    return jq_failed(status::invalid_argument,
                   "the request has an integer past 9007199254740992 (2^53), which this route cannot carry exactly; send it as a string",
                   "an integer of the input is past 2^53, and jq's numbers are doubles");
   }
-  if (why != unfit::no || !in.at_end()) return failed(status::internal, "the request could not be reshaped", "the input is malformed");
+  if (why != unfit::no || !in.at_end()) return jq_failed(status::internal, "the request could not be reshaped", "the input is malformed");
   jq_start(state_->jq, input.release(), 0);
   tl::expected<std::optional<std::string>, jq_failure> out{std::optional<std::string>{}};
   {
@@ -365,10 +365,10 @@ tl::expected<std::optional<std::string>, jq_failure> jq_program::run(std::string
       if (append_msgpack(bytes, first.get(), wire::depth_max) && bytes.size() <= wire::payload_bytes_max) {
         out = std::move(bytes);
       } else {
-        out = failed(status::internal, "the request could not be reshaped", "the program's output is larger or deeper than a payload may be");
+        out = jq_failed(status::internal, "the request could not be reshaped", "the program's output is larger or deeper than a payload may be");
       }
     } else if (jv_invalid_has_msg(first.copy()) != 0) {
-      out = failed(status::internal, "the request could not be reshaped", text_of(jv_invalid_get_msg(first.copy())));
+      out = jq_failed(status::internal, "the request could not be reshaped", text_of(jv_invalid_get_msg(first.copy())));
     }
   }
   jq_start(state_->jq, jv_null(), 0);  // lets go of the values of this run

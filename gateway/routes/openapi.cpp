@@ -20,15 +20,10 @@ constexpr std::string_view built_in_tag = "waggle";
 /// A first line that is longer is no summary.
 constexpr std::size_t summary_bytes_max = 120;
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), front::syntax::lower);
-  return text;
-}
-
 /// "GET /things/{id}" as get_things_id: letters, digits and _ only, since programs are made of it.
 std::string name_of(const route& from) {
   std::string out;
-  for (const char c : lower(from.what.method) + from.what.path.text()) {
+  for (const char c : front::syntax::lower(from.what.method) + from.what.path.text()) {
     const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
     if (plain) {
       out += c == '-' ? '_' : c;
@@ -109,7 +104,7 @@ class document {
       const auto& first = routes.front()->what.path;
       json_value item = json_value::object();
       for (const auto* each : routes) {
-        const auto method = lower(each->what.method);
+        const auto method = front::syntax::lower(each->what.method);
         if (!item.contains(method)) item[method] = operation(shown_of(routes, each->what.method), first.parameters());
       }
       append(out_["paths"], first.text(), std::move(item));

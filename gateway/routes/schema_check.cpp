@@ -273,8 +273,8 @@ class look {
     if (!std::isfinite(is)) return false;
     if (std::fmod(is, of) == 0) return true;
     if (std::trunc(is) == is && std::trunc(of) == of) return false;
-    const number times = is / of;
-    return std::isfinite(times) && std::fabs(times - std::round(times)) <= 1e-15L * std::fabs(times);
+    const number quotient = is / of;
+    return std::isfinite(quotient) && std::fabs(quotient - std::round(quotient)) <= 1e-15L * std::fabs(quotient);
   }
 
   bool is_text(const node& of, std::string_view text, bool was_bytes, const path_step* at, bool report) {

@@ -367,9 +367,7 @@ std::string snapshot_of(const request_reader& in, const path_pattern& path) {
   texts("query", std::move(entries));
   entries = {};
   for (const auto& [name, value] : in.headers()) {
-    std::string lower{name};
-    std::transform(lower.begin(), lower.end(), lower.begin(), front::syntax::lower);
-    entries.emplace_back(std::move(lower), value);
+    entries.emplace_back(front::syntax::lower(std::string{name}), value);
   }
   texts("header", std::move(entries));
   texts("cookie", {in.cookies().begin(), in.cookies().end()});

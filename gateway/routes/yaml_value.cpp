@@ -10,14 +10,10 @@
 #include <waggle/wire/limits.hpp>
 #include <waggle/wire/writer.hpp>
 
+#include "gateway/front/http_syntax.hpp"
+
 namespace waggle::gateway {
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
 
 bool one_of(std::string_view text, std::initializer_list<std::string_view> all) {
   return std::find(all.begin(), all.end(), text) != all.end();
@@ -88,7 +84,7 @@ class converter {
       return std::nullopt;
     }
     if (tag != "?" && !tag.empty()) return "the tag " + tag + " is not known here; leave it away";
-    const std::string plain = lower(text);
+    const std::string plain = front::syntax::lower(text);
     if (one_of(text, {"null", "~", ""})) {
       out.nil();
     } else if (one_of(text, {"true", "false"})) {

@@ -48,7 +48,6 @@ class worker : public actor {
   std::uint32_t slots_ = 1;
   std::uint32_t quick_slots_ = 0;
   bool idles_ = false;
-  std::uint64_t seat_ = 0;
   std::vector<job> jobs_;
   wire::message message_;
   bool over_ = false;  ///< its process ends

@@ -206,7 +206,6 @@ TEST_CASE("frames: types that this version does not know are stepped over when t
 }
 
 TEST_CASE("frames: a call's key is found among its headers, if it is a string", "[wire]") {
-  frame out;
   const auto with = [&](std::string_view headers) {
     std::string bytes;
     append_call(bytes, 1, "a", {}, 100, headers);

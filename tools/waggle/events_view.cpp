@@ -16,12 +16,6 @@
 namespace waggle::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
-  std::string out;
-  for (const auto& each : words) out.append(out.empty() ? "" : between).append(printable(each));
-  return out;
-}
-
 std::string place_text(std::string_view stream, std::uint64_t sequence) { return printable(stream) + " " + std::to_string(sequence); }
 
 /// An instant in ms since 1970, as how long ago it was; clocks of two machines may differ, so what is yet to come is now.
@@ -104,10 +98,10 @@ std::string streams_text(const stream_list& all, const screen& on) {
   table rows{{"STREAM", "EVENTS", "BYTES", "FIRST", "HEAD", "OLDEST", "TOPICS"}};
   for (const auto& each : all.streams) {
     rows.row({printable(each.stream), std::to_string(each.events), bytes_text(each.bytes), each.events == 0 ? "" : std::to_string(each.first),
-              std::to_string(each.head), each.events == 0 || !each.oldest_ms ? "" : milliseconds_text(*each.oldest_ms) + " ago", joined(each.topics, " ")});
+              std::to_string(each.head), each.events == 0 || !each.oldest_ms ? "" : milliseconds_text(*each.oldest_ms) + " ago", printable(joined(each.topics, " "))});
   }
   if (!rows.empty()) out += rows.lines(on);
-  if (!all.ephemeral.empty()) out += (out.empty() ? "" : "\n") + ("not kept: " + joined(all.ephemeral, " ")) + "\n";
+  if (!all.ephemeral.empty()) out += (out.empty() ? "" : "\n") + ("not kept: " + printable(joined(all.ephemeral, " "))) + "\n";
   return out;
 }
 
@@ -120,7 +114,7 @@ std::string groups_text(const group_list& all, const screen& on) {
     rows.row({printable(each.group), printable(each.stream), std::to_string(each.lag),
               each.lag != 0 && each.oldest_ms ? milliseconds_text(*each.oldest_ms) : "", std::to_string(each.in_flight),
               unless_zero(each.retrying), unless_zero(each.dead), std::to_string(each.members), has_members ? "" : "no members",
-              joined(each.topics, " ")});
+              printable(joined(each.topics, " "))});
   }
   return rows.lines(on);
 }

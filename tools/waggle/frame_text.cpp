@@ -17,7 +17,7 @@ struct type_info {
 };
 
 /// By the number of the type (PROTOCOL.md, "Frames").
-constexpr std::array<type_info, 11> types{{{"HELLO", 0},
+constexpr std::array<type_info, 11> known_types{{{"HELLO", 0},
                                            {"CALL", 3},
                                            {"CANCEL", 0},
                                            {"PART", 2},
@@ -36,11 +36,11 @@ std::optional<std::uint64_t> type_of(std::string_view element) {
   std::string_view name;
   if (in.peek() == wire::kind::unsigned_integer) {
     in.unsigned_integer(number);
-    return number < types.size() ? std::optional{number} : std::nullopt;
+    return number < known_types.size() ? std::optional{number} : std::nullopt;
   }
   if (in.peek() != wire::kind::string || !in.string(name)) return std::nullopt;
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    if (types[i].name == name) return i;
+  for (std::size_t i = 0; i < known_types.size(); ++i) {
+    if (known_types[i].name == name) return i;
   }
   return std::nullopt;
 }
@@ -78,11 +78,11 @@ bool is_one_value(std::string_view bytes) {
 /// `attached`: what the frame's payload is, if it came beside the bundle.
 std::string json_form(std::string_view frame, const wire::attachment* attached) {
   const auto type = type_of_frame(frame);
-  if (!type || types[*type].payload_at == 0) return wire::msgpack_to_json(frame);
+  if (!type || known_types[*type].payload_at == 0) return wire::msgpack_to_json(frame);
   return wire::msgpack_to_json(rewritten(frame, [&](wire::writer& out, std::uint32_t i, std::string_view element) {
     wire::reader in{element};
     std::string_view inside;
-    const bool in_place = i == types[*type].payload_at;
+    const bool in_place = i == known_types[*type].payload_at;
     const bool is_inside = in_place && in.peek() == wire::kind::binary && in.binary(inside);
     if (in_place && attached != nullptr) inside = attached->bytes();
     const bool is_payload = is_inside || (in_place && attached != nullptr);
@@ -116,7 +116,7 @@ std::string origin_of(std::string_view about) {
 }
 
 std::string label_of(const wire::frame& in) {
-  std::string out{types[static_cast<std::size_t>(in.type)].name};
+  std::string out{known_types[static_cast<std::size_t>(in.type)].name};
   if (in.type != wire::frame_type::pulse) out += ' ' + std::to_string(in.id);
   if (in.type == wire::frame_type::reply) out += ' ' + std::string{name(in.status)};
   if (in.type == wire::frame_type::event) out += origin_of(in.about);
@@ -134,7 +134,7 @@ result<std::string> frame_from_json(std::string_view json) {
   return rewritten(*plain, [&](wire::writer& out, std::uint32_t i, std::string_view element) {
     if (i == 0) {
       out.unsigned_integer(*type);
-    } else if (i == types[*type].payload_at && wire::reader{element}.peek() != wire::kind::nil) {
+    } else if (i == known_types[*type].payload_at && wire::reader{element}.peek() != wire::kind::nil) {
       out.binary(element);
     } else {
       out.raw(element);

@@ -148,9 +148,8 @@ int report(const session& with, const drained& what) {
 }
 
 int drain(const session& with, const std::string& worker, bool waits) {
-  using clock = std::chrono::steady_clock;
-  const auto until = clock::now() + with.budget();
-  const auto left = [&] { return std::chrono::ceil<milliseconds>(until - clock::now()); };
+  const auto until = std::chrono::steady_clock::now() + with.budget();
+  const auto left = [&] { return std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now()); };
   client network{with.caller()};
   inquiry wanted;
   wanted.worker = worker;

@@ -32,7 +32,6 @@ struct summary {
 WAGGLE_FIELDS(summary, endpoint, broker, version, count, min_ms, avg_ms, max_ms)
 
 int ping(const session& with, const ping_flags& flags) {
-  using clock = std::chrono::steady_clock;
   using fractional = std::chrono::duration<double, std::milli>;
   client network{with.caller()};
   const auto broker = network.broker(with.budget());
@@ -43,9 +42,9 @@ int ping(const session& with, const ping_flags& flags) {
   if (is_table) with.print(fmt::format("{} {} at {}\n", printable(out.broker), printable(out.version), out.endpoint));
   for (; out.count < flags.count; ++out.count) {
     if (out.count != 0) std::this_thread::sleep_for(*detail::parse_duration(flags.interval));
-    const auto from = clock::now();
+    const auto from = std::chrono::steady_clock::now();
     const auto reply = network.call<std::uint64_t>("waggle.ping", out.count, with.budget());
-    const double took_ms = fractional{clock::now() - from}.count();
+    const double took_ms = fractional{std::chrono::steady_clock::now() - from}.count();
     if (!reply) return with.fail(reply.error());
     out.min_ms = out.count == 0 ? took_ms : std::min(out.min_ms, took_ms);
     out.max_ms = std::max(out.max_ms, took_ms);

@@ -66,7 +66,6 @@ void print_frames(const session& with, char direction, const wire::message_view&
 }
 
 int raw(const session& with, const raw_flags& flags) {
-  using clock = std::chrono::steady_clock;
   std::vector<std::string> messages;
   std::size_t wanted = 0;
   for (const auto& each : flags.frames) {
@@ -84,9 +83,9 @@ int raw(const session& with, const raw_flags& flags) {
   net::context sockets;
   net::dealer socket{sockets};
   socket.connect(with.broker, read_keys(with.keys));
-  const auto until = clock::now() + *detail::parse_duration(flags.wait);
+  const auto until = std::chrono::steady_clock::now() + *detail::parse_duration(flags.wait);
   std::size_t sent = 0, replies = 0;
-  while (clock::now() < until && (sent < messages.size() || wanted == 0 || replies < wanted)) {
+  while (std::chrono::steady_clock::now() < until && (sent < messages.size() || wanted == 0 || replies < wanted)) {
     for (; sent < messages.size() && socket.send(messages[sent]) == net::sent::yes; ++sent) {
       print_frames(with, '>', messages[sent]);
     }

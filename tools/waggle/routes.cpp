@@ -134,9 +134,8 @@ int explain(const session& with, routes_flags& given) {
   std::vector<std::pair<std::string, std::string>> headers;
   for (const auto& each : given.headers) {
     const auto colon = std::min(each.find(':'), each.size());
-    auto name = each.substr(0, colon);
+    auto name = front::syntax::lower(each.substr(0, colon));
     if (colon == each.size() || !front::syntax::is_token(name)) return with.misuse("-H takes 'Name: value', not \"" + each + "\"");
-    std::transform(name.begin(), name.end(), name.begin(), front::syntax::lower);
     headers.emplace_back(std::move(name), std::string{front::syntax::trim(std::string_view{each}.substr(colon + 1))});
   }
   for (const auto& [name, value] : headers) in.headers.push_back({name, value});

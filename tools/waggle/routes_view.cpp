@@ -63,12 +63,6 @@ std::string time_text(std::chrono::milliseconds time) {
   return time.count() % 1000 == 0 ? fmt::format("{}s", time.count() / 1000) : fmt::format("{}ms", time.count());
 }
 
-std::string joined(const std::vector<std::string>& all) {
-  std::string out;
-  for (const auto& each : all) out += (out.empty() ? "" : ", ") + each;
-  return out;
-}
-
 /// Of all routes, then of this one.
 std::vector<gateway::rate_config> rates_of(const route_config* route, const config& from) {
   auto out = from.rates;

@@ -52,12 +52,6 @@ std::string integer_type(const json& schema) {
   return out;
 }
 
-std::string joined(const std::vector<std::string>& parts, std::string_view between) {
-  std::string out;
-  for (const auto& each : parts) out.append(out.empty() ? "" : between).append(each);
-  return out;
-}
-
 std::string type_text(const json& schema) {
   if (!schema.is_object()) return "anything";
   for (const auto* key : {"anyOf", "oneOf"}) {

@@ -78,6 +78,12 @@ std::string described(std::string_view name, std::string_view text, const screen
   return toned(tone::faint, key, on) + wrapped(text, on.width, indent) + "\n";
 }
 
+std::string joined(const std::vector<std::string>& parts, std::string_view between) {
+  std::string out;
+  for (const auto& each : parts) out.append(out.empty() ? "" : between).append(each);
+  return out;
+}
+
 std::string shell_quoted(std::string_view text) {
   std::string out = "'";
   for (const char c : text) c == '\'' ? out += "'\\''" : out += c;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Text on a terminal: width, wrapping, colour, and peers' text that must do no harm there.
 namespace waggle::cli {
@@ -33,6 +34,8 @@ enum class tone { plain, strong, faint, good, bad };
 
 /// One line of what is known of a thing: a faint name, then text, wrapped. `text` is printable.
 [[nodiscard]] std::string described(std::string_view name, std::string_view text, const screen& on);
+
+[[nodiscard]] std::string joined(const std::vector<std::string>& parts, std::string_view between = ", ");
 
 /// The text as one word of a POSIX shell.
 [[nodiscard]] std::string shell_quoted(std::string_view text);
