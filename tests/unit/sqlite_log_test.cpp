@@ -294,10 +294,10 @@ TEST_CASE("sqlite log: a batch that cannot be written leaves nothing behind, and
     temporary_folder folder;
     log_fixture_sources sources, expected_sources;
     faulty_vfs vfs;
+    int left = -1;  // longer than the log, which writes once more when it is closed
     const sqlite_settings with{.vfs = vfs.name(), .wal_pages = 30};
     auto log = open_log(folder.path(), sources, with);
     memory_log expected{expected_sources.get()};
-    int left = -1;
     vfs.fault = [&] { return left < 0 || left-- > 0 ? SQLITE_OK : (left = 0, chance() % 2 == 0 ? SQLITE_FULL : SQLITE_IOERR_FSYNC); };
     int failures = 0;
     for (int i = 0; i < 100; ++i) {
