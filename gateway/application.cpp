@@ -103,7 +103,6 @@ application::application(application_options from, front::responder& answers)
 
 std::unique_ptr<net::dealer> application::new_socket() const {
   auto out = std::make_unique<net::dealer>(*options_.sockets);
-  out->announce();
   return out;
 }
 

@@ -340,7 +340,6 @@ inline client::client(client_options from) : options_{std::move(from)}, keys_{re
     options_.sockets = own_sockets_.get();
   }
   socket_ = std::make_unique<net::dealer>(*options_.sockets);
-  socket_->announce();
   socket_->connect(options_.broker, keys_);
   thread_ = std::thread{[this] { serve(); }};
 }
@@ -534,7 +533,6 @@ inline void client::finish(const open_call_ptr& which, result<std::string> with)
 inline void client::connect_anew() {
   try {
     auto made = std::make_unique<net::dealer>(*options_.sockets);
-    made->announce();
     made->connect(options_.broker, keys_);
     socket_ = std::move(made);
   } catch (const std::exception& e) {

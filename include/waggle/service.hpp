@@ -268,7 +268,6 @@ inline bool service::serve(const service_options& with, const std::stop_token& s
 
 inline void service::connect() {
   auto made = std::make_unique<net::dealer>(*options_.sockets);
-  made->announce();
   made->connect(options_.broker, keys_);  // if it throws, no socket may be left: a context of others could not end
   socket_ = std::move(made);
 }

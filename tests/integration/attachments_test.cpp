@@ -72,7 +72,7 @@ TEST_CASE("network: small and large calls at the same time all get their own ans
 TEST_CASE("network: a large call whose worker dies is whole at the next", "[network]") {
   net::context sockets;
   running_broker broker{sockets, {"tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*"}, 100ms};
-  net::dealer mute{sockets};  // takes the call and says nothing more
+  net::dealer mute{sockets, net::dealer::greeting::none};  // takes the call and says nothing more
   mute.connect(broker.commands());
   std::string bytes, join;
   manifest joins{"echo", "1", "mute", 1, 1, {}};

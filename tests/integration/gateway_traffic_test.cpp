@@ -40,7 +40,7 @@ class busy_worker {
 
  private:
   void run(net::context& sockets, const std::string& broker, const std::stop_token& stop) {
-    net::dealer socket{sockets};
+    net::dealer socket{sockets, net::dealer::greeting::none};
     socket.connect(broker);
     std::string manifest, out;
     wire::append_manifest(manifest, {"busy", "1", "", 8, 1, {{"busy.safe", "", retry_class::safe, false, {"GET /safe"}, "", ""},

@@ -65,7 +65,7 @@ TEST_CASE("broker: a worker that stops reading and speaking is let go after the 
   net::context sockets;
   running_broker broker{sockets, {"tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*"}, 30ms};
   // A worker written from the protocol alone: it joins, takes a call and says nothing more.
-  net::dealer mute{sockets};
+  net::dealer mute{sockets, net::dealer::greeting::none};
   mute.connect(broker.commands());
   std::string manifest, bundle;
   wire::append_manifest(manifest, {"mute", "1", "", 1, 1, {{"mute.call", "", retry_class::once, false, {}, "", ""}}});
@@ -82,7 +82,7 @@ TEST_CASE("broker: a worker that stops reading and speaking is let go after the 
 TEST_CASE("broker: bytes that are no frames are answered with what is wrong, and others are not disturbed", "[network]") {
   net::context sockets;
   running_broker broker{sockets};
-  net::dealer rude{sockets};
+  net::dealer rude{sockets, net::dealer::greeting::none};
   rude.connect(broker.commands());
   client net{{broker.commands(), "test", 1000, &sockets}};
   const std::string texts[] = {"", "\xc1", "GET / HTTP/1.1\r\n\r\n", std::string("\xdd\xff\xff\xff\xff", 5), std::string(100'000, '\x91')};
@@ -104,7 +104,7 @@ TEST_CASE("broker: bytes that are no frames are answered with what is wrong, and
 TEST_CASE("broker: a message with more attachments than anybody may send costs the seat", "[network]") {
   net::context sockets;
   running_broker broker{sockets};
-  net::dealer rude{sockets};
+  net::dealer rude{sockets, net::dealer::greeting::none};
   rude.connect(broker.commands());
   REQUIRE(eventually([&] {
     zmq::message_t first{std::string_view{"\x91\x09"}};
@@ -124,7 +124,7 @@ TEST_CASE("broker: a burst of single frames that is larger than a pipe reaches a
   net::context sockets;
   running_broker broker{sockets};
   // A caller that takes one frame in each message, and reads only when it has sent everything.
-  net::dealer simple{sockets};
+  net::dealer simple{sockets, net::dealer::greeting::none};
   simple.connect(broker.commands());
   std::string calls;
   constexpr std::uint64_t count = 4000;
@@ -156,7 +156,7 @@ TEST_CASE("network: a safe call whose worker dies is answered by another, and on
   };
   client net{{broker.commands(), "test", 1000, &sockets}};
   for (const bool safe : {true, false}) {
-    net::dealer mute{sockets};  // takes the call and says nothing more
+    net::dealer mute{sockets, net::dealer::greeting::none};  // takes the call and says nothing more
     join_mute(mute);
     auto answer = net.call_async<int>(safe ? "pair.safe" : "pair.once", nothing{}, 30s);
     REQUIRE(eventually([&] {

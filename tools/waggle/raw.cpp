@@ -81,7 +81,7 @@ int raw(const session& with, const raw_flags& flags) {
   if (flags.count) wanted = *flags.count;
 
   net::context sockets;
-  net::dealer socket{sockets};
+  net::dealer socket{sockets, net::dealer::greeting::none};  // it sends what it is told and nothing else
   socket.connect(with.broker, read_keys(with.keys));
   const auto until = std::chrono::steady_clock::now() + *detail::parse_duration(flags.wait);
   std::size_t sent = 0, replies = 0;

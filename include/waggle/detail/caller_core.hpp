@@ -400,7 +400,7 @@ class caller_core {
     hello_at_ = now + (calls_.used() == 0 ? idle_hello : welcome_.pulse);
   }
 
-  /// The broker's answer to what the socket says when it is connected (`net::dealer::announce`). If that is not for the first time, the broker, be it
+  /// The broker's answer to what the socket says when it is connected (`net::dealer::greeting`). If that is not for the first time, the broker, be it
   /// the same, answers nothing any more that was asked before.
   template <class Sink>
   void on_new_connection(time_point now, Sink&& sink) {

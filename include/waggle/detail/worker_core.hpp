@@ -53,7 +53,7 @@ class worker_core {
     std::uint64_t jitter_seed = 1;   ///< differs from worker to worker, so that they do not all join again at once
     std::size_t unsent_bytes_max = 64u << 20;  ///< past it `has_room` is false
     std::size_t attachment_bytes_min = wire::attachment_bytes_min;  ///< payloads from this size on are attached, if the broker takes them so
-    bool idles = false;              ///< as the manifest says. The socket has to `announce` itself then: a broker that has restarted hears of us no sooner
+    bool idles = false;              ///< as the manifest says. Its connections have to begin with a pulse: a broker that has restarted hears of us no sooner
     std::size_t receipts_max = 100'000;        ///< of emitted events that are awaited; past it a success that needs more is a failure
   };
 

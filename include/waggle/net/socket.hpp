@@ -424,14 +424,15 @@ class connection_ends : public socket {
 /// A peer's command socket.
 class dealer : public socket {
  public:
-  explicit dealer(context& in) : socket{in, zmq::socket_type::dealer} {
+  /// Whether each connection that it makes, also when one was lost, begins with an empty message. The broker takes that for a PULSE, and says so if it
+  /// has no seat for who comes.
+  enum class greeting { pulse, none };
+
+  explicit dealer(context& in, greeting first = greeting::pulse) : socket{in, zmq::socket_type::dealer} {
     // Nothing is queued for a connection that does not exist: what has not been sent can still be taken back.
     socket_.set(zmq::sockopt::immediate, true);
+    socket_.set(zmq::sockopt::probe_router, first == greeting::pulse);
   }
-
-  /// Before `connect`: each connection that is made from then on, also when one was lost, begins with an empty message. The broker takes it for a
-  /// PULSE, and says so if it has no seat for who comes.
-  void announce() { socket_.set(zmq::sockopt::probe_router, true); }
 
   /// The next message, if there is one; valid until the next call. Those with more attachments than anybody may send are dropped whole.
   std::optional<wire::message_view> receive() {

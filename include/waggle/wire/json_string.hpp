@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -20,28 +19,13 @@ inline constexpr auto plain_in_json = [] {
   return out;
 }();
 
-/// Whether all bytes are such, which is true of nearly all texts: eight at a time.
+/// Whether all bytes are such, which is true of nearly all texts.
 [[nodiscard]] inline bool is_plain_in_json(std::string_view text) {
-  constexpr std::uint64_t ones = 0x0101010101010101u;
-  std::uint64_t special = 0;
-  const auto look_at = [&](std::uint64_t block) {
-    const auto if_quote = block ^ '"' * ones, if_backslash = block ^ '\\' * ones;
+  return has_none(text, ' ', [](std::uint64_t block) {
+    const auto if_quote = block ^ eight('"'), if_backslash = block ^ eight('\\');
     // The top bit of a byte from 0x80 on, and of one that a subtraction takes below zero. What is borrowed from its neighbour then counts no more.
-    special |= block | (block - 0x20 * ones) | (if_quote - ones) | (if_backslash - ones);
-  };
-  std::uint64_t block = ' ' * ones;
-  if (text.size() < 8) {
-    if (!text.empty()) std::memcpy(&block, text.data(), text.size());  // an empty view may point nowhere
-    look_at(block);
-  } else {
-    for (std::size_t i = 0; i + 8 <= text.size(); i += 8) {
-      std::memcpy(&block, text.data() + i, 8);
-      look_at(block);
-    }
-    std::memcpy(&block, text.data() + text.size() - 8, 8);
-    look_at(block);
-  }
-  return (special & 0x80 * ones) == 0;
+    return block | (block - eight(0x20)) | (if_quote - eight(1)) | (if_backslash - eight(1));
+  });
 }
 
 }  // namespace detail

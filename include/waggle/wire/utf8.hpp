@@ -43,25 +43,33 @@ namespace waggle::wire {
 }
 
 namespace detail {
-/// Whether all bytes are 0x21 to 0x7e, which is what names are made of almost always: eight at a time, as each call has one.
-[[nodiscard]] inline bool is_ascii_name(std::string_view text) {
-  constexpr std::uint64_t ones = 0x0101010101010101u;
-  std::uint64_t bad = 0;
-  const auto look_at = [&](std::uint64_t block) { bad |= block | ~(block + 0x5f * ones) | (block + ones); };  // no carries below 0x80
-  std::uint64_t block = '!' * ones;
-  if (text.size() < 8) {
-    std::memcpy(&block, text.data(), text.size());
-    look_at(block);
-  } else {
-    for (std::size_t i = 0; i + 8 <= text.size(); i += 8) {
-      std::memcpy(&block, text.data() + i, 8);
-      look_at(block);
-    }
-    std::memcpy(&block, text.data() + text.size() - 8, 8);
-    look_at(block);
+
+/// In each byte of a block the same.
+constexpr std::uint64_t eight(std::uint8_t byte) { return byte * 0x0101010101010101u; }
+
+/// Whether no byte of the text is marked, eight of them at a time. `mark(block)` sets the top bits of the bytes that it minds, and may set that of a
+/// neighbour only if there is one; `filler`, which it does not mind, stands for what is missing of a short text.
+template <class Mark>
+[[nodiscard]] bool has_none(std::string_view text, char filler, Mark mark) {
+  auto block = eight(static_cast<std::uint8_t>(filler));
+  if (text.size() < sizeof block) {
+    if (!text.empty()) std::memcpy(&block, text.data(), text.size());  // an empty view may point nowhere
+    return (mark(block) & eight(0x80)) == 0;
   }
-  return (bad & (0x80 * ones)) == 0;
+  std::uint64_t marked = 0;
+  for (std::size_t i = 0; i + sizeof block <= text.size(); i += sizeof block) {
+    std::memcpy(&block, text.data() + i, sizeof block);
+    marked |= mark(block);
+  }
+  std::memcpy(&block, text.data() + text.size() - sizeof block, sizeof block);
+  return ((marked | mark(block)) & eight(0x80)) == 0;
 }
+
+/// Whether all bytes are 0x21 to 0x7e, which is what names are made of almost always.
+[[nodiscard]] inline bool is_ascii_name(std::string_view text) {
+  return has_none(text, '!', [](std::uint64_t block) { return block | ~(block + eight(0x5f)) | (block + eight(1)); });  // no carries below 0x80
+}
+
 }  // namespace detail
 
 /// A command, topic, service or header name: 1 to `name_bytes_max` bytes of UTF-8 without spaces or control characters, so that

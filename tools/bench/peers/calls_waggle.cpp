@@ -92,7 +92,6 @@ class crowd {
       members_.push_back(std::make_unique<member>(
           sockets_, waggle::detail::worker_core::options{.manifest = bytes, .broker = address, .jitter_seed = w * 7919 + 1, .idles = true}));
       auto& made = *members_.back();
-      made.socket.announce();
       made.socket.connect(address);
       epoll_event event{};
       event.events = EPOLLIN | EPOLLET;
