@@ -90,14 +90,13 @@ void application::take(front::instant now, exchange& seen, const front::request&
     return;
   }
 
-  std::variant<planned_call, plan_run, front::response> planned;
   const decoded_path path{in.path};
   router::taken_route by;
-  if (in.path.starts_with(operations_path) && !router_.has_own_route(in, claims)) {
+  const bool asks_outcome = in.path.starts_with(operations_path) && !router_.has_own_route(in, claims);
+  if (asks_outcome) {
     who.route = "GET /operations/{id}";
     if (auto refused = refuse_access(access_.operations, seen)) return answer(*to, std::move(*refused));
     if (!within_rates(now, seen, traffic_->usual.rates, who, rates)) return;
-    std::visit([&](auto&& each) { planned = std::forward<decltype(each)>(each); }, plan_outcome(in, options_.routing.budget));
   } else {
     auto taken = router_.take(in, path, claims);
     if (auto* refused = std::get_if<front::response>(&taken)) return answer(*to, std::move(*refused));
@@ -111,10 +110,10 @@ void application::take(front::instant now, exchange& seen, const front::request&
     const auto& bounds = traffic_->of(*by.of);
     if (!within_rates(now, seen, bounds.rates, who, rates, by.of) || !within_concurrency(seen, *to, *by.of)) return;
     note_deprecated(*by.of, in, claims);
-    std::string noted;
-    planned = router_.plan(by, in, path, {claims, random_(), &noted});
-    if (!noted.empty()) note(noted);
   }
+  std::string noted;
+  auto planned = asks_outcome ? plan_outcome(in, options_.routing.budget) : router_.plan(by, in, path, {claims, random_(), &noted});
+  if (!noted.empty()) note(noted);
   if (auto* refused = std::get_if<front::response>(&planned)) return answer(*to, std::move(*refused));
   to->trace = trace_of(in);
   seen.trace = to->trace;

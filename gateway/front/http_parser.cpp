@@ -33,10 +33,6 @@ int hex_digit(char c) {
   return -1;
 }
 
-bool is_visible(std::string_view line) {
-  return std::all_of(line.begin(), line.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
-
 }  // namespace
 
 void http_parser::feed(std::string_view bytes) {
@@ -149,7 +145,7 @@ bool http_parser::read_request_line() {
   body_begin_ = body_end_ = extension_bytes_ = trailer_bytes_ = trailers_ = 0;
   path_ = query_ = authority_ = {};
 
-  if (!is_visible(text)) return refuse(400, "the request line has a character that is not visible ASCII");
+  if (!syntax::is_visible(text)) return refuse(400, "the request line has a character that is not visible ASCII");
   const std::size_t first = text.find(' ');
   const std::size_t last = text.rfind(' ');
   if (first == std::string_view::npos || first == last || first == 0 || last + 1 == text.size()) {

@@ -192,7 +192,7 @@ class document {
     }
     std::string description;
     add_paragraph(description, doc);
-    if (from.simple() && command != nullptr && command->streams) {
+    if (from.simple && command != nullptr && command->streams) {
       add_paragraph(description, "The answer holds what the command sent before its reply, in order, and the reply.");
     }
     if (!variants.empty()) add_paragraph(description, "Another route may take the request, depending on " + variants + '.');

@@ -97,13 +97,13 @@ known_value value_of(const value_config& value, const route& of, schema_componen
 
 bool streams(const route& of) {
   const auto* command = of.command();
-  return of.simple() && !of.what.later && command != nullptr && command->streams;
+  return of.simple && !of.what.later && command != nullptr && command->streams;
 }
 
 /// What `Accept` may ask for (gateway/routes/router.cpp: offered_by).
 bool offers_streams(const route& of) {
   const bool wants = of.what.stream == stream_mode::sse || of.what.stream == stream_mode::ndjson;
-  return of.simple() && !of.what.later && of.what.stream != stream_mode::whole && (wants || streams(of));
+  return of.simple && !of.what.later && of.what.stream != stream_mode::whole && (wants || streams(of));
 }
 
 json_value header(std::string_view description, json_value schema = {{"type", "string"}}) {
@@ -155,7 +155,7 @@ json_value openapi_content(const json_value& schema) {
 bool may_run_later(const route& of) {
   if (of.what.later) return true;
   // One whose answers are kept runs at once, whatever a client prefers.
-  return of.what.idempotency == key_use::none && of.simple() && of.what.method != "GET" && !offers_streams(of);
+  return of.what.idempotency == key_use::none && of.simple && of.what.method != "GET" && !offers_streams(of);
 }
 
 json_value openapi_answers(const route& of, bool uses_claims, schema_components& schemas) {

@@ -160,7 +160,7 @@ front::response receipt_answer(const planned_call& call, const result<std::strin
   return out;
 }
 
-std::variant<planned_call, front::response> plan_outcome(const front::request& in, milliseconds budget) {
+planned_request plan_outcome(const front::request& in, milliseconds budget) {
   const auto allowing = [](front::response out) {
     out.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
     return out;

@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include <waggle/wire/error.hpp>
 
@@ -28,7 +27,7 @@ inline constexpr std::chrono::seconds outcome_wait_max{30};
 
 /// What a request for an operation asks of the broker, or its answer when that is nothing (400, 404, 405, 406, OPTIONS). The request's
 /// path begins with `operations_path`; `budget` is for the broker's answer, on top of what the client waits for.
-[[nodiscard]] std::variant<planned_call, front::response> plan_outcome(const front::request& in, std::chrono::milliseconds budget);
+[[nodiscard]] planned_request plan_outcome(const front::request& in, std::chrono::milliseconds budget);
 
 /// Its answer: 200 with what the broker said, in which `error` has become a problem (RFC 9457), with Retry-After as long as the command
 /// has not ended; 404 for an operation that is not known, or not any more.

@@ -131,7 +131,8 @@ made<std::string> payload_plan::make(request_reader& in, std::vector<problem>& w
   }
   usual way{*this, in, wrong};
   out = shape_ == shape::usual_query ? way.query() : way.body();
-  if (wrong.size() == before) check(out, wrong);
+  // The query's texts have just become one value, and a body was looked through when it was read.
+  if (wrong.size() == before && has_check()) note(command_->check->check_value(out), wrong);
   return out;
 }
 
@@ -145,13 +146,12 @@ made<std::string> payload_plan::make(const taken_values& request, std::span<cons
   const auto there = value_->append(out, request, steps);
   if (!there) return tl::unexpected{there.error()};
   if (!*there) out = "\x80";
-  check(out, wrong);
+  if (has_check()) note(command_->check->check(out), wrong);
   return out;
 }
 
-void payload_plan::check(std::string_view payload, std::vector<problem>& wrong) const {
-  if (!command_ || !command_->check) return;
-  for (auto& each : command_->check->check(payload)) {
+void payload_plan::note(std::vector<problem> found, std::vector<problem>& wrong) const {
+  for (auto& each : found) {
     if (wrong.size() >= wire::error_problems_max) return;
     // The client does not know the command's fields, but its own.
     const auto origin = value_ ? value_->origin(each.path) : std::string{};

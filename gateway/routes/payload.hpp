@@ -49,7 +49,9 @@ class payload_plan {
   class usual;
 
   [[nodiscard]] const text_rule& rule_for(std::string_view field) const;
-  void check(std::string_view payload, std::vector<problem>& wrong) const;
+  [[nodiscard]] bool has_check() const { return command_ && command_->check; }
+  /// What the check has found, as the client knows it.
+  void note(std::vector<problem> found, std::vector<problem>& wrong) const;
 
   std::shared_ptr<const command_info> command_;
   shape shape_ = shape::bound;

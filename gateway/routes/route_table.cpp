@@ -73,6 +73,11 @@ void vary_by(std::string& vary, const value_config& value) {
   }
 }
 
+bool is_simple(const route_config& of) {
+  return !of.composed && of.then.empty() && of.steps.front().call && !of.reply && !of.status && of.headers.empty() && !of.mirror &&
+         of.steps.front().needed == step_config::need::required;
+}
+
 /// Commands that nobody serves now may be anything.
 const target_plan* unsafe_target(const route_plan& plan) {
   for (const auto& step : plan.steps()) {
@@ -197,15 +202,11 @@ const route* route_table::add(const config& from, route_config what, bool config
   }
   made.access = what.access.value_or(from.access.routes);
   vary_by_credentials(made, from.identity);
+  made.simple = is_simple(what);
   made.cached = what.cache && unsafe_target(*made.plan) == nullptr;
   made.what = std::move(what);
   routes_.push_back(std::move(made));
   return nullptr;
-}
-
-bool route::simple() const {
-  return !what.composed && what.then.empty() && what.steps.front().call && !what.reply && !what.status && what.headers.empty() &&
-         !what.mirror && what.steps.front().needed == step_config::need::required;
 }
 
 const command_info* route::command() const {

@@ -25,10 +25,9 @@ struct route {
   access_rule access;       ///< whom it is for
   std::shared_ptr<const route_plan> plan;
   std::vector<text_plan> conditions;  ///< of `what.when`, in that order
+  bool simple = false;      ///< one call whose reply is the answer
   bool cached = false;      ///< `what.cache`, and every command that it may call is `safe`
 
-  /// One call whose reply is the answer.
-  [[nodiscard]] bool simple() const;
   /// Of a simple route, for people and documents: what its (first) command's manifest says; null if nothing.
   [[nodiscard]] const command_info* command() const;
   /// The commands and topics that it names, as in "a.b, c.d".

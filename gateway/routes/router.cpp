@@ -27,7 +27,7 @@ constexpr reply_format parts_as_ndjson[] = {reply_format::ndjson, reply_format::
 
 std::span<const reply_format> offered_by(const route& of) {
   const auto* command = of.command();
-  if (!of.simple() || of.what.later || of.what.stream == stream_mode::whole || of.what.idempotency != key_use::none) return whole_formats;
+  if (!of.simple || of.what.later || of.what.stream == stream_mode::whole || of.what.idempotency != key_use::none) return whole_formats;
   if (of.what.stream == stream_mode::sse) return parts_as_sse;
   if (of.what.stream == stream_mode::ndjson) return parts_as_ndjson;
   if (command != nullptr && command->streams) return parts_on_request;
@@ -195,30 +195,28 @@ std::variant<router::taken_route, front::response> router::take(const front::req
   return out;
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan(const front::request& in, const request_context& with) const {
+planned_request router::plan(const front::request& in, const request_context& with) const {
   const decoded_path path{in.path};
   auto taken = take(in, path, with.claims);
   if (auto* refused = std::get_if<front::response>(&taken)) return std::move(*refused);
   return plan(std::get<taken_route>(taken), in, path, with);
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan(const taken_route& by, const front::request& in, const decoded_path& path,
-                                                                   const request_context& with) const {
+planned_request router::plan(const taken_route& by, const front::request& in, const decoded_path& path, const request_context& with) const {
   const route& of = *by.of;
   request_reader reader{in, path, with.claims, of.plan->needs()};
-  if (of.simple()) reader.body_is_used_once();
-  const auto planned = [&]() -> std::variant<planned_call, plan_run, front::response> {
+  if (of.simple) reader.body_is_used_once();
+  const auto planned = [&]() -> planned_request {
     if (reader.refused()) return *reader.refused();
     if (!in.body.empty() && !of.plan->needs().body) return refusal(400, "this route takes no body");
-    return of.simple() ? plan_call(by, reader, with) : plan_steps(by, reader, with);
+    return of.simple ? plan_call(by, reader, with) : plan_steps(by, reader, with);
   };
   auto out = planned();
   if (auto* refused = std::get_if<front::response>(&out)) add_route_headers(of, *refused);
   return out;
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan_call(const taken_route& by, request_reader& in,
-                                                                        const request_context& with) const {
+planned_request router::plan_call(const taken_route& by, request_reader& in, const request_context& with) const {
   const route& of = *by.of;
   const auto& step = of.plan->steps().front();
   const auto chosen = route_plan::choose(step, in, dice{with.dice}.roll());
@@ -253,8 +251,7 @@ std::variant<planned_call, plan_run, front::response> router::plan_call(const ta
   return out;
 }
 
-std::variant<planned_call, plan_run, front::response> router::plan_steps(const taken_route& by, request_reader& in,
-                                                                         const request_context& with) const {
+planned_request router::plan_steps(const taken_route& by, request_reader& in, const request_context& with) const {
   const route& of = *by.of;
   const auto& plan = *of.plan;
   plan_run::beginning out;

@@ -87,6 +87,9 @@ struct explanation {
   std::optional<front::response> refused;  ///< the answer that the request would get without any call
 };
 
+/// What a request is turned into, or its answer when that is nothing.
+using planned_request = std::variant<planned_call, plan_run, front::response>;
+
 /// Turns HTTP requests into calls and their outcomes into answers. No socket, thread, clock or log; equal inputs give
 /// equal outputs. One object for one reactor thread.
 class router {
@@ -113,10 +116,9 @@ class router {
   [[nodiscard]] std::variant<taken_route, front::response> take(const front::request& in, const decoded_path& path, std::string_view claims) const;
   /// What a request that a route has taken stands for, or the answer when that is nothing: it cannot be converted (400), or its body is of no
   /// known type (415). Any request is allowed.
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const taken_route& by, const front::request& in, const decoded_path& path,
-                                                                           const request_context& with) const;
+  [[nodiscard]] planned_request plan(const taken_route& by, const front::request& in, const decoded_path& path, const request_context& with) const;
   /// Both in one.
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan(const front::request& in, const request_context& with = {}) const;
+  [[nodiscard]] planned_request plan(const front::request& in, const request_context& with = {}) const;
 
   /// Whether a route answers this path itself where the gateway has an answer of its own: one whose path begins with the same text. (One of
   /// parameters only is not asked.)
@@ -135,8 +137,8 @@ class router {
   [[nodiscard]] const route_table& table() const { return *table_; }
 
  private:
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_call(const taken_route& by, request_reader& in, const request_context& with) const;
-  [[nodiscard]] std::variant<planned_call, plan_run, front::response> plan_steps(const taken_route& by, request_reader& in, const request_context& with) const;
+  [[nodiscard]] planned_request plan_call(const taken_route& by, request_reader& in, const request_context& with) const;
+  [[nodiscard]] planned_request plan_steps(const taken_route& by, request_reader& in, const request_context& with) const;
 
   config config_;
   network_view network_;

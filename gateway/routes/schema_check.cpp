@@ -135,8 +135,8 @@ class look {
       return wrong(at, report, [] { return std::string{"is not allowed here"}; });
     }
     const wire::reader start = in;
-    if (of.types != 0 && (type_of(of, in) & of.types) == 0) {
-      const auto got = in.peek();
+    const auto got = in.peek();
+    if (of.types != 0 && (type_of(of, got, in) & of.types) == 0) {
       in.skip();
       return wrong(at, report, [&] { return "expected " + types_of(of) + ", got " + std::string{name_of(got)}; });
     }
@@ -146,22 +146,23 @@ class look {
       return good || report;
     };
     const std::size_t problems_before = problems_.size();
-    if (!also(by_kind(of, in, at, report))) return false;
+    if (!also(by_kind(of, got, in, at, report))) return false;
     if (of.enumerated && problems_.size() == problems_before && !also(is_listed(of, start, at, report))) return false;
     if (of.in_place && !also(in_place(of, start, at, report))) return false;
     return good || exhausted_;
   }
 
-  static std::uint8_t type_of(const node& of, wire::reader in) {
-    switch (in.peek()) {
+  /// Of the value that comes next, which is of this kind.
+  static std::uint8_t type_of(const node& of, kind is, wire::reader in) {
+    switch (is) {
       case kind::nil: return null;
       case kind::boolean: return boolean;
       case kind::unsigned_integer:
       case kind::integer: return integer | real;
       case kind::floating: {
-        double is = 0;
-        in.floating(is);
-        return std::isfinite(is) && std::trunc(is) == is ? integer | real : real;
+        double value = 0;
+        in.floating(value);
+        return std::isfinite(value) && std::trunc(value) == value ? integer | real : real;
       }
       case kind::string: return string;
       case kind::binary: return of.binary ? string : 0;
@@ -202,8 +203,8 @@ class look {
     return out;
   }
 
-  bool by_kind(const node& of, wire::reader& in, const path_step* at, bool report) {
-    switch (in.peek()) {
+  bool by_kind(const node& of, kind is, wire::reader& in, const path_step* at, bool report) {
+    switch (is) {
       case kind::unsigned_integer:
       case kind::integer:
       case kind::floating:
@@ -545,7 +546,7 @@ class look {
       const node* of = &program_.nodes[alternatives[i]];
       for (int hops = 0; of->types == 0 && of->reference != none && hops < 16; ++hops) of = &program_.nodes[of->reference];
       if (of->types == 0 && of->never) continue;
-      if (of->types == 0 || (type_of(*of, value) & of->types) != 0) {
+      if (of->types == 0 || (type_of(*of, value.peek(), value) & of->types) != 0) {
         ++candidates;
         likely = alternatives[i];
       }
@@ -584,9 +585,13 @@ tl::expected<schema_check, std::string> schema_check::compile(const json_value& 
 std::vector<problem> schema_check::check(std::string_view msgpack) const {
   if (msgpack.empty()) msgpack = std::string_view{"\xc0", 1};
   wire::reader in{msgpack};
-  const auto root = in.peek();
   if (!in.skip()) return {{"", std::string{in.why()} + " (at byte " + std::to_string(in.offset()) + ")"}};
   if (!in.at_end()) return {{"", "the value ends at byte " + std::to_string(in.offset()) + ", and there are more"}};
+  return check_value(msgpack);
+}
+
+std::vector<problem> schema_check::check_value(std::string_view msgpack) const {
+  const auto root = wire::reader{msgpack}.peek();
   const node* top = &program_->nodes[program_->root];
   for (std::size_t hops = 0; top->types == 0 && top->reference != none && hops < schema_depth_max; ++hops) {
     top = &program_->nodes[top->reference];

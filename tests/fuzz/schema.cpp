@@ -49,7 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string value{json ? std::string_view{*json} : rest};
   const auto wrong = check->check(value);
   require_sound(wrong);
-  const auto again = check->check(value);
+  // What is one value, as JSON makes it, need not be looked through for that.
+  const auto again = json ? check->check_value(value) : check->check(value);
   require(again.size() == wrong.size(), "equal values have equal problems");
   for (std::size_t i = 0; i < wrong.size(); ++i) {
     require(again[i].path == wrong[i].path && again[i].message == wrong[i].message, "equal values have equal problems");

@@ -1,6 +1,7 @@
 #include "gateway/front/http_parser.hpp"
 #include "gateway/front/http_syntax.hpp"
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -214,8 +215,9 @@ TEST_CASE("http: thousands of pipelined requests are cut apart whatever the size
   }
 }
 
-TEST_CASE("http: what may stand in a field value does not depend on where in it a byte stands", "[http]") {
+TEST_CASE("http: what may stand in a field value or in a request line does not depend on where in it a byte stands", "[http]") {
   namespace syntax = waggle::front::syntax;
+  const auto is_visible = [](std::string_view text) { return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; }); };
   for (unsigned c = 0; c < 256; ++c) {
     const std::string_view around{" ~a\t\x80\xffzz Az09!"};  // all of which may, at the edges of the classes
     REQUIRE(syntax::all(around, syntax::value_char));
@@ -224,6 +226,9 @@ TEST_CASE("http: what may stand in a field value does not depend on where in it 
         std::string text{around.substr(0, size)};
         text.insert(at, 1, static_cast<char>(c));
         REQUIRE(syntax::is_field_value(text) == syntax::all(text, syntax::value_char));
+        std::string line(size, '~');
+        line.insert(at, 1, static_cast<char>(c));
+        REQUIRE(syntax::is_visible(line) == is_visible(line));
       }
     }
   }
@@ -232,5 +237,6 @@ TEST_CASE("http: what may stand in a field value does not depend on where in it 
     std::string text(random() % 40, '\0');
     for (auto& each : text) each = static_cast<char>(random() % 8 == 0 ? random() : 0x20 + random() % 0x5f);
     REQUIRE(syntax::is_field_value(text) == syntax::all(text, syntax::value_char));
+    REQUIRE(syntax::is_visible(text) == is_visible(text));
   }
 }

@@ -37,9 +37,9 @@ std::string header_of(const front::response& of, std::string_view name) {
   return out.empty() ? "none" : out;
 }
 
-front::response refused(std::variant<planned_call, front::response> of) { return std::get<front::response>(std::move(of)); }
+front::response refused(planned_request of) { return std::get<front::response>(std::move(of)); }
 
-std::variant<planned_call, front::response> outcome_of(sent in) { return plan_outcome(in.request(), std::chrono::seconds{10}); }
+planned_request outcome_of(sent in) { return plan_outcome(in.request(), std::chrono::seconds{10}); }
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <waggle/wire/json.hpp>
 
@@ -13,16 +14,23 @@ using waggle::gateway::schema_check;
 
 namespace {
 
-std::string problems_of(const char* schema, std::string_view msgpack) {
-  const auto made = schema_check::compile(json_value::parse(schema));
-  if (!made) return "not compiled: " + made.error();
+std::string listed(const std::vector<waggle::problem>& all) {
   std::string out;
-  for (const auto& each : made->check(msgpack)) out += (out.empty() ? "" : "\n") + each.path + ": " + each.message;
+  for (const auto& each : all) out += (out.empty() ? "" : "\n") + each.path + ": " + each.message;
   return out;
 }
 
+std::string problems_of(const char* schema, std::string_view msgpack) {
+  const auto made = schema_check::compile(json_value::parse(schema));
+  return made ? listed(made->check(msgpack)) : "not compiled: " + made.error();
+}
+
+/// The same, whether or not the value is looked through first for being one.
 std::string json_problems(const char* schema, std::string_view json) {
-  return problems_of(schema, waggle::wire::json_to_msgpack(json).value());
+  const auto value = waggle::wire::json_to_msgpack(json).value();
+  const auto out = problems_of(schema, value);
+  if (const auto made = schema_check::compile(json_value::parse(schema))) CHECK(listed(made->check_value(value)) == out);
+  return out;
 }
 
 }  // namespace
