@@ -2,9 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
+
+#include <waggle/detail/eights.hpp>
 
 /// The character classes of RFC 9110 section 5.6 and RFC 9112, as one table so that a check is one load for each byte.
 namespace waggle::front::syntax {
@@ -45,40 +46,22 @@ inline constexpr auto classes = make_classes();
   return true;
 }
 
-/// What `look` says of each eight bytes of the text, all of it together: the last eight are looked at as a whole, some of them a second time, and a text
-/// that is shorter is filled up with letters.
-template <class Look>
-[[nodiscard]] inline std::uint64_t by_eights(std::string_view text, Look&& look) {
-  std::uint64_t block = 0x6161616161616161u;
-  if (text.size() < 8) {
-    if (!text.empty()) std::memcpy(&block, text.data(), text.size());  // an empty view may point nowhere
-    return look(block);
-  }
-  std::uint64_t out = 0;
-  for (std::size_t i = 0; i + 8 < text.size(); i += 8) {
-    std::memcpy(&block, text.data() + i, 8);
-    out |= look(block);
-  }
-  std::memcpy(&block, text.data() + text.size() - 8, 8);
-  return out | look(block);
-}
-
 /// The top bit of a byte below 0x20, and of one that is 0x7f; of others only where they stand above such a byte, which borrows from them. Those from 0x80
 /// on have none.
 [[nodiscard]] constexpr std::uint64_t control_characters(std::uint64_t block) {
-  constexpr std::uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-  const std::uint64_t if_delete = block ^ ones * 0x7f;
-  return (((block - ones * 0x20) & ~block) | ((if_delete - ones) & ~if_delete)) & tops;
+  using waggle::detail::eight;
+  const std::uint64_t if_delete = block ^ eight(0x7f);
+  return ((block - eight(0x20)) & ~block) | ((if_delete - eight(1)) & ~if_delete);
 }
 
 /// The same as `all` with `value_char`: values are the most of what there is of a head.
 [[nodiscard]] inline bool is_field_value(std::string_view text) {
-  return by_eights(text, control_characters) == 0 || all(text, value_char);  // a tab is allowed
+  return waggle::detail::has_none(text, 'a', control_characters) || all(text, value_char);  // a tab is allowed
 }
 
 /// Whether all bytes are visible ASCII or spaces, as those of a request line.
 [[nodiscard]] inline bool is_visible(std::string_view text) {
-  return by_eights(text, [](std::uint64_t block) { return control_characters(block) | (block & 0x8080808080808080u); }) == 0;
+  return waggle::detail::has_none(text, 'a', [](std::uint64_t block) { return control_characters(block) | block; });
 }
 
 [[nodiscard]] inline bool is_token(std::string_view text) { return !text.empty() && all(text, token_char); }

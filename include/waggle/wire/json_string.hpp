@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <waggle/detail/eights.hpp>
 #include <waggle/wire/utf8.hpp>
 
 namespace waggle::wire {
@@ -21,7 +22,8 @@ inline constexpr auto plain_in_json = [] {
 
 /// Whether all bytes are such, which is true of nearly all texts.
 [[nodiscard]] inline bool is_plain_in_json(std::string_view text) {
-  return has_none(text, ' ', [](std::uint64_t block) {
+  using waggle::detail::eight;
+  return waggle::detail::has_none(text, ' ', [](std::uint64_t block) {
     const auto if_quote = block ^ eight('"'), if_backslash = block ^ eight('\\');
     // The top bit of a byte from 0x80 on, and of one that a subtraction takes below zero. What is borrowed from its neighbour then counts no more.
     return block | (block - eight(0x20)) | (if_quote - eight(1)) | (if_backslash - eight(1));

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include <waggle/detail/eights.hpp>
 #include <waggle/wire/limits.hpp>
 
 namespace waggle::wire {
@@ -44,30 +45,10 @@ namespace waggle::wire {
 
 namespace detail {
 
-/// In each byte of a block the same.
-constexpr std::uint64_t eight(std::uint8_t byte) { return byte * 0x0101010101010101u; }
-
-/// Whether no byte of the text is marked, eight of them at a time. `mark(block)` sets the top bits of the bytes that it minds, and may set that of a
-/// neighbour only if there is one; `filler`, which it does not mind, stands for what is missing of a short text.
-template <class Mark>
-[[nodiscard]] bool has_none(std::string_view text, char filler, Mark mark) {
-  auto block = eight(static_cast<std::uint8_t>(filler));
-  if (text.size() < sizeof block) {
-    if (!text.empty()) std::memcpy(&block, text.data(), text.size());  // an empty view may point nowhere
-    return (mark(block) & eight(0x80)) == 0;
-  }
-  std::uint64_t marked = 0;
-  for (std::size_t i = 0; i + sizeof block <= text.size(); i += sizeof block) {
-    std::memcpy(&block, text.data() + i, sizeof block);
-    marked |= mark(block);
-  }
-  std::memcpy(&block, text.data() + text.size() - sizeof block, sizeof block);
-  return ((marked | mark(block)) & eight(0x80)) == 0;
-}
-
 /// Whether all bytes are 0x21 to 0x7e, which is what names are made of almost always.
 [[nodiscard]] inline bool is_ascii_name(std::string_view text) {
-  return has_none(text, '!', [](std::uint64_t block) { return block | ~(block + eight(0x5f)) | (block + eight(1)); });  // no carries below 0x80
+  using waggle::detail::eight;
+  return waggle::detail::has_none(text, '!', [](std::uint64_t block) { return block | ~(block + eight(0x5f)) | (block + eight(1)); });  // no carries below 0x80
 }
 
 }  // namespace detail
