@@ -118,12 +118,12 @@ class bundle_reader {
 
   static bool field(std::uint32_t& read, bool ok) { return ++read, ok; }
 
-  bool name(std::string_view& out) {
+  [[gnu::always_inline]] bool name(std::string_view& out) {
     if (!reader_.string(out)) return false;
     return is_name(out) || reader_.fail("a name is 1 to 128 bytes of UTF-8 without spaces or control characters");
   }
 
-  bool payload(frame& out) {
+  [[gnu::always_inline]] bool payload(frame& out) {
     if (reader_.skip_nil()) return true;
     if (!reader_.at_binary() && reader_.peek() == kind::unsigned_integer) {
       if (!attached_payload(out)) return false;
@@ -153,7 +153,7 @@ class bundle_reader {
     return out.size() <= bytes_max || reader_.fail(too_large);
   }
 
-  bool headers(frame& out) { return reader_.skip_nil() || headers_map(out); }
+  [[gnu::always_inline]] bool headers(frame& out) { return reader_.skip_nil() || headers_map(out); }
 
   [[gnu::noinline]] bool headers_map(frame& out) {
     if (!map(out.headers, headers_bytes_max, "the headers are too large")) return false;
@@ -225,6 +225,16 @@ inline void payload_or_nil(frame_writer& out, const payload_field& payload) {
   payload.bytes().empty() ? out.nil() : out.binary(payload.bytes());
 }
 inline void map_or_nil(frame_writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
+inline void name_and_payload(frame_writer& out, std::string_view name, const payload_field& payload) {
+  out.string(name);
+  payload_or_nil(out, payload);
+}
+inline std::size_t call_fields(std::uint64_t parts) { return parts == no_credit_limit ? 6 : 7; }
+inline void call_terms(frame_writer& out, std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts) {
+  out.unsigned_integer(budget_ms);
+  map_or_nil(out, headers);
+  if (parts != no_credit_limit) out.unsigned_integer(parts);
+}
 inline void open(frame_writer& out, std::size_t fields, frame_type type) {
   out.array(fields);
   out.number_below_128(static_cast<std::uint8_t>(type));
@@ -241,15 +251,26 @@ inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view
   detail::map_or_nil(out, about);
 }
 
+/// What a CALL or an EMIT says whenever it leaves, and to whomever: its name and its payload, as they stand in the frame.
+inline void append_contents(std::string& contents, std::string_view name, const payload_field& payload) {
+  frame_writer out{contents};
+  detail::name_and_payload(out, name, payload);
+}
+
 inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, const payload_field& payload,
                         std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts = no_credit_limit) {
   frame_writer out{bundle};
-  detail::open(out, parts == no_credit_limit ? 6 : 7, frame_type::call, id);
-  out.string(command);
-  detail::payload_or_nil(out, payload);
-  out.unsigned_integer(budget_ms);
-  detail::map_or_nil(out, headers);
-  if (parts != no_credit_limit) out.unsigned_integer(parts);
+  detail::open(out, detail::call_fields(parts), frame_type::call, id);
+  detail::name_and_payload(out, command, payload);
+  detail::call_terms(out, budget_ms, headers, parts);
+}
+/// The same of what `append_contents` has written.
+inline void append_call_of(std::string& bundle, std::uint64_t id, std::string_view contents, std::uint64_t budget_ms, std::string_view headers,
+                           std::uint64_t parts = no_credit_limit) {
+  frame_writer out{bundle};
+  detail::open(out, detail::call_fields(parts), frame_type::call, id);
+  out.raw(contents);
+  detail::call_terms(out, budget_ms, headers, parts);
 }
 
 inline void append_cancel(std::string& bundle, std::uint64_t id) {
@@ -282,8 +303,14 @@ inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view 
                         std::string_view headers) {
   frame_writer out{bundle};
   detail::open(out, 5, frame_type::emit, id);
-  out.string(topic);
-  detail::payload_or_nil(out, payload);
+  detail::name_and_payload(out, topic, payload);
+  detail::map_or_nil(out, headers);
+}
+/// The same of what `append_contents` has written.
+inline void append_emit_of(std::string& bundle, std::uint64_t id, std::string_view contents, std::string_view headers) {
+  frame_writer out{bundle};
+  detail::open(out, 5, frame_type::emit, id);
+  out.raw(contents);
   detail::map_or_nil(out, headers);
 }
 
