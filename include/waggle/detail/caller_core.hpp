@@ -299,9 +299,8 @@ class caller_core {
     return unsent_.back();
   }
 
-  /// To the millisecond, so that those which come together are due together.
   void insert_due(std::uint32_t index, time_point due) {
-    calls_[index].due = std::chrono::ceil<milliseconds>(due);
+    calls_[index].due = due;
     deadlines_.insert(calls_, index);
   }
 
