@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <waggle/detail/callback.hpp>
 #include <waggle/detail/caller_core.hpp>
 #include <waggle/detail/duration.hpp>
 #include <waggle/environment.hpp>
@@ -50,6 +51,12 @@ struct call_options {
 };
 
 namespace detail {
+/// Of a call of which nothing is said: made once, and not for each call.
+[[nodiscard]] inline const call_options& nothing_said() {
+  static const call_options out;
+  return out;
+}
+
 /// With an idempotency key it is the same operation however often it is sent.
 [[nodiscard]] inline call_options later_call(const later_options& from) {
   call_options out;
@@ -76,14 +83,14 @@ class client {
 
   /// Calls and waits for the answer.
   template <payload_type Reply, payload_type Request>
-  result<Reply> call(std::string_view command, const Request& request, milliseconds budget, const call_options& with = {}) {
+  result<Reply> call(std::string_view command, const Request& request, milliseconds budget, const call_options& with = detail::nothing_said()) {
     return decode<Reply>(call_bytes(command, encode(request), budget, with));
   }
 
   /// Calls and goes on: the future has the answer within the budget.
   template <payload_type Reply, payload_type Request>
   std::future<result<Reply>> call_async(std::string_view command, const Request& request, milliseconds budget,
-                                        const call_options& with = {}) {
+                                        const call_options& with = detail::nothing_said()) {
     auto promise = std::make_shared<std::promise<result<Reply>>>();
     auto answer = promise->get_future();
     start<Reply>(command, request, budget, [promise](result<Reply> got) { promise->set_value(std::move(got)); }, with);
@@ -93,24 +100,24 @@ class client {
   /// Calls and goes on: `done(result<Reply>)` runs on the client's own thread (or, when the call cannot even begin, on this one),
   /// so it must be quick and must not wait for another call.
   template <payload_type Reply, payload_type Request, class Done>
-  ticket start(std::string_view command, const Request& request, milliseconds budget, Done done, const call_options& with = {});
+  ticket start(std::string_view command, const Request& request, milliseconds budget, Done done, const call_options& with = detail::nothing_said());
 
   /// Calls a command that answers in parts: `on_part(Part)` runs on this thread, in order, for each; returning false gives the
   /// call up. The result is the final reply.
   template <payload_type Part, payload_type Reply = nothing, payload_type Request, class OnPart>
   result<Reply> stream(std::string_view command, const Request& request, milliseconds budget, OnPart on_part,
-                       const call_options& with = {});
+                       const call_options& with = detail::nothing_said());
 
   /// Emits an event and waits for the broker's receipt. An error says that it is not kept, unless it `may_have_run`.
   template <payload_type Payload>
-  result<receipt> emit(std::string_view topic, const Payload& payload, milliseconds budget, const call_options& with = {}) {
+  result<receipt> emit(std::string_view topic, const Payload& payload, milliseconds budget, const call_options& with = detail::nothing_said()) {
     return emit_bytes(topic, encode(payload), budget, with).map(detail::read_receipt);
   }
   /// Emits and goes on: `done(result<receipt>)` runs as that of `start` does.
   template <payload_type Payload, class Done>
-  void start_emit(std::string_view topic, const Payload& payload, milliseconds budget, Done done, const call_options& with = {}) {
+  void start_emit(std::string_view topic, const Payload& payload, milliseconds budget, Done done, const call_options& with = detail::nothing_said()) {
     submit(wire::frame_type::emit, topic, encode(payload), budget, with,
-           [done = std::move(done)](result<std::string> got) mutable { done(std::move(got).map(detail::read_receipt)); });
+           owning([done = std::move(done)](result<std::string> got) mutable { done(std::move(got).map(detail::read_receipt)); }));
   }
 
   /// Has the broker run a command later, again and again until it succeeds or has failed for good, and waits until that is on disk. The budget is for
@@ -139,30 +146,74 @@ class client {
   /// Takes a part's payload; false gives the call up.
   using bytes_part = std::function<bool(std::string_view)>;
 
-  result<std::string> call_bytes(std::string_view command, std::string payload, milliseconds budget, const call_options& with = {});
-  result<std::string> emit_bytes(std::string_view topic, std::string payload, milliseconds budget, const call_options& with = {});
+  result<std::string> call_bytes(std::string_view command, std::string payload, milliseconds budget, const call_options& with = detail::nothing_said());
+  result<std::string> emit_bytes(std::string_view topic, std::string payload, milliseconds budget, const call_options& with = detail::nothing_said());
   result<std::string> stream_bytes(std::string_view command, std::string payload, milliseconds budget, const bytes_part& on_part,
-                                   const call_options& with = {});
+                                   const call_options& with = detail::nothing_said());
   ticket start_bytes(std::string_view command, std::string payload, milliseconds budget, bytes_done done,
-                     const call_options& with = {});
+                     const call_options& with = detail::nothing_said());
+  /// The same with `done(result<std::string_view>)`, which is shown the reply's payload where it was received: no longer than until it returns.
+  template <class Done>
+  ticket start_view(std::string_view command, std::string_view payload, milliseconds budget, Done done,
+                    const call_options& with = detail::nothing_said());
 
   /// What the broker says of itself: its endpoints for events among others. Waits until it has been reached.
   result<detail::welcome> broker(milliseconds budget);
 
  private:
-  /// One call between the caller's thread and ours.
+  /// Who waits for a call: takes the reply's payload where it was received, or, if it is not null, why there is none.
+  using done_callback = detail::callback<void(std::string_view payload, error* why)>;
+
+  /// A call until it has ended. Records stay where they are and are used again: a callback that begins another call gets that of the one
+  /// that has just ended, and with it buffers that are large enough.
   struct open_call {
+    done_callback done;
+    std::function<void(std::string_view)> part;  ///< on our thread
+    std::uint64_t id = 0;                        ///< in the core, once it is there; our thread's, as is the next
+    std::uint64_t generation = 0;                ///< how many calls have ended that had this record
+    open_call* next = nullptr;                   ///< among those that are free
+    // On the way into the core, if it does not get there at once:
+    bool is_callbacks = false;  ///< begun on our thread
     wire::frame_type type = wire::frame_type::call;
     std::string name;
     std::string payload;
     std::string headers;
     std::chrono::steady_clock::time_point deadline;
-    bytes_done done;
-    std::function<void(std::string_view)> part;  ///< on our thread
-    detail::caller_core<std::shared_ptr<open_call>>::call_terms terms;
-    std::uint64_t id = 0;                        ///< our thread's
+    detail::caller_core<open_call*>::call_terms terms;
   };
-  using open_call_ptr = std::shared_ptr<open_call>;
+  using call_core = detail::caller_core<open_call*>;
+
+  /// Records that are free, linked, for a call must not end in a lack of memory.
+  class record_list {
+   public:
+    void push(open_call& record) {
+      record.next = first_;
+      if (first_ == nullptr) last_ = &record;
+      first_ = &record;
+    }
+    open_call* pop() {
+      auto* const out = first_;
+      if (out != nullptr) first_ = out->next;
+      return out;
+    }
+    void take_all(record_list& from) {
+      if (from.first_ == nullptr) return;
+      from.last_->next = first_;
+      if (first_ == nullptr) last_ = from.last_;
+      first_ = std::exchange(from.first_, nullptr);
+    }
+
+   private:
+    open_call* first_ = nullptr;
+    open_call* last_ = nullptr;  ///< if there is a first
+  };
+
+  /// A call of which others have heard, and which may have ended since.
+  struct call_name {
+    open_call* record = nullptr;  ///< null: it could not even begin
+    std::uint64_t generation = 0;
+    [[nodiscard]] bool is_open() const { return record->generation == generation; }  ///< for our thread
+  };
 
   /// Parts on their way from our thread to the caller's.
   struct part_queue {
@@ -192,11 +243,11 @@ class client {
 
   struct sink {
     client& to;
-    void on_part(open_call_ptr& of, std::string_view payload) const {
+    void on_part(open_call* of, std::string_view payload) const {
       if (of->part) of->part(payload);
     }
-    void on_result(open_call_ptr of, std::string_view payload, std::string_view) const { to.finish(of, std::string{payload}); }
-    void on_error(open_call_ptr of, error why) const { to.finish(of, tl::unexpected{std::move(why)}); }
+    void on_result(open_call* of, std::string_view payload, std::string_view) const { to.finish(*of, payload); }
+    void on_error(open_call* of, error why) const { to.finish(*of, {}, &why); }
     void on_complaint(const error& why) const { std::fprintf(stderr, "waggle client: the broker says: %s\n", why.message.c_str()); }
   };
 
@@ -210,7 +261,11 @@ class client {
   template <payload_type Reply>
   static result<Reply> decode(result<std::string> got) {
     if (!got) return tl::unexpected{std::move(got.error())};
-    auto reply = read_payload<Reply>(*got);
+    return decode<Reply>(std::string_view{*got});
+  }
+  template <payload_type Reply>
+  static result<Reply> decode(std::string_view payload) {
+    auto reply = read_payload<Reply>(payload);
     if (!reply) {  // the worker's mistake, not the caller's
       reply.error().code = status::internal;
       reply.error().message = "the reply is not what was asked for: " + reply.error().message;
@@ -221,11 +276,29 @@ class client {
 
   result<std::string> wait_for(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                                const call_options& with);
-  open_call_ptr submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
-                       const call_options& with, bytes_done done, std::function<void(std::string_view)> part = {});
-  void give_up(open_call_ptr which);
-  void give_credit(open_call_ptr which, std::uint64_t parts);
-  void finish(const open_call_ptr& which, result<std::string> with);
+  /// The payload, a std::string or a std::string_view, is taken over or copied.
+  template <class Payload>
+  call_name submit(wire::frame_type type, std::string_view name, Payload payload, milliseconds budget, const call_options& with, done_callback done,
+                   std::function<void(std::string_view)> part = {});
+  static const char* write_headers(std::string& to, const call_options& with, bool names_event);
+  /// For those who want a payload of their own: `done(result<std::string>)`.
+  template <class Done>
+  static done_callback owning(Done done) {
+    return [done = std::move(done)](std::string_view payload, error* why) mutable {
+      why != nullptr ? done(tl::unexpected{std::move(*why)}) : done(std::string{payload});
+    };
+  }
+  /// Puts a call into the core; false if that takes no more. On our thread.
+  template <class Payload>
+  bool open(call_core& core, std::chrono::steady_clock::time_point now, open_call& made, wire::frame_type type, std::string_view name, Payload&& payload,
+            milliseconds budget, std::string_view headers, const call_core::call_terms& terms);
+  open_call& free_record();
+  open_call& record_of_ours();
+  void give_up(call_name which);
+  void give_credit(call_name which, std::uint64_t parts);
+  void finish(open_call& which, std::string_view payload, error* why = nullptr);
+  static void tell(done_callback& done, std::string_view payload, error* why);
+  [[nodiscard]] bool is_our_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
   /// Wakes our thread if it waits. With the mutex held, so that it finds what it is woken for.
   void wake() {
     if (!std::exchange(waits_, false)) return;
@@ -238,11 +311,13 @@ class client {
     return options_.broker + (keys_.empty() ? "" : " to these keys (the broker may have another key, or not know ours: its log says)");
   }
   void serve();
-  void serve(detail::caller_core<open_call_ptr>& core);
+  void serve(call_core& core);
 
   /// What the answer about an operation may take beyond the wait.
   static constexpr milliseconds outcome_patience{5'000};
   static milliseconds outcome_budget(milliseconds wait) { return std::clamp(wait, milliseconds{0}, milliseconds{wire::budget_ms_max}) + outcome_patience; }
+  /// Of a payload on its way: what a record keeps of its buffer for the next.
+  static constexpr std::size_t kept_capacity_max = 512;
   /// Messages taken from the socket before cancellations and budgets have their turn.
   static constexpr int turn_max = 1000;
 
@@ -251,12 +326,18 @@ class client {
   std::unique_ptr<net::context> own_sockets_;
   std::unique_ptr<net::dealer> socket_;
   net::wake_up wake_;
-  std::vector<open_call_ptr> taken_;  ///< our thread's: on their way into the core
+  // Our thread's:
+  call_core* core_ = nullptr;       ///< while callbacks may begin calls in it
+  std::vector<open_call*> taken_;   ///< on their way into the core; null: in it
+  std::size_t queued_ = 0;          ///< calls of callbacks that are on their way into the core, and must not be overtaken by later ones
+  record_list ended_;               ///< free, and not among `free_` yet
 
   std::mutex mutex_;  ///< of what follows
-  std::vector<open_call_ptr> submitted_;
-  std::vector<open_call_ptr> given_up_;
-  std::vector<std::pair<open_call_ptr, std::uint64_t>> credits_;
+  std::deque<open_call> records_;
+  record_list free_;
+  std::vector<open_call*> submitted_;
+  std::vector<call_name> given_up_;
+  std::vector<std::pair<call_name, std::uint64_t>> credits_;
   std::optional<detail::welcome> welcome_;
   std::condition_variable welcomed_;
   bool closing_ = false;
@@ -273,22 +354,31 @@ class client::ticket {
   ticket() = default;
   /// Gives the call up: it ends as CANCELLED soon. Nothing happens if it has ended. The client must still live.
   void cancel() {
-    if (auto which = operation_.lock()) owner_->give_up(std::move(which));
+    if (which_.record != nullptr) owner_->give_up(which_);
   }
 
  private:
   friend client;
-  ticket(client* owner, std::weak_ptr<open_call> which) : owner_{owner}, operation_{std::move(which)} {}
+  ticket(client* owner, call_name which) : owner_{owner}, which_{which} {}
   client* owner_ = nullptr;
-  std::weak_ptr<open_call> operation_;
+  call_name which_;
 };
 
 template <payload_type Reply, payload_type Request, class Done>
 client::ticket client::start(std::string_view command, const Request& request, milliseconds budget, Done done,
                              const call_options& with) {
-  return start_bytes(
-      command, encode(request), budget,
-      [done = std::move(done)](result<std::string> got) mutable { done(decode<Reply>(std::move(got))); }, with);
+  return {this, submit(wire::frame_type::call, command, encode(request), budget, with,
+                       [done = std::move(done)](std::string_view payload, error* why) mutable {
+                         done(why != nullptr ? result<Reply>{tl::unexpected{std::move(*why)}} : decode<Reply>(payload));
+                       })};
+}
+
+template <class Done>
+client::ticket client::start_view(std::string_view command, std::string_view payload, milliseconds budget, Done done, const call_options& with) {
+  return {this, submit(wire::frame_type::call, command, payload, budget, with,
+                       [done = std::move(done)](std::string_view got, error* why) mutable {
+                         done(why != nullptr ? result<std::string_view>{tl::unexpected{std::move(*why)}} : result<std::string_view>{got});
+                       })};
 }
 
 template <payload_type Request, class Done>
@@ -353,64 +443,108 @@ inline client::~client() {
   thread_.join();
 }
 
-inline client::open_call_ptr client::submit(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
-                                            const call_options& with, bytes_done done, std::function<void(std::string_view)> part) {
+template <class Payload>
+client::call_name client::submit(wire::frame_type type, std::string_view name, Payload payload, milliseconds budget, const call_options& with,
+                                 done_callback done, std::function<void(std::string_view)> part) {
   const auto now = std::chrono::steady_clock::now();
+  const bool names_event = type == wire::frame_type::emit && !with.event_id.empty();
+  const bool has_headers = names_event || !with.key.empty() || !with.traceparent.empty() || !with.headers.empty();
+  std::string headers;
+  const auto refuse = [&](status code, const char* why) {
+    error wrong{code, why};
+    done({}, &wrong);
+    return call_name{};
+  };
+  if (!wire::is_name(name)) return refuse(status::invalid_argument, "a name is 1 to 128 bytes of UTF-8 without spaces or control characters");
+  if (payload.size() > wire::payload_bytes_max) return refuse(status::invalid_argument, "the payload is larger than 4 MiB");
+  if (has_headers) {
+    if (const char* why = write_headers(headers, with, names_event)) return refuse(status::invalid_argument, why);
+  }
+  if (budget <= milliseconds{0}) return refuse(status::deadline_exceeded, "the budget has passed before the call began");
+  if (open_.fetch_add(1) >= options_.calls_max) {
+    --open_;
+    return refuse(status::resource_exhausted, "the client has as many open calls as it may (calls_max)");
+  }
+  budget = std::min(budget, milliseconds{wire::budget_ms_max});
+  call_core::call_terms terms{.idempotent = with.idempotent || names_event};
+  if (part) terms.parts = part_queue::credit_min;
+
+  // A callback's call goes into the core at once. What does not fit there is queued all the same, and refused after the callback has returned: one that
+  // begins a call whenever one ends would be inside itself without end.
+  const bool is_callbacks = is_our_thread();
+  if (is_callbacks && core_ != nullptr && queued_ == 0) {
+    auto& made = record_of_ours();
+    if (open(*core_, now, made, type, name, std::move(payload), budget, headers, terms)) {
+      made.done = std::move(done);
+      made.part = std::move(part);
+      return {&made, made.generation};
+    }
+    ended_.push(made);
+  }
+  std::unique_lock lock{mutex_};
+  if (closed_) {
+    lock.unlock();
+    --open_;
+    error gone{status::cancelled, "the client is closed"};
+    tell(done, {}, &gone);
+    return {};
+  }
+  auto& made = free_record();
+  made.is_callbacks = is_callbacks;
+  if (is_callbacks) ++queued_;
+  made.type = type;
+  made.name = name;
+  made.payload = std::move(payload);
+  made.headers = headers;
+  made.deadline = now + budget;
+  made.terms = terms;
+  made.done = std::move(done);
+  made.part = std::move(part);
+  submitted_.push_back(&made);
+  wake();
+  return {&made, made.generation};
+}
+
+/// What goes along with a call as one msgpack map; or why it cannot.
+inline const char* client::write_headers(std::string& to, const call_options& with, bool names_event) {
   auto headers = with.headers;
   if (!with.key.empty()) headers.insert_or_assign("key", with.key);
   if (!with.traceparent.empty()) headers.insert_or_assign("traceparent", with.traceparent);
-
-  const bool names_event = type == wire::frame_type::emit && !with.event_id.empty();
   if (names_event) headers.insert_or_assign("event_id", with.event_id);
+  if (const char* why = wire::headers_problem(headers)) return why;
+  to = wire::headers_to_msgpack(headers);
+  return nullptr;
+}
 
-  std::optional<error> wrong;
-  if (!wire::is_name(name)) {
-    wrong = error{status::invalid_argument, "a name is 1 to 128 bytes of UTF-8 without spaces or control characters"};
-  } else if (payload.size() > wire::payload_bytes_max) {
-    wrong = error{status::invalid_argument, "the payload is larger than 4 MiB"};
-  } else if (const char* why = wire::headers_problem(headers)) {
-    wrong = error{status::invalid_argument, why};
-  } else if (budget <= milliseconds{0}) {
-    wrong = error{status::deadline_exceeded, "the budget has passed before the call began"};
-  } else if (open_.fetch_add(1) >= options_.calls_max) {
-    --open_;
-    wrong = error{status::resource_exhausted, "the client has as many open calls as it may (calls_max)"};
-  }
-  if (wrong) {
-    done(tl::unexpected{std::move(*wrong)});
-    return {};
-  }
-  auto made = std::make_shared<open_call>();
-  made->type = type;
-  made->name = name;
-  made->payload = std::move(payload);
-  made->headers = wire::headers_to_msgpack(headers);
-  made->deadline = now + std::min(budget, milliseconds{wire::budget_ms_max});
-  made->done = std::move(done);
-  made->part = std::move(part);
-  made->terms.idempotent = with.idempotent || names_event;
-  if (made->part) made->terms.parts = part_queue::credit_min;
-  {
-    std::unique_lock lock{mutex_};
-    if (closed_) {
-      lock.unlock();
-      finish(made, failure(status::cancelled, "the client is closed"));
-      return {};
-    }
-    submitted_.push_back(made);
-    wake();
-  }
-  return made;
+template <class Payload>
+bool client::open(call_core& core, std::chrono::steady_clock::time_point now, open_call& made, wire::frame_type type, std::string_view name,
+                  Payload&& payload, milliseconds budget, std::string_view headers, const call_core::call_terms& terms) {
+  auto* tag = &made;
+  made.id = type == wire::frame_type::call ? core.call(now, tag, name, std::forward<Payload>(payload), budget, headers, terms)
+                                           : core.emit(now, tag, name, std::forward<Payload>(payload), budget, headers, terms);
+  return made.id != 0;
+}
+
+/// With the mutex held.
+inline client::open_call& client::free_record() {
+  auto* const out = free_.pop();
+  return out != nullptr ? *out : records_.emplace_back();
+}
+
+inline client::open_call& client::record_of_ours() {
+  if (auto* const out = ended_.pop()) return *out;
+  const std::lock_guard lock{mutex_};
+  return free_record();
 }
 
 inline result<std::string> client::wait_for(wire::frame_type type, std::string_view name, std::string payload, milliseconds budget,
                                             const call_options& with) {
-  if (std::this_thread::get_id() == thread_.get_id()) {
+  if (is_our_thread()) {
     return failure(status::failed_precondition, "a callback of the client may not wait for another call of it; use start");
   }
   // Shared, because this thread may go on before set_value has returned.
   const auto promise = std::make_shared<std::promise<result<std::string>>>();
-  submit(type, name, std::move(payload), budget, with, [promise](result<std::string> got) { promise->set_value(std::move(got)); });
+  submit(type, name, std::move(payload), budget, with, owning([promise](result<std::string> got) { promise->set_value(std::move(got)); }));
   return promise->get_future().get();
 }
 
@@ -426,22 +560,22 @@ inline result<std::string> client::emit_bytes(std::string_view topic, std::strin
 
 inline client::ticket client::start_bytes(std::string_view command, std::string payload, milliseconds budget, bytes_done done,
                                           const call_options& with) {
-  return {this, submit(wire::frame_type::call, command, std::move(payload), budget, with, std::move(done))};
+  return {this, submit(wire::frame_type::call, command, std::move(payload), budget, with, done ? owning(std::move(done)) : done_callback{})};
 }
 
 inline result<std::string> client::stream_bytes(std::string_view command, std::string payload, milliseconds budget,
                                                 const bytes_part& on_part, const call_options& with) {
-  if (std::this_thread::get_id() == thread_.get_id()) {
+  if (is_our_thread()) {
     return failure(status::failed_precondition, "a callback of the client may not wait for another call of it; use start");
   }
   const auto queue = std::make_shared<part_queue>();
   const auto call = submit(
       wire::frame_type::call, command, std::move(payload), budget, with,
-      [queue](result<std::string> got) {
+      owning([queue](result<std::string> got) {
         const std::lock_guard lock{queue->mutex};
         queue->end = std::move(got);
         queue->changed.notify_one();
-      },
+      }),
       [queue](std::string_view part) {
         const std::lock_guard lock{queue->mutex};
         if (queue->bytes + part_queue::cost(part) > part_queue::bytes_max) {
@@ -470,20 +604,20 @@ inline result<std::string> client::stream_bytes(std::string_view command, std::s
         goes_on = on_part(part);
       } catch (...) {  // nobody waits any more
         lock.lock();
-        if (call && !queue->end) give_up(call);
+        if (call.record != nullptr && !queue->end) give_up(call);
         throw;
       }
-      if (goes_on && more > 0 && call) give_credit(call, more);
+      if (goes_on && more > 0 && call.record != nullptr) give_credit(call, more);
       lock.lock();
       if (goes_on) continue;
       given_up = true;
-      if (call && !queue->end) give_up(call);  // once it has ended, the client may be gone
+      if (call.record != nullptr && !queue->end) give_up(call);  // once it has ended, the client may be gone
     } else if (given_up && !queue->parts.empty()) {
       queue->parts.clear();
       queue->bytes = 0;
     } else if (queue->overfull && !given_up) {
       given_up = true;
-      if (call) give_up(call);
+      if (call.record != nullptr) give_up(call);
     } else if (queue->end) {
       if (!queue->overfull) return std::move(*queue->end);
       return failure(status::resource_exhausted, "parts came faster than they were taken (16 MiB waited)", true);
@@ -499,28 +633,34 @@ inline result<detail::welcome> client::broker(milliseconds budget) {
   return *welcome_;
 }
 
-inline void client::give_up(open_call_ptr which) {
-  {
-    const std::lock_guard lock{mutex_};
-    given_up_.push_back(std::move(which));
-    wake();
-  }
+inline void client::give_up(call_name which) {
+  const std::lock_guard lock{mutex_};
+  if (closed_) return;
+  given_up_.push_back(which);
+  wake();
 }
 
-inline void client::give_credit(open_call_ptr which, std::uint64_t parts) {
-  {
-    const std::lock_guard lock{mutex_};
-    credits_.emplace_back(std::move(which), parts);
-    wake();
-  }
+inline void client::give_credit(call_name which, std::uint64_t parts) {
+  const std::lock_guard lock{mutex_};
+  if (closed_) return;
+  credits_.emplace_back(which, parts);
+  wake();
 }
 
-/// On our thread. What a callback throws ends here: it must not take the other calls with it.
-inline void client::finish(const open_call_ptr& which, result<std::string> with) {
+/// On our thread. The record is free before the callback runs, which may begin another call.
+inline void client::finish(open_call& which, std::string_view payload, error* why) {
   --open_;
-  const auto done = std::exchange(which->done, {});
+  auto done = std::move(which.done);
+  which.part = nullptr;
+  ++which.generation;
+  ended_.push(which);
+  tell(done, payload, why);
+}
+
+/// What a callback throws ends here: it must not take the other calls with it.
+inline void client::tell(done_callback& done, std::string_view payload, error* why) {
   try {
-    if (done) done(std::move(with));
+    if (done) done(payload, why);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "waggle client: a callback threw: %s\n", e.what());
   } catch (...) {
@@ -541,7 +681,8 @@ inline void client::connect_anew() {
 }
 
 inline void client::serve() {
-  detail::caller_core<open_call_ptr> core{std::chrono::steady_clock::now(), {options_.name, described_broker(), options_.calls_max}};
+  call_core core{std::chrono::steady_clock::now(), {options_.name, described_broker(), options_.calls_max}};
+  core_ = &core;
   try {
     serve(core);
   } catch (const std::exception& e) {  // no memory, no descriptor: nothing to go on with, but nobody is left waiting
@@ -549,13 +690,18 @@ inline void client::serve() {
     const std::lock_guard lock{mutex_};
     closing_ = true;
   }
+  core_ = nullptr;
   core.close_all(sink{*this});
-  for (const auto& each : taken_) {  // not empty after an exception only, and without those that the core has taken
-    if (each && each->done) finish(each, failure(status::cancelled, "the client is closed", each->id != 0));
+  const auto closed = [this](open_call& which) {
+    error why{status::cancelled, "the client is closed"};
+    finish(which, {}, &why);
+  };
+  for (auto* const each : taken_) {  // not empty after an exception only, and without those that the core has taken
+    if (each != nullptr && each->done) closed(*each);
   }
-  std::vector<open_call_ptr> submitted;
+  std::vector<open_call*> submitted;
   do {  // callbacks may have tried to call again
-    for (const auto& each : submitted) finish(each, failure(status::cancelled, "the client is closed"));
+    for (auto* const each : submitted) closed(*each);
     submitted.clear();
     const std::lock_guard lock{mutex_};
     submitted.swap(submitted_);
@@ -563,13 +709,13 @@ inline void client::serve() {
   } while (!submitted.empty());
 }
 
-inline void client::serve(detail::caller_core<open_call_ptr>& core) {
+inline void client::serve(call_core& core) {
   using clock = std::chrono::steady_clock;
   const sink to{*this};
   wire::message message;  // taken from the core and not sent yet
   auto& submitted = taken_;
-  std::vector<open_call_ptr> given_up;
-  std::vector<std::pair<open_call_ptr, std::uint64_t>> credits;
+  std::vector<call_name> given_up;
+  std::vector<std::pair<call_name, std::uint64_t>> credits;
   net::waiter waiter;
   bool was_ready = false;
   for (;;) {
@@ -581,23 +727,29 @@ inline void client::serve(detail::caller_core<open_call_ptr>& core) {
       submitted.swap(submitted_);
       given_up.swap(given_up_);
       credits.swap(credits_);
+      free_.take_all(ended_);
     }
     if (!submitted.empty()) {
       const auto now = clock::now();
-      for (auto& each : submitted) {
+      for (auto*& each : submitted) {
         auto& made = *each;
+        if (made.is_callbacks) --queued_;
         const auto budget = std::chrono::ceil<milliseconds>(made.deadline - now);
-        made.id = made.type == wire::frame_type::call ? core.call(now, each, made.name, std::move(made.payload), budget, made.headers, made.terms)
-                                                      : core.emit(now, each, made.name, std::move(made.payload), budget, made.headers, made.terms);
-        if (made.id != 0) {
-          made.payload = {};
+        if (open(core, now, made, made.type, made.name, std::move(made.payload), budget, made.headers, made.terms)) {
+          each = nullptr;
         } else {
-          finish(each, failure(status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"));
+          error full{status::resource_exhausted, "64 MiB wait to be sent or answered; the broker does not keep up"};
+          finish(made, {}, &full);
         }
+        if (made.payload.capacity() > kept_capacity_max) made.payload = {};
       }
     }
-    for (auto& each : given_up) core.cancel(each->id, to);
-    for (const auto& [which, parts] : credits) core.give_credit(which->id, parts);
+    for (const auto& which : given_up) {
+      if (which.is_open()) core.cancel(which.record->id, to);
+    }
+    for (const auto& [which, parts] : credits) {
+      if (which.is_open()) core.give_credit(which.record->id, parts);
+    }
     credits.clear();
     submitted.clear();
     given_up.clear();

@@ -149,6 +149,7 @@ class context {
   }
 
   /// For the service, after the handler has returned.
+  [[nodiscard]] bool has_emitted() const { return !emitted_.empty(); }
   [[nodiscard]] std::vector<detail::emitted> take_emitted() { return std::move(emitted_); }
 
  private:

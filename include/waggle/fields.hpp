@@ -58,7 +58,7 @@ template <payload_type Type>
   result<Type> out{};
   detail::payload_reader in{bytes};
   detail::decode(in, *out);
-  if (auto problems = in.finish(); !problems.empty()) out = detail::refuse(std::move(problems));
+  if (!in.is_well()) out = detail::refuse(in.finish());
   return out;
 }
 

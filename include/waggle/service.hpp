@@ -497,7 +497,7 @@ inline status service::run_handler(const detail::bytes_handler& handler, std::st
   try {
     reply.clear();
     returned = handler(payload, with, reply);
-    if (*returned) emitted = with.take_emitted();
+    if (*returned && with.has_emitted()) emitted = with.take_emitted();
   } catch (const std::exception& e) {
     log(std::string{name} + " threw: " + e.what());
   } catch (...) {

@@ -5,7 +5,10 @@
 
 #include <atomic>
 #include <barrier>
+#include <functional>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <set>
 
 #include "network_fixture.hpp"
@@ -244,6 +247,99 @@ TEST_CASE("client: ten thousand calls under way each get the answer that is thei
     wrong += got && *got == 2 * i ? 0 : 1;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("client: calls that callbacks begin reach the network in the order in which they were begun, whichever way they go", "[client]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  std::mutex mutex;
+  std::vector<int> reached;
+  service numbers{"numbers", "1"};
+  numbers.on("numbers.take", [&](int in) {
+    const std::lock_guard lock{mutex};
+    reached.push_back(in);
+  }).quick();
+  running_service serving{numbers, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  constexpr int calls = 300;
+  client net{caller(broker, sockets)};
+  std::atomic<int> ended{0};
+  int begun = 0;  // of the client's thread
+  std::function<void(result<nothing>)> next = [&](const result<nothing>&) {
+    for (int i = 0; i < 3 && begun < calls; ++i) net.start<nothing>("numbers.take", begun++, 20s, next);
+    ++ended;
+  };
+  net.start<nothing>("numbers.take", -1, 20s, next);
+  REQUIRE(eventually([&] { return ended == calls + 1; }));
+  const std::lock_guard lock{mutex};
+  REQUIRE(reached.size() == calls + 1);
+  CHECK(std::is_sorted(reached.begin(), reached.end()));
+}
+
+TEST_CASE("client: a ticket of a call that has ended gives up none that came after it", "[client]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service echo{"echo", "1"};
+  echo.on("echo.number", [](int in) { return in; }).quick();
+  running_service serving{echo, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+  std::atomic<int> good{0}, ended{0};
+  client::ticket last;  // of the client's thread
+  std::function<void(result<int>)> next = [&](const result<int>& got) {
+    if (got) ++good;
+    auto of_ended = last;
+    if (ended < 200) last = net.start<int>("echo.number", 1, 20s, next);
+    of_ended.cancel();
+    ++ended;
+  };
+  net.start<int>("echo.number", 1, 20s, next);
+  REQUIRE(eventually([&] { return ended == 201; }));
+  CHECK(good == 201);
+}
+
+TEST_CASE("client: a callback is shown the payload where it was received, or why there is none", "[client]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service echo{"echo", "1"};
+  echo.on("echo.value", [](value in) { return in; }).quick();
+  running_service serving{echo, at(broker, sockets)};
+  REQUIRE(serving.joined_at_all);
+  client net{caller(broker, sockets)};
+  for (const std::size_t size : {std::size_t{1}, std::size_t{500}, std::size_t{520}, std::size_t{100'000}}) {
+    std::string payload;
+    append_payload(payload, std::string(size, 'x'));
+    std::promise<std::string> got;
+    net.start_view("echo.value", payload, 20s, [&, only = std::make_unique<int>(1)](const result<std::string_view>& reply) {
+      got.set_value(reply ? std::string{*reply} : reply.error().message);
+    });
+    CHECK(got.get_future().get() == payload);
+  }
+  std::promise<error> why;
+  net.start_view("nobody.has_it", "\xc0", 20s, [&](result<std::string_view> reply) { why.set_value(std::move(reply.error())); });
+  CHECK(why.get_future().get().code == status::unimplemented);
+}
+
+TEST_CASE("client: a callback that begins a call whenever one is refused does not run inside itself", "[client]") {
+  client_options nowhere;
+  nowhere.broker = "ipc:///nonexistent-folder/waggle-test";
+  const std::string large(wire::payload_bytes_max, 'x');
+  int depth = 0, deepest = 0, refused = 0;  // of the client's thread, while it lives
+  std::promise<void> over;
+  {
+    client net{nowhere};
+    std::function<void(const result<std::string_view>&)> next = [&](const result<std::string_view>& got) {
+      deepest = std::max(deepest, ++depth);
+      if (got.error().code == status::resource_exhausted && ++refused == 100) over.set_value();
+      if (refused < 100) {  // more than fit, the first time
+        for (int i = 0; i < (refused == 0 ? 20 : 1); ++i) net.start_view("any", large, 60s, next);
+      }
+      --depth;
+    };
+    net.start_view("any", "\xc0", 1ms, next);
+    over.get_future().get();
+  }
+  CHECK(deepest == 1);
 }
 
 TEST_CASE("network: two instances of a service share its calls", "[network]") {

@@ -451,6 +451,36 @@ TEST_CASE("caller: a large call that may run twice goes to the next broker as th
   CHECK(frames[0].payload == std::string(100'000, 'x'));
 }
 
+TEST_CASE("caller: payloads of any size are sent whole, and again to the next broker", "[caller]") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{513}, std::size_t{70'000}}) {
+    caller_fixture net;
+    net.welcomed("b1");
+    net.sends();
+    const std::string payload(size, 'x');
+    std::string copy = "a", given = "b";
+    const auto first = net.under_test.call(net.now, copy, "a.b", std::string_view{payload}, 10s, "\x81\xa3key\xa1k", {.idempotent = true, .parts = 7});
+    const auto second = net.under_test.call(net.now, given, "c.d", std::string{payload}, 10s, {}, {.idempotent = true});
+    const auto check = [&] {
+      const auto frames = net.sends();
+      REQUIRE(frames.size() >= 2);
+      const auto& one = frames[frames.size() - 2];
+      const auto& two = frames.back();
+      CHECK((one.id == first && one.name == "a.b" && one.payload == payload && one.key == "k" && one.parts == 7 && one.budget_ms == 10'000));
+      CHECK((two.id == second && two.name == "c.d" && two.payload == payload && two.headers.empty() && two.parts == wire::no_credit_limit));
+    };
+    check();
+    net.welcomed("b2");
+    check();
+    net.replied(first);
+    net.replied(second);
+    CHECK(net.results.size() == 2);
+    net.call("after", 10s);  // in a record that was used
+    const auto frames = net.sends();
+    REQUIRE(!frames.empty());
+    CHECK((frames.back().name == "a.b" && frames.back().payload == "\x01" && frames.back().headers.empty()));
+  }
+}
+
 TEST_CASE("caller: an answer that is attached is an answer", "[caller]") {
   caller_fixture net;
   net.sends();

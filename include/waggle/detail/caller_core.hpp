@@ -233,12 +233,14 @@ class caller_core {
  private:
   static constexpr std::uint64_t hello_id = 1;  // calls' ids begin at 2^24
   static constexpr std::size_t size_max = std::size_t{1} << 24;
-  static constexpr std::uint32_t generation_mask = (1u << 29) - 1;
+  static constexpr std::uint32_t generation_max = (1u << 29) - 1;
   /// So seldom does an idle caller ask; well within the broker's `idle_max`.
   static constexpr milliseconds idle_hello{30'000};
   /// The broker's own verdict on a passed budget says more than ours; so long it has to arrive.
   static constexpr milliseconds grace{100};
-  /// What a record keeps of each of its buffers for the next call.
+  /// Of a payload that stands in a record's own buffer, which stays with the record.
+  static constexpr std::size_t small_payload_max = 512;
+  /// What a record keeps of its buffer of headers for the next call.
   static constexpr std::size_t kept_capacity_max = 512;
 
   enum class stage : std::uint8_t { free, unsent, sent };
@@ -257,12 +259,10 @@ class caller_core {
     bool sent_before = false;  ///< to a broker that was lost
     bool parted = false;       ///< a PART has come, so it cannot begin again
     bool cancelled = false;    ///< nobody wants it: it is not sent again
-    std::string name;
-    std::string payload;
-    wire::attachment attached;  ///< the payload instead, if it is large
+    std::size_t bytes = 0;      ///< of name, payload and headers
+    std::string contents;       ///< name and payload, as they stand in the frame (`append_contents`); of a large one the name alone
+    wire::attachment large;     ///< payload
     std::string headers;
-
-    [[nodiscard]] std::size_t bytes() const { return name.size() + payload.size() + attached.bytes().size() + headers.size(); }
   };
 
   static error cancelled(bool may_have_run) { return {status::cancelled, "the caller gave up", may_have_run}; }
@@ -275,7 +275,7 @@ class caller_core {
     if (calls_.used() == 0) hello_at_ = std::min(hello_at_, now + welcome_.pulse);
     const auto index = calls_.take();
     auto& made = calls_[index];
-    made.generation = made.generation % generation_mask + 1;
+    made.generation = made.generation == generation_max ? 1 : made.generation + 1;
     made.at = stage::unsent;
     made.type = type;
     made.tag = std::move(tag);
@@ -284,14 +284,13 @@ class caller_core {
     made.parts = terms.parts;
     made.idempotent = terms.idempotent;
     made.sent_before = made.parted = made.cancelled = false;
-    made.name = name;
-    made.headers = headers;
-    if (std::string_view{payload}.size() >= options_.attachment_bytes_min) {
-      made.attached = wire::attachment{std::string{std::forward<Payload>(payload)}};
-    } else if constexpr (std::is_same_v<Payload, std::string>) {  // an rvalue
-      payload.size() > kept_capacity_max ? void(made.payload = std::move(payload)) : void(made.payload = payload);
+    made.bytes = bytes;
+    if (!headers.empty()) made.headers.append(headers);
+    if (std::string_view{payload}.size() > small_payload_max || is_attached(payload)) {
+      made.contents.append(name);
+      made.large = wire::attachment{std::string{std::forward<Payload>(payload)}};
     } else {
-      made.payload = std::string_view{payload};
+      wire::append_contents(made.contents, name, std::string_view{payload});
     }
     unsent_bytes_ += bytes;
     forget_ended_unsent();
@@ -304,6 +303,9 @@ class caller_core {
     calls_[index].due = due;
     deadlines_.insert(calls_, index);
   }
+
+  /// Whether a payload is to travel beside its frame.
+  [[nodiscard]] bool is_attached(std::string_view payload) const { return payload.size() >= options_.attachment_bytes_min; }
 
   [[nodiscard]] std::uint64_t id_of(std::uint32_t index) const {
     return (std::uint64_t{calls_[index].generation} << 24) | index;
@@ -329,16 +331,16 @@ class caller_core {
 
   void send(time_point now, std::uint32_t index, wire::message& out) {
     auto& call = calls_[index];
-    const auto left = std::chrono::duration_cast<milliseconds>(call.deadline - now).count();
-    wire::payload_field payload{call.attached.empty() ? std::string_view{call.payload} : call.attached.bytes()};
-    if (!call.attached.empty() && out.attachments.size() < welcome_.attachments) {
-      payload = wire::payload_field::attached(out, call.attached);
-    }
-    if (call.type == wire::frame_type::call) {
-      wire::append_call(out.bundle, id_of(index), call.name, payload, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)),
-                        call.headers, call.parts);
+    const auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::duration_cast<milliseconds>(call.deadline - now).count(), 1));
+    const bool is_call = call.type == wire::frame_type::call;
+    if (call.large.empty()) {
+      is_call ? wire::append_call_of(out.bundle, id_of(index), call.contents, left, call.headers, call.parts)
+              : wire::append_emit_of(out.bundle, id_of(index), call.contents, call.headers);
     } else {
-      wire::append_emit(out.bundle, id_of(index), call.name, payload, call.headers);
+      wire::payload_field payload{call.large.bytes()};
+      if (is_attached(payload.bytes()) && out.attachments.size() < welcome_.attachments) payload = wire::payload_field::attached(out, call.large);
+      is_call ? wire::append_call(out.bundle, id_of(index), call.contents, payload, left, call.headers, call.parts)
+              : wire::append_emit(out.bundle, id_of(index), call.contents, payload, call.headers);
     }
     if (!call.idempotent) release_bytes(call);
     call.at = stage::sent;
@@ -346,12 +348,12 @@ class caller_core {
 
   /// Small buffers stay with the record, so that the next call in its place allocates nothing.
   void release_bytes(open_call& call) {
-    unsent_bytes_ -= call.bytes();
-    call.attached = {};
-    for (auto* each : {&call.name, &call.payload, &call.headers}) {
-      each->clear();
-      if (each->capacity() > kept_capacity_max) each->shrink_to_fit();
-    }
+    unsent_bytes_ -= call.bytes;
+    call.contents.clear();
+    if (!call.large.empty()) call.large = {};
+    if (call.headers.empty()) return;
+    call.headers.clear();
+    if (call.headers.capacity() > kept_capacity_max) call.headers.shrink_to_fit();
   }
 
   Tag close(std::uint32_t index) {

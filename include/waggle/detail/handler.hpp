@@ -32,7 +32,7 @@ struct reply_of<result<void>> {
   using type = nothing;
 };
 
-/// Calls a handler and appends what it returns to `reply`: a value, nothing, or a result of either.
+/// Calls a handler and appends what it returns to `reply`: a value, nothing, or a result of either. What fails in it has run.
 template <class Call>
 result<void> run_handler(Call&& call, std::string& reply) {
   using returned = std::invoke_result_t<Call>;
@@ -41,7 +41,10 @@ result<void> run_handler(Call&& call, std::string& reply) {
     append_payload(reply, nothing{});
   } else if constexpr (requires(returned got) { got.error().may_have_run; }) {
     auto got = call();
-    if (!got) return tl::unexpected{std::move(got.error())};
+    if (!got) {
+      got.error().may_have_run = true;
+      return tl::unexpected{std::move(got.error())};
+    }
     if constexpr (std::is_void_v<typename returned::value_type>) {
       append_payload(reply, nothing{});
     } else {
@@ -101,7 +104,7 @@ bytes_handler erase_types(Handler handler) {
         } else {
           return handler(std::move(*request));
         }
-      }, reply).map_error([](error why) { return why.may_have_run = true, why; });
+      }, reply);
     } else {
       return run_handler([&] {
         if constexpr (types::last_is_context) {
@@ -109,7 +112,7 @@ bytes_handler erase_types(Handler handler) {
         } else {
           return handler();
         }
-      }, reply).map_error([](error why) { return why.may_have_run = true, why; });
+      }, reply);
     }
   };
 }

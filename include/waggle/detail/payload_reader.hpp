@@ -168,7 +168,7 @@ class payload_reader {
   /// Any value, as its bytes.
   void raw(std::string& out) {
     std::string_view view;
-    if (!over() && in_.raw(view, depth_left_)) out = view;
+    if (!over() && in_.raw(view, depth_left_)) out = std::string{view};
   }
 
   void step_over() {
@@ -269,6 +269,8 @@ class payload_reader {
     return true;
   }
 
+  /// Whether the payload has been read to its end, and nothing is wrong with it: then `finish` has nothing to say.
+  [[nodiscard]] bool is_well() const { return in_.ok() && in_.at_end() && problems_.empty(); }
   /// What is wrong with the payload, read to its end: `problems` is empty if nothing is.
   std::vector<problem> finish() {
     if (!over() && !in_.at_end())

@@ -76,8 +76,9 @@ class worker_core {
   /// This is the one place where the events of a handler are handed over: what is to be atomic with something else comes here.
   template <class Payload = std::string_view>
   void succeed(const lease& to, Payload&& payload, const std::vector<emitted>& events, time_point give_up) {
+    if (events.empty()) return reply(to, status::ok, std::forward<Payload>(payload));
     if (!holds(to)) return;
-    const bool awaited = welcome_.durable && !events.empty();
+    const bool awaited = welcome_.durable;
     if (awaited && receipts_.size() + events.size() > options_.receipts_max) {
       return refuse(to, {status::resource_exhausted, "too many events wait for their receipts (receipts_max)", true});
     }
@@ -264,16 +265,16 @@ class worker_core {
   /// Puts one frame into the message that is open, or into a new one when that is full.
   template <class Append>
   void append(Append&& frame) {
-    if (unsent_.empty() || unsent_.back().frames >= wire::bundle_frames_max ||
-        unsent_.back().made.bytes() >= wire::bundle_bytes_soft_max) {
-      unsent_.emplace_back();
-      std::swap(unsent_.back().made, spare_);
+    auto* open = unsent_.empty() ? nullptr : &unsent_.back();
+    auto before = open == nullptr ? 0 : open->made.bytes();
+    if (open == nullptr || open->frames >= wire::bundle_frames_max || before >= wire::bundle_bytes_soft_max) {
+      open = &unsent_.emplace_back();
+      std::swap(open->made, spare_);
+      before = 0;
     }
-    auto& open = unsent_.back();
-    const auto before = open.made.bytes();
-    frame(open.made);
-    ++open.frames;
-    unsent_bytes_ += open.made.bytes() - before;
+    frame(open->made);
+    ++open->frames;
+    unsent_bytes_ += open->made.bytes() - before;
   }
 
   /// A payload in the message, or beside it.

@@ -72,11 +72,11 @@ class bundle_reader {
     if (!reader_.array(count)) return decoded::broken;
     if (count == 0) return broken("a frame begins with its type");
     if (!reader_.unsigned_integer(type)) return decoded::broken;
-    out = frame{};
+    out = empty_;
     std::uint32_t read = 1;
     if (type > static_cast<std::uint64_t>(frame_type::credit)) return rest(count, read) ? decoded::unknown : decoded::broken;
     out.type = static_cast<frame_type>(type);
-    if (count < fields(out.type)) return broken("the frame has too few fields");
+    if (count < fields_min[type]) return broken("the frame has too few fields");
     return body(out, count, read) && rest(count, read) ? decoded::frame : decoded::broken;
   }
 
@@ -85,12 +85,9 @@ class bundle_reader {
 
  private:
   /// The fewest fields each type has; a newer peer may send more, which are stepped over.
-  static constexpr std::uint32_t fields(frame_type type) {
-    constexpr std::uint32_t table[] = {3, 6, 2, 3, 5, 5, 5, 3, 2, 1, 3};
-    return table[static_cast<std::size_t>(type)];
-  }
+  static constexpr std::uint32_t fields_min[] = {3, 6, 2, 3, 5, 5, 5, 3, 2, 1, 3};
 
-  bool body(frame& out, std::uint32_t count, std::uint32_t& read) {
+  [[gnu::always_inline]] bool body(frame& out, std::uint32_t count, std::uint32_t& read) {
     std::uint64_t number = 0;
     if (out.type != frame_type::pulse && !field(read, reader_.unsigned_integer(out.id))) return false;
     switch (out.type) {
@@ -121,27 +118,32 @@ class bundle_reader {
 
   static bool field(std::uint32_t& read, bool ok) { return ++read, ok; }
 
-  bool name(std::string_view& out) {
+  [[gnu::always_inline]] bool name(std::string_view& out) {
     if (!reader_.string(out)) return false;
     return is_name(out) || reader_.fail("a name is 1 to 128 bytes of UTF-8 without spaces or control characters");
   }
 
-  bool payload(frame& out) {
+  [[gnu::always_inline]] bool payload(frame& out) {
     if (reader_.skip_nil()) return true;
     if (!reader_.at_binary() && reader_.peek() == kind::unsigned_integer) {
-      std::uint64_t number = 0;
-      reader_.unsigned_integer(number);
-      // Each is of one frame: otherwise a few bytes more would make another large payload of it for whoever cannot share it.
-      if (number >= attachments_.size() || number < attachments_had_) {
-        return reader_.fail("the payload is an attachment that the message does not have, or that an earlier frame has had");
-      }
-      attachments_had_ = number + 1;
-      out.attached = &attachments_[number];
-      out.payload = out.attached->bytes();
+      if (!attached_payload(out)) return false;
     } else if (!reader_.binary(out.payload)) {
       return false;
     }
     return out.payload.size() <= payload_bytes_max || reader_.fail("the payload is too large");
+  }
+
+  [[gnu::noinline]] bool attached_payload(frame& out) {
+    std::uint64_t number = 0;
+    reader_.unsigned_integer(number);
+    // Each is of one frame: otherwise a few bytes more would make another large payload of it for whoever cannot share it.
+    if (number >= attachments_.size() || number < attachments_had_) {
+      return reader_.fail("the payload is an attachment that the message does not have, or that an earlier frame has had");
+    }
+    attachments_had_ = number + 1;
+    out.attached = &attachments_[number];
+    out.payload = out.attached->bytes();
+    return true;
   }
 
   bool map(std::string_view& out, std::size_t bytes_max, const char* too_large) {
@@ -151,9 +153,10 @@ class bundle_reader {
     return out.size() <= bytes_max || reader_.fail(too_large);
   }
 
-  bool headers(frame& out) {
+  [[gnu::always_inline]] bool headers(frame& out) { return reader_.skip_nil() || headers_map(out); }
+
+  [[gnu::noinline]] bool headers_map(frame& out) {
     if (!map(out.headers, headers_bytes_max, "the headers are too large")) return false;
-    if (out.headers.empty()) return true;
     reader inside{out.headers};
     std::uint32_t count = 0;
     std::string_view key, value;
@@ -197,8 +200,9 @@ class bundle_reader {
 
   bool credit(std::uint64_t& out) { return reader_.skip_nil() || reader_.unsigned_integer(out); }
 
-  bool rest(std::uint32_t count, std::uint32_t& read) {
-    for (; read < count; ++read) {
+  bool rest(std::uint32_t count, std::uint32_t read) { return read >= count || step_over(count - read); }
+  [[gnu::noinline]] bool step_over(std::uint32_t fields) {
+    for (; fields > 0; --fields) {
       if (!reader_.skip()) return false;
     }
     return true;
@@ -209,6 +213,7 @@ class bundle_reader {
   reader reader_;
   std::span<const attachment> attachments_;
   std::uint64_t attachments_had_ = 0;
+  frame empty_;  ///< copied, which compilers do in a few moves, where making one takes a `rep stos`, which is slow to begin
 };
 
 // Each of these appends one frame to a bundle. An empty payload, headers or manifest is written as nil. What goes in is
@@ -220,9 +225,19 @@ inline void payload_or_nil(frame_writer& out, const payload_field& payload) {
   payload.bytes().empty() ? out.nil() : out.binary(payload.bytes());
 }
 inline void map_or_nil(frame_writer& out, std::string_view map) { map.empty() ? out.nil() : out.raw(map); }
+inline void name_and_payload(frame_writer& out, std::string_view name, const payload_field& payload) {
+  out.string(name);
+  payload_or_nil(out, payload);
+}
+inline std::size_t call_fields(std::uint64_t parts) { return parts == no_credit_limit ? 6 : 7; }
+inline void call_terms(frame_writer& out, std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts) {
+  out.unsigned_integer(budget_ms);
+  map_or_nil(out, headers);
+  if (parts != no_credit_limit) out.unsigned_integer(parts);
+}
 inline void open(frame_writer& out, std::size_t fields, frame_type type) {
   out.array(fields);
-  out.unsigned_integer(static_cast<std::uint64_t>(type));
+  out.number_below_128(static_cast<std::uint8_t>(type));
 }
 inline void open(frame_writer& out, std::size_t fields, frame_type type, std::uint64_t id) {
   open(out, fields, type);
@@ -236,15 +251,26 @@ inline void append_hello(std::string& bundle, std::uint64_t id, std::string_view
   detail::map_or_nil(out, about);
 }
 
+/// What a CALL or an EMIT says whenever it leaves, and to whomever: its name and its payload, as they stand in the frame.
+inline void append_contents(std::string& contents, std::string_view name, const payload_field& payload) {
+  frame_writer out{contents};
+  detail::name_and_payload(out, name, payload);
+}
+
 inline void append_call(std::string& bundle, std::uint64_t id, std::string_view command, const payload_field& payload,
                         std::uint64_t budget_ms, std::string_view headers, std::uint64_t parts = no_credit_limit) {
   frame_writer out{bundle};
-  detail::open(out, parts == no_credit_limit ? 6 : 7, frame_type::call, id);
-  out.string(command);
-  detail::payload_or_nil(out, payload);
-  out.unsigned_integer(budget_ms);
-  detail::map_or_nil(out, headers);
-  if (parts != no_credit_limit) out.unsigned_integer(parts);
+  detail::open(out, detail::call_fields(parts), frame_type::call, id);
+  detail::name_and_payload(out, command, payload);
+  detail::call_terms(out, budget_ms, headers, parts);
+}
+/// The same of what `append_contents` has written.
+inline void append_call_of(std::string& bundle, std::uint64_t id, std::string_view contents, std::uint64_t budget_ms, std::string_view headers,
+                           std::uint64_t parts = no_credit_limit) {
+  frame_writer out{bundle};
+  detail::open(out, detail::call_fields(parts), frame_type::call, id);
+  out.raw(contents);
+  detail::call_terms(out, budget_ms, headers, parts);
 }
 
 inline void append_cancel(std::string& bundle, std::uint64_t id) {
@@ -277,8 +303,14 @@ inline void append_emit(std::string& bundle, std::uint64_t id, std::string_view 
                         std::string_view headers) {
   frame_writer out{bundle};
   detail::open(out, 5, frame_type::emit, id);
-  out.string(topic);
-  detail::payload_or_nil(out, payload);
+  detail::name_and_payload(out, topic, payload);
+  detail::map_or_nil(out, headers);
+}
+/// The same of what `append_contents` has written.
+inline void append_emit_of(std::string& bundle, std::uint64_t id, std::string_view contents, std::string_view headers) {
+  frame_writer out{bundle};
+  detail::open(out, 5, frame_type::emit, id);
+  out.raw(contents);
   detail::map_or_nil(out, headers);
 }
 

@@ -75,6 +75,7 @@ class frame_writer {
   void nil() { byte(0xc0); }
   void array(std::size_t count_below_16) { byte(static_cast<std::uint8_t>(0x90 | count_below_16)); }
   void map(std::size_t count_below_16) { byte(static_cast<std::uint8_t>(0x80 | count_below_16)); }
+  void number_below_128(std::uint8_t value) { byte(value); }
   void unsigned_integer(std::uint64_t value) {
     if (value <= 0x7f) return byte(static_cast<std::uint8_t>(value));
     const auto exponent = value <= 0xff ? 0u : value <= 0xffff ? 1u : value <= 0xffffffffu ? 2u : 3u;

@@ -46,7 +46,7 @@ class caller {
   void begin(steady::time_point now) {
     const auto from = load_.begin_one(now);
     const auto& name = names_[next_++ % commands_];
-    net_.start_bytes(name, payload_, std::chrono::milliseconds{10'000}, [this, from](result<std::string> got) {
+    net_.start_view(name, payload_, std::chrono::milliseconds{10'000}, [this, from](const result<std::string_view>& got) {
       auto at = steady::now();
       load_.ended(at, from, got.has_value() && got->size() == payload_.size());
       while (load_.may_begin(at)) begin(at);
