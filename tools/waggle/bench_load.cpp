@@ -108,7 +108,7 @@ class caller {
   }
   void start(instant from) {
     if (!of_.of_events) {
-      client_->start_bytes(of_.name, of_.payload, of_.budget, [this, from](const result<std::string>& got) { end(from, got, false); }, options_);
+      client_->start_view(of_.name, of_.payload, of_.budget, [this, from](const result<std::string_view>& got) { end(from, got, false); }, options_);
       return;
     }
     if (of_.subscribers > 0) options_.headers.insert_or_assign(std::string{bench_header}, marked(mark_, from));

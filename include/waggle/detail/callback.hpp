@@ -12,7 +12,8 @@ template <class Signature>
 class callback;
 
 /// Something to be called, as std::function, but it need not be copyable, and what takes up to `bytes_max` lies inside, be it trivial or not: whoever
-/// begins a million calls a second does not ask for memory for each. Empty at first and after it has been moved from.
+/// begins a million calls a second does not ask for memory for each. (std::move_only_function is C++23, and has less room.) Empty at first and after it
+/// has been moved from.
 template <class... Arguments>
 class callback<void(Arguments...)> {
  public:
