@@ -108,6 +108,22 @@ TEST_CASE("gateway: a rate by address refuses one client and not the other, what
   CHECK(net.get("/none", 10s, {{"X-Forwarded-For", "192.0.2.1, 192.0.2.3"}}).status == 404);
 }
 
+TEST_CASE("gateway: a rate by address that one route alone has tells its clients apart", "[gateway]") {
+  net::context sockets;
+  running_broker broker{sockets};
+  service hello{"hello", "1"};
+  hello.on("hello.say", [] { return 1; }).http("GET /hello").safe();
+  running_service serving{hello, at(broker, sockets)};
+  gateway_fixture net{broker, sockets, "routes:\n  - {route: GET /limited, call: hello.say, rate: {limit: 1, per: 1h, by: address}}\n"};
+  REQUIRE(eventually([&] { return net.turn(), net.get("/hello").status == 200; }));
+  net.peer = &ada;
+  CHECK(net.get("/limited").status == 200);
+  CHECK(net.get("/limited").status == 429);
+  net.peer = &bob;
+  CHECK(net.get("/limited").status == 200);
+  CHECK(net.get("/limited").status == 429);
+}
+
 TEST_CASE("gateway: rates hold over all threads, and those that a new configuration leaves alone go on counting", "[gateway]") {
   net::context sockets;
   running_broker broker{sockets};
