@@ -120,12 +120,13 @@ bool model::best_home(const command& what, std::string_view name, peer_id& best)
 /// It stays where it is for as long as that takes the command.
 void model::find_home(key_line& line, const command& what, std::string_view name) {
   if (line.has_home && takes(line.home, what)) return;
+  // Of workers with one name in several services either may be the home; when one of them goes, the line may have been the other's, and stay there.
+  const bool was_doubtful = line.doubtful;
   line.has_home = best_home(what, name, line.home);
-  // Of workers with one name in several services either may be the home.
   const auto seed = peers_[static_cast<std::size_t>(line.home)].seed;
   std::size_t equal = 0;
   for (std::size_t i = 0; i < peers_.size(); ++i) equal += takes(static_cast<peer_id>(i), what) && peers_[i].seed == seed ? 1 : 0;
-  line.doubtful = line.has_home && equal > 1;
+  line.doubtful = line.has_home && (equal > 1 || was_doubtful);
 }
 
 bool model::is_home(const key_line& line, peer_id worker) const { return line.doubtful || (line.has_home && line.home == worker); }
@@ -135,7 +136,7 @@ void model::place(key_line& line, std::string_view name) {
   find_home(line, what, name);
   line.where = line.has_home && !what.paused ? key_line::at_home : key_line::homeless;
   if (line.where == key_line::at_home) return;
-  line.has_home = false;
+  line.has_home = line.doubtful = false;
   line.wants = &what;
 }
 
