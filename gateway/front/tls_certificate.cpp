@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
